@@ -1,0 +1,53 @@
+# Whatever is typed first sets the environment up (tools/setup.sh); later it is skipped.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reduced check test test-slow airflow-demo golden format clean
+# A SPARK_HOME or PYTHONPATH of the caller would replace the pinned Spark and packages.
+unexport SPARK_HOME PYTHONPATH
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+READY := .venv/ready
+AIRFLOW_READY := .venv-airflow/ready
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt tools/setup.sh $(wildcard conf/spark/*)
+	@tools/setup.sh platform
+
+$(AIRFLOW_READY): constraints-airflow.txt tools/setup.sh
+	@tools/setup.sh airflow
+
+setup: $(READY) ## make .venv: pinned packages, Horovod, Delta jars (about 10 minutes, once)
+
+demo: $(READY) ## history and two nights on the embedded log: train PLE and MFH, score all users, report
+	@$(BIN)/lamplighter demo
+
+demo-reduced: $(READY) ## the same on fewer days and smaller models, in a warehouse of its own
+	@$(BIN)/lamplighter demo --reduced
+
+check: $(READY) ## before a commit: style, types, import rules, tests without Spark (2 minutes)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >build/imports.log || { cat build/imports.log; exit 1; }
+	@$(PYTEST) -m "not spark and not slow"
+
+test: check ## check, then the tests with Spark (12 minutes)
+	@$(PYTEST) -m "spark and not slow"
+
+test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environment, kill and rerun, README commands
+	@$(PYTEST) -m slow
+
+airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05-08 again, as Airflow's tasks; no digest changes
+	@.venv-airflow/bin/python tools/airflow_demo.py
+
+golden: $(READY) ## rewrite the golden files of tests/ (the commit says why they changed)
+	@LAMPLIGHTER_GOLDEN=rewrite $(PYTEST) -m "not slow" -k golden
+
+format: $(READY) ## let ruff lay out the code and order the imports
+	@$(BIN)/ruff check --quiet --fix --select I .
+	@$(BIN)/ruff format --quiet .
+
+clean: ## remove the warehouse: all tables, models and reports of this checkout
+	rm -rf warehouse

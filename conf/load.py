@@ -1,0 +1,110 @@
+"""Merge the YAML layers of one run and read them into a frozen `Config`.
+
+base <- where <- data set <- suites <- model <- `--set key=value`; the later layer wins.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from yaml import YAMLError
+
+from conf.errors import ConfigError
+from conf.expressions import check_expressions
+from conf.schema import Config
+
+CONF_DIR = Path(__file__).parent
+PROJECT_DIR = CONF_DIR.parent
+DEFAULT_DATASET = "kuairand"
+DEFAULT_MODEL = "ple"
+
+
+def load_config(
+    dataset: str = DEFAULT_DATASET,
+    where: str = "local",
+    model: str = DEFAULT_MODEL,
+    overrides: Sequence[str] = (),
+    conf_dir: Path = CONF_DIR,
+) -> Config:
+    """Read and check one configuration.
+
+    Args:
+        dataset: name of a file in conf/datasets.
+        where: name of a file in conf: local, cluster.
+        model: name of a file in conf/models.
+        overrides: `a.b=c` each, the value read as YAML.
+        conf_dir: folder of the layers.
+
+    Raises:
+        ConfigError: a layer is missing or no YAML, a key is unknown, a value is wrong, an
+            expression reads what is not declared; with the layer's file and the key.
+    """
+    layers = {
+        name: _read_layer(conf_dir / name)
+        for name in ("base.yaml", f"{where}.yaml", f"datasets/{dataset}.yaml", f"models/{model}.yaml")
+    }
+    layers["conf/suites"] = OmegaConf.create(
+        {"suites": {file.stem: OmegaConf.load(file) for file in sorted((conf_dir / "suites").glob("*.yaml"))}}
+    )
+    layers["--set"] = _read_overrides(overrides)
+    try:
+        merged = OmegaConf.merge(*layers.values())
+        values = OmegaConf.to_container(merged, resolve=True)
+        config = Config.model_validate(values)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"configuration does not resolve: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        faults = "; ".join(_fault(layers, fault["loc"], fault["msg"]) for fault in error.errors())
+        raise ConfigError(faults) from error
+    check_expressions(config)
+    return config
+
+
+def resolve_path(path: str) -> Path:
+    """A path of a configuration; relative ones are relative to the project's folder."""
+    return PROJECT_DIR / path  # an absolute path replaces the left side
+
+
+def _read_layer(file: Path) -> DictConfig | ListConfig:
+    if not file.is_file():
+        known = sorted(other.stem for other in file.parent.glob("*.yaml"))
+        raise ConfigError(f"{file.parent.name}/{file.name} does not exist; there are {known}")
+    try:
+        return OmegaConf.load(file)
+    except YAMLError as error:
+        raise ConfigError(f"{file.name} is no YAML: {' '.join(str(error).split())}") from error
+
+
+def _read_overrides(overrides: Sequence[str]) -> DictConfig:
+    malformed = [text for text in overrides if "=" not in text]
+    if malformed:
+        raise ConfigError(f"--set {malformed[0]!r}: expected key=value, such as training.seed=3")
+    return OmegaConf.from_dotlist(list(overrides))
+
+
+def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> str:
+    """One fault in one line: the last layer that sets the key, the key, what is wrong."""
+    key = ".".join(str(part) for part in loc)
+    file = next((name for name in reversed(layers) if _holds(layers[name], loc)), "configuration")
+    return f"{file}: {key}: {_plain(message)}"
+
+
+def _holds(layer: Any, loc: tuple[int | str, ...]) -> bool:
+    values = OmegaConf.to_container(layer, resolve=False)
+    for part in loc:
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return False
+    return True
+
+
+def _plain(message: str) -> str:
+    if message == "Extra inputs are not permitted":
+        return "unknown key; remove it or correct its spelling (conf/schema.py lists the keys)"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,131 @@
+"""The night of one data date as Airflow tasks: one `spark-submit` a job, in the order of the night.
+
+The platform's spark-submit (.venv/bin) must be first on PATH of the worker, and the connection `spark_default`
+must name the master (on one machine AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[2]"}').
+
+Which data date: the parameter `data_date`; a scheduled run without it takes the day in which its data interval
+begins, in the data set's time zone. Any other run without it fails: no task reads the clock.
+
+The training tasks run every night. Whether it is a training night is for the jobs to say: on another night, and
+when they are up to date, they end at once with exit code 0.
+"""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import DAG, Context, CronDataIntervalTimetable, Param, chain
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_DATASET = "kuairand"
+JOBS = (
+    "ingest",
+    "check",
+    "build_features",
+    "label_cohorts",
+    "build_examples",
+    "pack",
+    "train",
+    "evaluate",
+    "promote",
+    "score",
+    "publish",
+    "look_back",
+    "report",
+)
+FINAL_EXIT_CODES = {2: "wrong usage or configuration", 3: "blocked by a suite"}
+RUNS_WITH_INTERVAL = {"scheduled", "backfill"}
+
+
+class JobOperator(SparkSubmitOperator):
+    """A SparkSubmitOperator that does not try again what cannot get better by itself."""
+
+    def execute(self, context: Context) -> None:
+        """Submit the job and wait for it.
+
+        Raises:
+            AirflowFailException: the job ended with 2 or 3, which a retry would only repeat.
+            AirflowException: any other failure; it is retried.
+        """
+        try:
+            super().execute(context)
+        except AirflowException as error:
+            # The hook keeps the process, and tells its exit code only inside a message.
+            code = self._hook._submit_sp.returncode if self._hook is not None else None
+            if code in FINAL_EXIT_CODES:
+                raise AirflowFailException(
+                    f"{self.task_id} ended with exit code {code} ({FINAL_EXIT_CODES[code]}); its last lines, above, "
+                    "say what to mend. Clear the task to run it again."
+                ) from error
+            raise
+
+
+def time_zone(dataset: str) -> ZoneInfo:
+    """The time zone in which a data set's days begin."""
+    config = yaml.safe_load((ROOT / "conf" / "datasets" / f"{dataset}.yaml").read_text())
+    return ZoneInfo(config["source"]["time_zone"])
+
+
+def data_date(params: dict[str, Any], run_type: str, interval_start: datetime | None) -> str:
+    """The day that a run is for.
+
+    Raises:
+        AirflowFailException: nobody said which.
+        ValueError: the parameter is no date.
+    """
+    if params["data_date"]:
+        return date.fromisoformat(params["data_date"]).isoformat()
+    if run_type in RUNS_WITH_INTERVAL and interval_start is not None:
+        return interval_start.astimezone(time_zone(params["dataset"])).date().isoformat()
+    raise AirflowFailException(
+        "no data date: give the run a parameter data_date (YYYY-MM-DD); only a scheduled run has a day of its own"
+    )
+
+
+def job_task(job: str) -> JobOperator:
+    """One job of the night."""
+    arguments = [
+        "--data-date",
+        "{{ data_date(params, dag_run.run_type, dag_run.data_interval_start) }}",
+        "--dataset",
+        "{{ params.dataset }}",
+        "--where",
+        "{{ params.where }}",
+    ]
+    if job != "score":  # it scores with the champion, unless it is told a model
+        arguments += ["--model", "{{ params.model }}"]
+    return JobOperator(
+        task_id=job,
+        application=str(ROOT / "jobs" / f"{job}.py"),
+        application_args=arguments,
+        conn_id="spark_default",
+        spark_binary="spark-submit",
+        name=f"lamplighter {job}",
+    )
+
+
+with DAG(
+    dag_id="nightly",
+    doc_md=__doc__,
+    # Two hours after the day has ended: the files of the day are there by then.
+    schedule=CronDataIntervalTimetable("0 2 * * *", timezone=time_zone(DEFAULT_DATASET).key),
+    start_date=datetime(2022, 4, 24, tzinfo=time_zone(DEFAULT_DATASET)),
+    catchup=False,
+    is_paused_upon_creation=True,
+    max_active_runs=1,  # one writer a table
+    max_active_tasks=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    params={
+        "data_date": Param(None, type=["null", "string"], format="date", description="YYYY-MM-DD"),
+        "dataset": Param(DEFAULT_DATASET, type="string", description="a file of conf/datasets"),
+        "where": Param("local", type="string", description="a file of conf: local, cluster"),
+        "model": Param("ple", type="string", description="a file of conf/models"),
+    },
+    user_defined_macros={"data_date": data_date},
+    render_template_as_native_obj=False,
+) as dag:
+    chain(*(job_task(job) for job in JOBS))

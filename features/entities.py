@@ -1,0 +1,79 @@
+"""Users and items: their attributes, and which of them are known as of a data date."""
+
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from conf.schema import AttributeSource, EntityName
+from features.casts import read_as
+
+SINCE_EVER = date(1900, 1, 1)
+
+
+def to_entities(
+    raw_attributes: DataFrame, source: AttributeSource, entity: EntityName, id_type: str = "bigint"
+) -> DataFrame:
+    """Read an attribute file as the table `users` or `items`.
+
+    Grain: (<entity>_id, valid_from), if the file's key is unique; the table's key check says so.
+    As of: an undated snapshot counts as valid since ever. What cannot be read is null.
+    Cost: one narrow pass.
+
+    Args:
+        raw_attributes: the source's columns.
+        source: key and columns.
+        entity: whose attributes.
+        id_type: type of the entity's id in `events`.
+    """
+    return raw_attributes.select(
+        read_as(source.key, id_type).alias(f"{entity}_id"),
+        F.lit(SINCE_EVER).alias("valid_from"),
+        F.lit(None).cast("date").alias("valid_to"),
+        *(read_as(column.expr, column.type).alias(name) for name, column in source.columns.items()),
+    )
+
+
+def to_known_keys(
+    entities: DataFrame, tiles: DataFrame, state: DataFrame, entity: EntityName, first: date, last: date
+) -> DataFrame:
+    """All users (items) known as of each data date of a range: everybody is in.
+
+    A key is known as of a date if its attributes are valid then, or if it has an event up to then.
+
+    Grain: (<entity>_id, data_date). As of: the end of data_date.
+    Cost: one shuffle of (known keys x dates).
+
+    Args:
+        entities: `users` or `items`: valid_from inclusive, valid_to exclusive, null while current.
+        tiles: daily tiles up to `last`.
+        state: features as of the day before `first`, or `windows.no_state`.
+        entity: whose keys.
+        first: first data date of the range.
+        last: last data date of the range.
+    """
+    key = F.col(f"{entity}_id")
+    has_been_seen = F.col(f"{entity}_last_data_date_all").isNotNull()
+    to_the_end = F.lit(last)
+
+    described = entities.select(
+        key,
+        F.greatest("valid_from", F.lit(first)).alias("known_from"),
+        F.least(F.date_sub("valid_to", 1), to_the_end).alias("known_to"),  # least skips null
+    )
+    seen_before = state.where(has_been_seen).select(
+        key, F.lit(first).alias("known_from"), to_the_end.alias("known_to")
+    )
+    seen_since = (
+        tiles.groupBy(key)
+        .agg(F.greatest(F.min("data_date"), F.lit(first)).alias("known_from"))
+        .select(key, F.col("known_from"), to_the_end.alias("known_to"))
+    )
+    dates = F.sequence(F.col("known_from"), F.col("known_to"))
+    return (
+        described.unionByName(seen_before)
+        .unionByName(seen_since)
+        .where(F.col("known_from") <= F.col("known_to"))
+        .select(key, F.explode(dates).alias("data_date"))
+        .distinct()
+    )

@@ -1,0 +1,120 @@
+"""From rows of a log file to events: typed columns, an identity, a data date, a verdict."""
+
+import re
+from functools import reduce
+from operator import and_
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from conf.errors import ConfigError
+from conf.schema import Behaviour, Config
+from features.casts import read_as
+
+PROVENANCE = ("source_path", "source_sha256", "file_date", "row_index")
+BEHAVIOUR_TYPES = {"binary": "tinyint", "seconds": "decimal(12,3)"}
+CONFLICT = "conflicting_event"
+
+_ORDER_TERM = re.compile(r"^(?P<column>[a-z][a-z0-9_]*)(\s+(?P<direction>asc|desc))?$", re.IGNORECASE)
+
+
+def to_events(raw: DataFrame, config: Config) -> DataFrame:
+    """Read rows of log files as events; every row stays, whatever is wrong with it.
+
+    Grain: source_row_id = "<sha256 of the file>:<position in it>".
+    Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
+    `lateness_days` before), else the file's date, under which the row will be quarantined.
+    Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
+    source cannot be read as such; days_late = file's date - event's date, negative for the future.
+    Cost: one narrow pass.
+
+    Args:
+        raw: the source's columns, and source_path, source_sha256, file_date, row_index of each row.
+        config: its `source` and `behaviours`.
+    """
+    source = config.source.events
+    received = [name for name in raw.columns if name not in PROVENANCE]
+    mapped = {name: read_as(column.expr, column.type) for name, column in source.columns.items()}
+    behaved = {name: _behaviour(behaviour) for name, behaviour in config.behaviours.items()}
+
+    events = raw.select(
+        F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),
+        F.col("source_path"),
+        F.col("file_date"),
+        F.to_json(F.struct(*received), {"ignoreNullFields": "false"}).alias("raw_row"),
+        _event_id(source.event_id).alias("event_id"),
+        *(column.alias(name) for name, column in (mapped | behaved).items()),
+    )
+    event_date = F.to_date(F.from_utc_timestamp("event_time", config.source.time_zone))
+    oldest = F.date_sub("file_date", source.lateness_days)
+    is_of_this_file = F.col("event_date").between(oldest, F.col("file_date"))
+    return (
+        events.withColumn("event_date", event_date)
+        .withColumn("days_late", F.datediff("file_date", "event_date"))
+        .withColumn("data_date", F.when(is_of_this_file, F.col("event_date")).otherwise(F.col("file_date")))
+    )
+
+
+def with_verdict(events: DataFrame, config: Config) -> DataFrame:
+    """Say of each row whether it is accepted, a duplicate, a conflict or quarantined.
+
+    Of the sound rows of one event_id, the first in the order of `source.events.keep` is accepted (ties by
+    source_row_id). A row equal to it in all declared columns is a duplicate; another is a conflict
+    and gets `conflicting_event` among its failed rules. A row with failed rules takes no part.
+
+    Grain: source_row_id, as it came. Cost: one shuffle by event_id.
+
+    Args:
+        events: rows of `to_events` and failed_rules, array<string>, empty for a sound row.
+        config: its `source` and `behaviours`.
+    """
+    declared = F.struct(*config.source.events.columns, *config.behaviours)
+    is_quarantined = F.size("failed_rules") > 0
+    event = F.coalesce("event_id", "source_row_id")  # rows without an id are never each other's duplicates
+    order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
+    rivals = (
+        Window.partitionBy(is_quarantined, event)
+        .orderBy(*order)
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
+    verdict = (
+        F.when(is_quarantined, "quarantined")
+        .when(F.col("_place") == 1, "accepted")
+        .when(F.col("_is_like_the_kept"), "duplicate")
+        .otherwise("conflict")
+    )
+    is_conflict = F.col("verdict") == "conflict"
+    failed_rules = F.when(is_conflict, F.array_append("failed_rules", F.lit(CONFLICT))).otherwise(
+        F.col("failed_rules")
+    )
+    return (
+        events.withColumn("_place", F.row_number().over(rivals))
+        .withColumn(
+            "_is_like_the_kept", declared.eqNullSafe(F.first(declared, ignorenulls=False).over(rivals))
+        )
+        .withColumn("verdict", verdict)
+        .withColumn("failed_rules", failed_rules)
+        .drop("_place", "_is_like_the_kept")
+    )
+
+
+def _behaviour(behaviour: Behaviour) -> Column:
+    return read_as(behaviour.expr, BEHAVIOUR_TYPES[behaviour.kind])
+
+
+def _event_id(columns: tuple[str, ...]) -> Column:
+    """The parts joined by ":"; null when one of them is."""
+    is_whole = reduce(and_, (F.col(name).isNotNull() for name in columns))
+    return F.when(is_whole, F.concat_ws(":", *(F.col(name).cast("string") for name in columns)))
+
+
+def _order_term(term: str) -> Column:
+    """One ORDER BY term of `keep`; nulls last either way, since a value tells more than none."""
+    match = _ORDER_TERM.match(term.strip())
+    if match is None:
+        raise ConfigError(
+            f"source.events.keep: {term!r} is no order; write a column of ours and ASC or DESC, such as tab ASC"
+        )
+    column = F.col(match["column"])
+    is_descending = (match["direction"] or "asc").lower() == "desc"
+    return column.desc_nulls_last() if is_descending else column.asc_nulls_last()

@@ -1,0 +1,85 @@
+"""Examples: an event of day D with all that was known at the end of D - 1, and what it teaches."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from conf.schema import Cohorts, Config, EntityFeatures, EntityName
+from features.cohorts import cohort_of
+from features.labels import label, mask
+from features.windows import feature_columns, silent_defaults
+
+
+def to_examples(
+    events: DataFrame,
+    user_features: DataFrame,
+    item_features: DataFrame,
+    user_cohorts: DataFrame,
+    item_cohorts: DataFrame,
+    config: Config,
+) -> DataFrame:
+    """Join events to the features and cohorts as of the day before.
+
+    Who was not known then gets the features of the silent, and the cohort that the rules give them.
+
+    Grain: event_id, the events as they came. As of: data_date - 1; labels are of data_date itself.
+    Cost: four joins of the range's events with dense tables of as many dates.
+
+    Args:
+        events: accepted events of data dates first .. last.
+        user_features: dense, of first - 1 .. last - 1; the other three tables likewise.
+        item_features: see above.
+        user_cohorts: see above.
+        item_cohorts: see above.
+        config: source, features, cohorts and tasks.
+    """
+    context = [
+        name for name in config.source.events.columns if name not in ("user_id", "item_id", "event_time")
+    ]
+    rows = _with_entity(
+        events, user_features, user_cohorts, config.features.user, config.cohorts.user, "user"
+    )
+    rows = _with_entity(rows, item_features, item_cohorts, config.features.item, config.cohorts.item, "item")
+    return rows.select(
+        "event_id",
+        "data_date",
+        "user_id",
+        "item_id",
+        "event_time",
+        *context,
+        *feature_columns(config.features.user, "user"),
+        *feature_columns(config.features.item, "item"),
+        "user_cohort",
+        "item_cohort",
+        *(column for task in config.tasks for column in (label(task), mask(task))),
+        F.lit(1.0).alias("weight"),
+    )
+
+
+def _with_entity(
+    rows: DataFrame,
+    features: DataFrame,
+    cohorts: DataFrame,
+    declared: EntityFeatures,
+    rules: Cohorts,
+    entity: EntityName,
+) -> DataFrame:
+    """Add an entity's features and cohort as of the day before each row's data date."""
+    grain = [f"{entity}_id", "data_date"]
+    cohort = f"{entity}_cohort"
+    defaults = silent_defaults(declared, entity)
+    known = features.select(*grain, *defaults).withColumn("data_date", F.date_add("data_date", 1))
+    labelled = cohorts.select(
+        f"{entity}_id", F.date_add("data_date", 1).alias("data_date"), F.col("cohort").alias(cohort)
+    )
+    types = dict(features.dtypes)
+    filled = {
+        column: F.coalesce(column, F.lit(value).cast(types[column]))
+        for column, value in defaults.items()
+        if value is not None  # of a known key these are never null, so only the unknown change
+    }
+    return (
+        rows.join(known, on=grain, how="left")
+        .withColumns(filled)
+        .join(labelled, on=grain, how="left")
+        .withColumn(cohort, F.coalesce(F.col(cohort), cohort_of(rules)))
+    )

@@ -1,0 +1,178 @@
+"""Packing: encoded examples as fixed-size blocks of binary columns, made for a fast reader.
+
+Blocks are equal by construction: padding rows of weight 0 fill every shard of a split up to the same
+number of whole blocks, so that no rank waits for another. All is a function of event_id and seed.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from conf.encoder import Encoder
+from conf.schema import Config
+from features.encoding import encoded
+
+_BINARIES = ("categorical", "dense", "labels", "mask", "weight", "user_group")
+_BLOCK_SCHEMA = "shard int, block_no int, rows int, " + ", ".join(f"{name} binary" for name in _BINARIES)
+
+
+def to_blocks(
+    examples: DataFrame, encoder: Encoder, config: Config, training_set: str, split: str
+) -> DataFrame:
+    """Pack examples into blocks of `training.block_rows` rows, in an order that the seed decides.
+
+    Grain: block_id = "<split>-<shard>-<block_no>". Each task of the result holds one shard, in the order of
+    block_no: written as it is, a shard becomes a file.
+    Units: little-endian, row-major, R = block_rows: categorical int32 (R, C), dense float32 (R, F) with NaN
+    for null, labels float32 (R, K), mask uint8 (R, K), weight float32 (R,), 0 for padding, user_group uint8
+    (R,), an index into `cohorts.user.names`. `rows` counts what is no padding.
+    Cost: one count by event_id, one shuffle and sort of encoded rows; a task holds one block in Python.
+
+    Args:
+        examples: one split of a training set, grain event_id.
+        encoder: fitted on the training split.
+        config: its training, tasks and user cohorts.
+        training_set: name of the set, a column of the result.
+        split: "train" or "validation", a column of the result.
+    """
+    training = config.training
+    rows = _encoded_rows(examples, encoder, config)
+    padding = _to_padding(rows, training.shards, training.block_rows)
+    partition_key = F.element_at(
+        F.lit(_partition_keys(examples.sparkSession, training.shards)), F.col("shard") + 1
+    )
+    numbers = [name for name in rows.columns if name not in ("event_id", "place")]
+    blocks = (
+        rows.unionByName(padding)
+        .repartition(training.shards, partition_key)
+        .sortWithinPartitions("shard", "is_padding", "place", "event_id")
+        .select(*numbers)
+        .mapInArrow(lambda batches: _packed(batches, training.block_rows), _BLOCK_SCHEMA)
+    )
+    block_id = F.concat_ws("-", F.lit(split), F.col("shard"), F.col("block_no"))
+    return blocks.select(
+        block_id.alias("block_id"),
+        F.lit(training_set).alias("training_set"),
+        F.lit(split).alias("split"),
+        "shard",
+        "block_no",
+        "rows",
+        *_BINARIES,
+    )
+
+
+def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> DataFrame:
+    """Examples as flat numbers, with the shard they go to and their place in it."""
+    event, seed = F.col("event_id"), F.lit(config.training.seed)
+    return examples.select(
+        event,
+        F.pmod(F.xxhash64(event, seed), F.lit(config.training.shards)).cast("int").alias("shard"),
+        F.xxhash64(seed, event).alias("place"),
+        F.lit(False).alias("is_padding"),
+        *encoded(examples, encoder),
+        *(
+            F.coalesce(f"label_{t.name}", F.lit(0)).cast("float").alias(f"label_{t.name}")
+            for t in config.tasks
+        ),
+        *(F.col(f"mask_{t.name}").cast("tinyint").alias(f"mask_{t.name}") for t in config.tasks),
+        F.col("weight").cast("float").alias("weight"),
+        _group_index(config.cohorts.user.names).cast("smallint").alias("user_group"),
+    )
+
+
+def _group_index(names: tuple[str, ...]) -> Column:
+    """The place of a row's user cohort among the configured ones, from 0."""
+    place = F.array_position(F.lit(list(names)), F.col("user_cohort"))
+    unknown = F.raise_error(
+        F.concat(
+            F.lit("examples.user_cohort: "),
+            F.coalesce("user_cohort", F.lit("null")),
+            F.lit(f" is none of {list(names)}; build examples again with the cohorts of this configuration"),
+        )
+    )
+    return F.when(place > 0, place - 1).otherwise(unknown.cast("bigint"))
+
+
+def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
+    """Rows of weight 0 that bring every shard up to as many whole blocks as the fullest one needs."""
+    counts = rows.groupBy("shard").count()
+    most = counts.agg((F.ceil(F.max("count") / block_rows) * block_rows).alias("most"))
+    lacking = F.col("most") - F.coalesce("count", F.lit(0))
+    columns = [
+        F.lit(None if name.startswith("dense_") else 0).cast(data_type).alias(name)
+        for name, data_type in rows.dtypes
+        if name not in ("event_id", "shard", "place", "is_padding")
+    ]
+    return (
+        rows.sparkSession.range(shards)
+        .select(F.col("id").cast("int").alias("shard"))
+        .join(counts, on="shard", how="left")
+        .crossJoin(most)
+        .where(lacking > 0)
+        .select(
+            F.lit(None).cast("string").alias("event_id"),
+            F.col("shard"),
+            F.explode(F.sequence(F.lit(1).cast("bigint"), lacking)).alias("place"),
+            F.lit(True).alias("is_padding"),
+            *columns,
+        )
+    )
+
+
+def _partition_keys(spark: SparkSession, shards: int) -> list[int]:
+    """For each shard a number that `repartition(shards, ...)` puts into a partition of its own.
+
+    Hashing the shard itself would put several shards into one partition, and so into one file.
+    """
+    partition = F.pmod(F.hash(F.col("id").cast("int")), F.lit(shards))
+    keys = (
+        spark.range(64 * shards).groupBy(partition.alias("shard")).agg(F.min("id").cast("int").alias("key"))
+    )
+    return [row["key"] for row in sorted(keys.collect(), key=lambda row: row["shard"])]
+
+
+def _packed(batches: Iterable[pa.RecordBatch], block_rows: int) -> Iterator[pa.RecordBatch]:
+    """Turn the sorted rows of one task into its blocks."""
+    previous_shard, block_no = None, 0
+    for table in _in_blocks(batches, block_rows):
+        shard = table["shard"][0].as_py()
+        block_no = block_no + 1 if shard == previous_shard else 0
+        previous_shard = shard
+        is_padding = table["is_padding"].to_numpy()
+        yield pa.RecordBatch.from_pydict(
+            {
+                "shard": pa.array([shard], pa.int32()),
+                "block_no": pa.array([block_no], pa.int32()),
+                "rows": pa.array([int((~is_padding).sum())], pa.int32()),
+                "categorical": _matrix(table, "cat_", "<i4"),
+                "dense": _matrix(table, "dense_", "<f4"),
+                "labels": _matrix(table, "label_", "<f4"),
+                "mask": _matrix(table, "mask_", "u1"),
+                "weight": _matrix(table, "weight", "<f4"),
+                "user_group": _matrix(table, "user_group", "u1"),
+            }
+        )
+
+
+def _in_blocks(batches: Iterable[pa.RecordBatch], block_rows: int) -> Iterator[pa.Table]:
+    """Cut a stream of Arrow batches into tables of exactly `block_rows` rows."""
+    rest: list[pa.RecordBatch] = []
+    for batch in batches:
+        rest.append(batch)
+        table = pa.Table.from_batches(rest)
+        whole = table.num_rows - table.num_rows % block_rows
+        for start in range(0, whole, block_rows):
+            yield table.slice(start, block_rows)
+        rest = table.slice(whole).to_batches()
+
+
+def _matrix(table: pa.Table, prefix: str, dtype: str) -> pa.Array:
+    """The columns of one prefix as a binary matrix (rows, columns), row-major; null is NaN."""
+    names = [name for name in table.column_names if name.startswith(prefix)]
+    matrix = np.empty((table.num_rows, len(names)), dtype=dtype)
+    for number, name in enumerate(names):
+        matrix[:, number] = table[name].to_numpy()
+    return pa.array([matrix.tobytes()], pa.binary())

@@ -1,0 +1,64 @@
+"""Daily tiles: what one day's events of one user or item add up to, in parts that merge exactly."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from conf.errors import ConfigError
+from conf.schema import Aggregate, Behaviour, EntityFeatures, EntityName
+
+SUM_TYPES = {"binary": "bigint", "seconds": "decimal(22,3)"}
+
+
+def to_daily_tiles(
+    events: DataFrame,
+    entity: EntityName,
+    features: EntityFeatures,
+    behaviours: Mapping[str, Behaviour],
+) -> DataFrame:
+    """Aggregate accepted events to one row a user (item) and day; the silent have none.
+
+    Grain: (<entity>_id, data_date). As of: the day alone.
+    Units: counts and sums of binary behaviours are bigint, sums of seconds decimal(22,3), both 0 when no
+    row satisfies `where`; minima and maxima have their column's type and are null then.
+    Cost: one shuffle of (events a day) partial rows.
+
+    Args:
+        events: accepted events, grain event_id.
+        entity: whose tiles.
+        features: its `aggregates`, one column each, under its bare name.
+        behaviours: the declared behaviours; only these can be summed.
+
+    Raises:
+        ConfigError: a sum of something that is no behaviour.
+    """
+    return events.groupBy(f"{entity}_id", "data_date").agg(
+        F.min("event_time").alias("first_event_time"),
+        *(_aggregated(aggregate, behaviours).alias(aggregate.name) for aggregate in features.aggregates),
+    )
+
+
+def _aggregated(aggregate: Aggregate, behaviours: Mapping[str, Behaviour]) -> Column:
+    """One aggregate over the events of its `where`."""
+    value = F.expr(aggregate.of) if aggregate.of else F.lit(1)
+    counted = F.when(F.expr(aggregate.where), value) if aggregate.where else value
+    match aggregate.agg:
+        case "count":
+            return F.count(counted).cast("bigint")
+        case "sum":
+            return F.coalesce(F.sum(counted), F.lit(0)).cast(_sum_type(aggregate, behaviours))
+        case "min":
+            return F.min(counted)
+        case "max":
+            return F.max(counted)
+
+
+def _sum_type(aggregate: Aggregate, behaviours: Mapping[str, Behaviour]) -> str:
+    behaviour = behaviours.get(aggregate.of or "")
+    if behaviour is None:
+        raise ConfigError(
+            f"features: aggregate {aggregate.name} sums {aggregate.of!r}, which is no behaviour; sums are exact "
+            f"only over behaviours: {sorted(behaviours)}"
+        )
+    return SUM_TYPES[behaviour.kind]

@@ -1,0 +1,1 @@
+"""One verb a file: each job reads tables, calls pure functions, validates, writes, records."""

@@ -1,0 +1,1 @@
+"""Effects of the jobs: session, catalog, store, locks, ledger, fingerprints, registry."""

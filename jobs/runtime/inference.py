@@ -1,0 +1,174 @@
+"""Bundles inside Spark workers: examples -> calibrated logits -> cell states, users -> top lists.
+
+What needs Spark and torch at once lives here. A worker loads a bundle once and keeps it.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from conf.encoder import Encoder
+from models.bootstrap import user_weights
+from models.bundle import Bundle, read_bundle
+from models.metrics import CellState
+from models.scorer import PairScorer
+
+STATE_SCHEMA = "model_version string, task string, cohort string, state binary"
+ROWS_AT_ONCE = 8192
+
+
+@lru_cache(maxsize=4)
+def bundle_in_worker(path: str) -> Bundle:
+    """A bundle, read once a worker; torch gets the one thread that Spark gave the task."""
+    torch.set_num_threads(1)
+    return read_bundle(Path(path))
+
+
+def cat_columns(encoder: Encoder) -> list[str]:
+    """Names of encoded categorical columns, in order."""
+    return [f"cat_{c.column}" for c in encoder.categorical]
+
+
+def dense_columns(encoder: Encoder) -> list[str]:
+    """Names of encoded dense columns, in order."""
+    return [f"dense_{d.column}" for d in encoder.dense]
+
+
+def to_arrays(rows: pd.DataFrame, encoder: Encoder) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Encoded columns as (n, C) int64 and (n, F) float32, NaN for null."""
+    return (
+        rows[cat_columns(encoder)].to_numpy(dtype=np.int64),
+        rows[dense_columns(encoder)].to_numpy(dtype=np.float32),
+    )
+
+
+def calibrated_logits(bundle: Bundle, rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Calibrated logits of examples, (n, K): encoded columns and `user_cohort`."""
+    categorical, dense = to_arrays(rows, bundle.encoder)
+    index = {name: number for number, name in enumerate(bundle.manifest.groups)}
+    group = rows["user_cohort"].map(index).to_numpy(dtype=np.int64)
+    with torch.inference_mode():
+        logits = bundle.model()(torch.from_numpy(categorical), torch.from_numpy(dense), torch.from_numpy(group))
+    return bundle.calibration.logits(logits.numpy(), group)
+
+
+def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Every cohort that a row counts in: all, user's, item's, both; roll-ups are in the `_axis` columns."""
+    yield "all", np.ones(len(rows), dtype=bool)
+    members: dict[str, dict[str, NDArray[np.bool_]]] = {}
+    for entity in ("user", "item"):
+        axes = rows[f"{entity}_cohort_axis"]
+        names = sorted({name for axis in axes for name in axis})
+        members[entity] = {name: axes.map(lambda axis, name=name: name in axis).to_numpy(dtype=bool) for name in names}
+        for name, is_member in members[entity].items():
+            yield f"{entity}:{name}", is_member
+    for user_name, is_user in members["user"].items():
+        for item_name, is_item in members["item"].items():
+            yield f"user:{user_name}|item:{item_name}", is_user & is_item
+
+
+def to_states(
+    path: str, model_version: str, tasks: tuple[str, ...], replicates: int
+) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """Function of mapInPandas: encoded examples -> the state of every cell in the partition."""
+
+    def states(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        bundle = bundle_in_worker(path)
+        order = [bundle.manifest.tasks.index(task) for task in tasks]
+        for rows in batches:
+            logits = calibrated_logits(bundle, rows)
+            weights = user_weights(rows["user_id"].to_numpy(), replicates)
+            found = []
+            for cohort, is_member in cohorts_of(rows):
+                for number, task in zip(order, tasks, strict=True):
+                    kept = is_member & rows[f"mask_{task}"].to_numpy(dtype=bool)
+                    state = CellState.of(
+                        logits[kept, number],
+                        rows.loc[kept, f"label_{task}"].to_numpy(),
+                        rows.loc[kept, "weight"].to_numpy(),
+                        weights[kept],
+                    )
+                    found.append((model_version, task, cohort, state.to_bytes()))
+            yield pd.DataFrame(found, columns=["model_version", "task", "cohort", "state"])
+
+    return states
+
+
+def merge_states(rows: pd.DataFrame) -> CellState:
+    """One cell's states of all partitions as one."""
+    state = CellState.from_bytes(rows["state"].iloc[0])
+    for data in rows["state"].iloc[1:]:
+        state = state.merge(CellState.from_bytes(data))
+    return state
+
+
+def to_lists(
+    path: str, items: "Pool", weights: dict[str, float], top_k: int, schema: pa.Schema
+) -> Callable[[pa.Table], pa.Table]:
+    """Function of applyInArrow: the users of one bucket -> their top lists.
+
+    The table holds user_id, data_date, user_cohort, bucket and the user side's encoded columns.
+    """
+
+    def lists(users: pa.Table) -> pa.Table:
+        bundle = bundle_in_worker(path)
+        scorer = _scorer_in_worker(path, items, tuple(sorted(weights.items())))
+        users = users.sort_by("user_id")  # so that a rerun sees the same rows in the same order
+        frame = users.to_pandas()
+        side = bundle.encoder.side("user")
+        categorical, dense = to_arrays(frame, side)
+        index = {name: number for number, name in enumerate(bundle.manifest.groups)}
+        group = frame["user_cohort"].map(index).to_numpy(dtype=np.int64)
+        chosen, probabilities, scores = scorer.top_k(categorical, dense, group, top_k)
+        count = chosen.shape[1]
+        owner = np.repeat(np.arange(len(frame)), count)
+        columns = {
+            "user_id": users["user_id"].take(owner),
+            "data_date": users["data_date"].take(owner),
+            "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
+            "item_id": pa.array(items.item_ids[chosen.reshape(-1)]),
+            "score": pa.array(scores.reshape(-1).astype(np.float64)),
+            "cohort": users["user_cohort"].take(owner),
+            "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
+            "bucket": users["bucket"].take(owner),
+        }
+        for task in weights:
+            number = bundle.manifest.tasks.index(task)
+            columns[f"p_{task}"] = pa.array(probabilities[:, :, number].reshape(-1).astype(np.float64))
+        return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+    return lists
+
+
+class Pool:
+    """The items that every user is scored against, encoded, with the context of lists; small."""
+
+    def __init__(
+        self,
+        item_ids: NDArray[np.int64],
+        item: tuple[NDArray[np.int64], NDArray[np.float32]],
+        context: tuple[NDArray[np.int64], NDArray[np.float32]],
+    ) -> None:
+        self.item_ids = item_ids
+        self.item = item
+        self.context = context
+        self.key = hash((item_ids.tobytes(), *(part.tobytes() for part in (*item, *context))))
+
+    def __hash__(self) -> int:
+        return self.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pool) and other.key == self.key
+
+
+@lru_cache(maxsize=2)
+def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
+    return PairScorer(
+        bundle_in_worker(path), items.item_ids, *items.item, *items.context, ranking_weights=dict(weights)
+    )

@@ -1,0 +1,302 @@
+"""One run of one job: its configuration, tables, lock, fingerprints and line in the ledger."""
+
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from conf.errors import BlockedError, ConfigError, LamplighterError
+from conf.load import PROJECT_DIR, load_config, resolve_path
+from conf.schema import Config, Suite
+from jobs.runtime import steps
+from jobs.runtime.arguments import Arguments
+from jobs.runtime.catalog import Catalog
+from jobs.runtime.ledger import Entry, Finished, Ledger, date_range, new_run_id
+from jobs.runtime.locks import TableLock, owner_text
+from jobs.runtime.registry import champion_as_of
+from jobs.runtime.session import spark_session
+from jobs.runtime.sources import Sources
+from jobs.runtime.store import Commit, Store, check_rows, dates_where
+from quality.suites import run_suite
+from quality.verdicts import Verdict
+
+log = logging.getLogger("lamplighter")
+
+
+class Scene:
+    """What can be known before a job starts: configuration, tables, what the ledger says is done."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self.arguments = arguments
+        self.config: Config = load_config(
+            arguments.dataset, arguments.where, arguments.model_name, arguments.settings
+        )
+        self.catalog = Catalog(self.config)
+        self.store = Store(self.catalog, self.config.runtime.lock_wait_seconds)
+        self.ledger = Ledger(self.store)
+        self.sources = Sources(self.config, self.store)
+        self.first, self.last = arguments.first, arguments.last
+        self.dates = date_range(self.first, self.last)
+
+    @property
+    def dates_in_reach(self) -> list[date]:
+        """Data dates whose state a job of these dates may depend on."""
+        earliest = self.first - timedelta(days=1)
+        pinned = steps.training_end(self.config, self.last)
+        if pinned is not None:
+            earliest = min(earliest, steps.training_days(self.config, pinned)[0])
+        return date_range(earliest, self.last)
+
+    def report_file(self, day: date) -> Path:
+        """Where the page of a night is."""
+        return resolve_path(self.config.paths.reports) / self.config.dataset / f"{day}.html"
+
+    def newest_runs(self) -> dict[tuple[str, str, date], Finished]:
+        """(job, model, data date) -> newest run, of the dates in reach."""
+        return self.ledger.newest(self.dates_in_reach)
+
+    def lineage(self, expected: Sequence[str] = ()) -> steps.Lineage:
+        """Fingerprints by what is recorded; of `expected` jobs at our dates, by what would be."""
+        known = {key: run.fingerprint for key, run in self.newest_runs().items() if run.state == "done"}
+        return steps.Lineage(
+            config=self.config,
+            sources=self.sources,
+            known=known,
+            champions=lambda day, candidate: champion_as_of(self.store, day, candidate),
+            dates=frozenset(self.dates),
+            expected=frozenset(expected),
+        )
+
+
+class Run(Scene):
+    """A run under way. Jobs read, validate and replace through it, so that nothing goes unrecorded."""
+
+    def __init__(self, job: str, arguments: Arguments) -> None:
+        super().__init__(arguments)
+        self.job = job
+        self.step = steps.STEPS[job]
+        self.run_id = new_run_id()
+        self.owner = owner_text(self.run_id)
+        self.notes: list[str] = []  # for the line that a person reads
+        self._started = time.monotonic()
+        self._ended: float | None = None
+        lineage = self.lineage()
+        self.entry = Entry(
+            run_id=self.run_id,
+            job=job,
+            model=self.config.model.name if self.step.of_model else "",
+            config_hash=steps.config_hash(self.config),
+            code_revision=code_revision(),
+            fingerprints={day: lineage.make(job, day) for day in self.dates},
+        )
+
+    # --- read ----------------------------------------------------------------------------------
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session; made at the first use, so that jobs without Spark start none."""
+        return spark_session(self.config)
+
+    def read(self, table: str, first: date | None = None, last: date | None = None) -> DataFrame:
+        """A table at its newest version, which is pinned and recorded; or some of its data dates."""
+        version = self.entry.versions_read.get(table, self.store.version(table))
+        if version is not None:
+            self.entry.versions_read[table] = version
+        frame = self.store.read(self.spark, table, version)
+        return frame if first is None else frame.where(dates_where(first, last or first))
+
+    def rows(self, table: str, predicate: str | None = None) -> list[dict[str, Any]]:
+        """Rows of a small table."""
+        version = self.store.version(table)
+        if version is not None:
+            self.entry.versions_read[table] = version
+        return self.store.rows(table, predicate)
+
+    def require_inputs(self, skip: Sequence[str] = ()) -> None:
+        """Stop unless the jobs before this one are done for the dates that it reads.
+
+        Raises:
+            LamplighterError: naming the job and the dates to run first.
+        """
+        runs = self.newest_runs()
+        for job, days_before in self.step.needs:
+            model = self.config.model.name if steps.STEPS[job].of_model else ""
+            needed = [day - timedelta(days=days_before) for day in self.dates]
+            missing = [day for day in needed if not _is_done(runs.get((job, model, day)))]
+            if missing and job not in skip:
+                flags = f" --model {model}" if model else ""
+                span = str(missing[0]) if len(missing) == 1 else f"{missing[0]}..{missing[-1]}"
+                raise LamplighterError(
+                    f"{job} is not done for data date {span}, which {self.job} reads; "
+                    f"run `lamplighter {job} --data-date {span}{flags}` first"
+                )
+
+    # --- check and write -----------------------------------------------------------------------
+
+    def validate(self, frame: DataFrame, table: str, suite: str | None = None) -> Verdict:
+        """Run a table's suite over the rows that are about to be committed, and record the verdict.
+
+        Raises:
+            BlockedError: a critical rule fails above its threshold; nothing was written.
+        """
+        verdict = run_suite(frame, table, self.suite(suite or table))
+        self.record(verdict)
+        if not verdict.passed:
+            raise BlockedError(f"{verdict.describe()}; table unchanged; mend the input or the code, then run again")
+        return verdict
+
+    def suite(self, table: str) -> Suite:
+        """The suite of a table.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        if table not in self.config.suites:
+            raise ConfigError(
+                f"conf/suites/{table}.yaml is missing: what is read by people or models meets a suite first; "
+                "write one (`rules: []` for none)"
+            )
+        return self.config.suites[table]
+
+    def record(self, verdict: Verdict, day: date | None = None) -> None:
+        """Write a verdict to `quality_results`, under a data date (default: the last of ours)."""
+        day = day or self.last
+        rows = [
+            {
+                "run_id": self.run_id,
+                "data_date": day,
+                "table": verdict.table,
+                "rule": result.rule,
+                "outcome": result.outcome,
+                "observed": result.observed,
+                "threshold": result.threshold,
+                "severity": result.severity,
+                "failing_rows": result.failing_rows,
+            }
+            for result in verdict.results
+        ]
+        predicate = f"data_date = '{day}' AND \"table\" = '{verdict.table}'"
+        self.replace_rows("quality_results", rows, predicate)
+
+    def replace(self, table: str, frame: DataFrame, where: str | None = None, made_of: str = "") -> Commit:
+        """Check grain and constraints, then replace our data dates (or `where`) in one commit.
+
+        Args:
+            made_of: what the whole table is made of, for `is_made_of`.
+        """
+        check_rows(frame, self.catalog[table])
+        where = where or dates_where(self.first, self.last)
+        return self._note(self.store.replace(table, frame, where, self.metadata | {"made_of": made_of}))
+
+    def is_made_of(self, table: str, made_of: str) -> bool:
+        """Whether the newest commit of a table was made of just this."""
+        return self.store.newest_metadata(table).get("made_of") == made_of
+
+    def append_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Commit:
+        """Append rows to a book."""
+        return self._note(self.store.append_rows(table, rows, self.owner, self.metadata))
+
+    def replace_rows(self, table: str, rows: Sequence[Mapping[str, Any]], predicate: str) -> Commit:
+        """Replace rows of a book."""
+        return self._note(self.store.replace_rows(table, rows, self.owner, self.metadata, predicate))
+
+    def refresh_fingerprints(self) -> None:
+        """Compute the fingerprints again, now that the run has learnt more of its inputs."""
+        lineage = self.lineage()
+        self.entry.fingerprints = {day: lineage.make(self.job, day) for day in self.dates}
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of our last data date."""
+        return self.entry.fingerprints[self.last]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What every commit of this run carries."""
+        span = str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
+        return {"run_id": self.run_id, "job": self.job, "data_date": span, "fingerprint": self.fingerprint}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start; of an ended run, to its end."""
+        return (self._ended or time.monotonic()) - self._started
+
+    def end(self) -> None:
+        """Stop the clock."""
+        self._ended = time.monotonic()
+
+    def _note(self, commit: Commit) -> Commit:
+        if commit.table != "quality_results":
+            self.entry.rows[commit.table] = commit.rows
+        self.entry.versions_written[commit.table] = commit.version
+        return commit
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the locks of all tables that Spark replaces here."""
+        locks: list[TableLock] = []
+        try:
+            for table in self.step.writes:
+                locks.append(TableLock.take(self.spark, self.catalog.lock(table), self.owner))
+            yield
+        finally:
+            for lock in locks:
+                lock.release()
+
+
+Job = Callable[[Run], None]
+
+
+@contextmanager
+def open_run(job: str, arguments: Arguments) -> Iterator[Run]:
+    """Start a run and write its end to the ledger, whatever it is.
+
+    Raises:
+        LamplighterError: as the job does; its message then starts with job and data date.
+    """
+    run = Run(job, arguments)
+    span = run.metadata["data_date"]
+    state, message = "failed", "interrupted"
+    try:
+        with run.locked():
+            run.ledger.write(run.entry, "started", 0.0)
+            try:
+                yield run
+                state, message = "done", ""
+            except LamplighterError as error:
+                state, message = ("blocked" if isinstance(error, BlockedError) else "failed"), str(error)
+                raise
+            except Exception as error:  # recorded, then raised as it is
+                message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                raise
+            finally:
+                run.end()
+                run.ledger.write(run.entry, state, run.seconds, message)
+    except LamplighterError as error:
+        raise type(error)(f"{job} {span}: {error}") from error
+
+
+def _is_done(run: Finished | None) -> bool:
+    return run is not None and run.state == "done"
+
+
+@cache
+def code_revision() -> str:
+    """Git revision of the project, with a + when files differ from it; "unknown" outside of git."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=PROJECT_DIR,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

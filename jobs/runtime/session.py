@@ -1,0 +1,25 @@
+"""The one Spark session of a process.
+
+Static settings (Delta, time zone, memory) are in conf/spark/spark-defaults.conf, which set-up puts
+where spark-submit and sessions made in Python both find it; what a `where` layer adds comes here.
+"""
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from conf.schema import Config
+
+
+def spark_session(config: Config) -> SparkSession:
+    """Get or make the session of this process."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    builder = SparkSession.builder.appName("lamplighter")
+    for key, value in config.runtime.spark.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark

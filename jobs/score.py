@@ -1,0 +1,113 @@
+"""Score every user against the pool of the night, and keep each one's best items.
+
+spark-submit jobs/score.py --data-date 2022-05-07
+
+Users travel through Arrow, a bucket at a time; pairs exist only inside torch. All users as of the data
+date are scored, also those without one event, by the champion as of the data date.
+Cost: users x items of the pool forward passes; nothing grows with history.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from conf.errors import LamplighterError
+from features.candidates import to_item_pool
+from features.encoding import encoded
+from jobs.runtime.inference import Pool, to_arrays, to_lists
+from jobs.runtime.job import job
+from jobs.runtime.progress import spark_progress
+from jobs.runtime.registry import champion_as_of
+from jobs.runtime.run import Run
+from models.bundle import Bundle, check_fits, read_bundle
+
+
+@job
+def score(run: Run) -> None:
+    """Replace the data date of `scores_staging`."""
+    run.require_inputs()
+    model_version = version_to_use(run)
+    bundle = read_bundle(run.catalog.bundle(model_version))
+    check_bundle(run, bundle)
+
+    pool = read_pool(run, bundle)
+    users = read_users(run, bundle)
+    lists = score_users(run, bundle, users, pool).persist()
+    with spark_progress(run.spark, f"score {run.last}: tasks"):
+        run.replace("scores_staging", lists)
+    lists.unpersist()
+    run.entry.facts |= {"model_version": model_version, "pool": len(pool.item_ids)}
+    run.notes.append(f"{model_version} on {len(pool.item_ids)} items")
+
+
+def version_to_use(run: Run) -> str:
+    """The champion as of the data date, or the version of `--model`.
+
+    Raises:
+        LamplighterError: there is none.
+    """
+    if run.arguments.model is not None:
+        return run.lineage().model_version(run.last)
+    champion = champion_as_of(run.store, run.last)
+    if champion is None:
+        raise LamplighterError(
+            f"no champion as of {run.last}: no candidate was promoted up to then; run the training steps "
+            "(build_examples, pack, train, evaluate, promote) for a date up to it first"
+        )
+    return champion
+
+
+def check_bundle(run: Run, bundle: Bundle) -> None:
+    """Refuse a bundle that no longer fits the feature tables or the cohorts."""
+    columns = {
+        name: kind.simpleString()
+        for table in ("user_features", "item_features")
+        for name, kind in run.catalog[table].columns.items()
+    } | {name: "context" for name in run.config.list_context}
+    cohorts = run.config.cohorts.user
+    check_fits(bundle, columns, cohorts.names, cohorts.version)
+
+
+def read_pool(run: Run, bundle: Bundle) -> Pool:
+    """The night's items and the context of lists, encoded; bounded by `candidates`."""
+    features = run.read("item_features", run.last)
+    items = features.join(to_item_pool(features, run.config.candidates), on="item_id", how="left_semi")
+    side = bundle.encoder.side("item")
+    rows = items.select("item_id", *encoded(items, side)).orderBy("item_id").toPandas()
+    if rows.empty:
+        raise LamplighterError(f"item_features has no item as of {run.last}; build features first")
+    context = run.spark.createDataFrame([tuple(run.config.list_context.values())], list(run.config.list_context))
+    context_side = bundle.encoder.side("context")
+    one_row = context.select(*encoded(context, context_side)).toPandas()
+    return Pool(rows["item_id"].to_numpy(), to_arrays(rows, side), to_arrays(one_row, context_side))
+
+
+def read_users(run: Run, bundle: Bundle) -> DataFrame:
+    """All users as of the data date, encoded, with cohort and bucket."""
+    features = run.read("user_features", run.last)
+    cohorts = run.read("user_cohorts", run.last).select("user_id", F.col("cohort").alias("user_cohort"))
+    users = features.join(cohorts, on="user_id", how="inner")
+    bucket = F.pmod(F.xxhash64("user_id"), F.lit(run.config.ranking.buckets)).cast("int")
+    return users.select(
+        "user_id", "data_date", "user_cohort", bucket.alias("bucket"), *encoded(users, bundle.encoder.side("user"))
+    )
+
+
+def score_users(run: Run, bundle: Bundle, users: DataFrame, pool: Pool) -> DataFrame:
+    """Each user's top list, one row a rank."""
+    schema = run.catalog["scores_staging"].schema
+    made_here = [field for field in schema.fields if field.name != "fingerprint"]
+    arrow_schema = to_arrow_schema(type(schema)(made_here))
+    lists = to_lists(
+        str(run.catalog.bundle(bundle.manifest.model_version)),
+        pool,
+        run.config.ranking.weights,
+        run.config.ranking.top_k,
+        arrow_schema,
+    )
+    rows = users.groupBy("bucket").applyInArrow(lists, type(schema)(made_here))
+    return rows.withColumn("fingerprint", F.lit(run.fingerprint))
+
+
+if __name__ == "__main__":
+    score.main()

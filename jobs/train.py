@@ -1,0 +1,117 @@
+"""Train the configured model on the pinned training set; leave a complete, immutable bundle.
+
+lamplighter train --data-date 2022-05-07 --model mfh
+
+No Spark: the blocks' files are resolved from the pinned table version, and `horovodrun` starts the
+ranks (`python -m models.rank`), which end when this process does. The model version is a hash of the
+training set, the configuration and the code, so training what exists already costs nothing.
+Cost: epochs x examples of the window.
+"""
+
+import json
+import tempfile
+from datetime import date
+from pathlib import Path
+
+from conf.encoder import Encoder
+from conf.errors import LamplighterError
+from jobs.runtime.job import job
+from jobs.runtime.launch import run_ranks
+from jobs.runtime.registry import register
+from jobs.runtime.run import Run
+from models.bundle import Manifest, write_bundle
+from models.calibration import Calibration
+from models.run_spec import BlockFiles, RunSpec
+
+
+@job
+def train(run: Run) -> None:
+    """Train, write the bundle, register it."""
+    run.require_inputs()
+    training_set = pinned_set(run)
+    model_version = f"{run.config.model.name}-{run.fingerprint[:12]}"
+    bundle = run.catalog.bundle(model_version)
+    run.entry.facts |= {"training_set": training_set, "model_version": model_version}
+    run.notes.append(model_version)
+
+    if not (bundle / "manifest.json").is_file():
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="training-", dir=bundle.parent) as folder:
+            spec = run_spec(run, training_set, Path(folder))
+            run_ranks(spec, run.config.training.ranks, Path(folder))
+            write_bundle(
+                bundle,
+                Path(folder) / "weights.safetensors",
+                spec.model,
+                spec.encoder,
+                Calibration.model_validate_json((Path(folder) / "calibration.json").read_text()),
+                manifest(run, spec, training_set, model_version),
+                history=Path(folder) / "history.json",
+            )
+    else:
+        run.notes.append("trained already")
+    history = json.loads((bundle / "history.json").read_text())
+    run.entry.facts["epochs"] = len(history)
+    best = min(history, key=lambda epoch: epoch["validation_loss"])
+    run.notes.append(f"{len(history)} epochs, best validation loss {best['validation_loss']:.4f}")
+    tags = {"training_set": training_set, "model": run.config.model.name, "code_revision": run.entry.code_revision}
+    register(run.catalog, bundle, tags, {"validation_loss": best["validation_loss"]})
+
+
+def pinned_set(run: Run) -> str:
+    """The training set that `pack` pinned for our data date."""
+    packed = run.newest_runs()[("pack", "", run.last)]
+    return str(packed.facts["training_set"])
+
+
+def run_spec(run: Run, training_set: str, out_dir: Path) -> RunSpec:
+    """Everything that a rank needs to know, files pinned to one table version."""
+    table = run.store.delta("training_blocks")
+    if table is None:
+        raise LamplighterError("training_blocks was never written; run `lamplighter pack` first")
+    run.entry.versions_read["training_blocks"] = table.version()
+    uris = {
+        split: tuple(
+            f"file://{file}"
+            for file in sorted(
+                table.file_uris(file_pruning_predicate=f"training_set = '{training_set}' AND split = '{split}'")
+            )
+        )
+        for split in ("train", "validation")
+    }
+    (encoder,) = run.rows("encoders", f"training_set = '{training_set}'")
+    return RunSpec(
+        blocks=BlockFiles(**uris),
+        block_rows=run.config.training.block_rows,
+        encoder=Encoder.model_validate_json(encoder["encoder"]),
+        model=run.config.model,
+        tasks=run.config.tasks,
+        groups=run.config.cohorts.user.names,
+        seed=run.config.training.seed,
+        distributed=run.config.training.distributed,
+        reader=run.config.training.reader,
+        out_dir=str(out_dir),
+    )
+
+
+def manifest(run: Run, spec: RunSpec, training_set: str, model_version: str) -> Manifest:
+    """What the bundle says of itself."""
+    first, last = (date.fromisoformat(text) for text in training_set.split("_")[:2])
+    return Manifest(
+        model_version=model_version,
+        training_set=training_set,
+        first_data_date=first,
+        last_data_date=last,
+        tasks=tuple(task.name for task in spec.tasks),
+        groups=spec.groups,
+        group_column="user_cohort",
+        cohort_rule_version=run.config.cohorts.user.version,
+        feature_columns=spec.encoder.columns,
+        table_versions=dict(run.entry.versions_read),
+        code_revision=run.entry.code_revision,
+        seed=spec.seed,
+    )
+
+
+if __name__ == "__main__":
+    train.main()

@@ -1,0 +1,114 @@
+"""The parts that all architectures are made of: stacked experts, the mix of a gate, towers, the frame.
+
+Letters: B rows, D input width, N experts, H expert width, K tasks, G groups.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Experts(nn.Module):
+    """N experts that read one input: linear layers, each with ReLU (Tang 2020, section 5).
+
+    Args:
+        count: N.
+        in_dim: D.
+        widths: of the layers of each expert, the last is H.
+    """
+
+    def __init__(self, count: int, in_dim: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.count = count
+        self.first = nn.Linear(in_dim, count * widths[0])  # expert n owns rows n * width .. (n + 1) * width
+        self.weights = nn.ParameterList(_uniform(count, d, h, fan_in=d) for d, h in pairwise(widths))
+        self.biases = nn.ParameterList(_uniform(count, 1, h, fan_in=d) for d, h in pairwise(widths))
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        """Map (B, D) to (B, N, H)."""
+        return _run_as_one([self], x_BD)[0]
+
+
+def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Run the experts of each branch on its input, (B, D) -> (B, N of the branch, H).
+
+    Branches that are handed the very same tensor share one matrix product a layer.
+    """
+    outputs: dict[str, Tensor] = {}
+    for branches in readers_of_the_same(experts, x_BD):
+        same_input = _run_as_one([experts[b] for b in branches], x_BD[branches[0]])
+        outputs |= zip(branches, same_input, strict=True)
+    return outputs
+
+
+def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> list[list[str]]:
+    """Put branches together that are handed the very same tensor."""
+    readers: dict[int, list[str]] = {}
+    for branch in branches:
+        readers.setdefault(id(x_BD[branch]), []).append(branch)
+    return list(readers.values())
+
+
+def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Sequence[Tensor]:
+    """Run stacks of equal widths on one input; joining their weights is cheap, they are few."""
+    count = sum(stack.count for stack in stacks)
+    first_weight = join([stack.first.weight for stack in stacks])
+    first_bias = join([stack.first.bias for stack in stacks])
+    y_BNH = F.linear(x_BD, first_weight, first_bias).relu_().view(len(x_BD), count, -1)
+    for layer in range(len(stacks[0].weights)):
+        weight_NHJ = join([stack.weights[layer] for stack in stacks])
+        bias_N1J = join([stack.biases[layer] for stack in stacks])
+        y_BNH = torch.baddbmm(bias_N1J, y_BNH.transpose(0, 1), weight_NHJ).relu_().transpose(0, 1)
+    return torch.split(y_BNH, [stack.count for stack in stacks], dim=1)
+
+
+def mix(weights_BN: Tensor, experts: Sequence[Tensor]) -> Tensor:
+    """Sum experts, (B, N of one branch, H) each and N in all, by their weights: (B, H).
+
+    One pass an expert over what the experts left in place: N is small, and a batched product of
+    B tiny matrices, or a copy that brings the branches together, takes several times as long.
+    """
+    first_BH, *others = [y_BH for branch in experts for y_BH in branch.unbind(1)]
+    total_BH = weights_BN[:, :1] * first_BH
+    for n, y_BH in enumerate(others, start=1):
+        total_BH.addcmul_(weights_BN[:, n : n + 1], y_BH)
+    return total_BH
+
+
+def tower(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
+    """The head of one task or cell: hidden layers with ReLU, then one logit, (B, in_dim) -> (B, 1)."""
+    layers: list[nn.Module] = []
+    for d, h in pairwise([in_dim, *widths]):
+        layers += [nn.Linear(d, h), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(widths[-1] if widths else in_dim, 1))
+
+
+class Network(nn.Module, ABC):
+    """An architecture: from the input vector to the logits of all cells (task x group).
+
+    `cell_groups` is G, or 1 for an architecture that does not tell groups apart.
+    """
+
+    cell_groups: int
+
+    @abstractmethod
+    def forward(self, x_BD: Tensor) -> Tensor:
+        """Map (B, D) to the logits of all cells, (B, K, cell_groups)."""
+
+    @abstractmethod
+    def for_group(self, x_BD: Tensor, group: int) -> Tensor:
+        """Map (B, D) to the logits of one group's cells, (B, K), computing nothing for others alone."""
+
+
+def join(parameters: Sequence[Tensor]) -> Tensor:
+    """Put parameters that act on one input one below the other; a single one is not copied."""
+    return parameters[0] if len(parameters) == 1 else torch.cat(list(parameters))
+
+
+def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
+    """Initial values as nn.Linear has them."""
+    return nn.Parameter(torch.empty(*shape).uniform_(-(fan_in**-0.5), fan_in**-0.5))

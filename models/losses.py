@@ -1,0 +1,132 @@
+"""Losses of all cells, exact over any number of ranks (Tang 2020, eq. 8-10).
+
+One update, on each rank: count, add the counts up over ranks, then make the loss and go backward:
+
+    counts = cell_counts(mask, weight, group, groups, normalise)
+    all_reduce_sum(counts)                                # over ranks, and accumulation steps
+    sums = cell_sums(logits, labels, mask, weight, group, groups, kinds)
+    total_loss(sums, counts, task_weights(tasks, epoch), normalise, world_size).backward()
+    average_gradients(...)                                # mean over ranks: of K x G sums only one is left
+
+The mean of the ranks' losses, and so of their gradients, is that of one rank with all rows. A
+validation loss is the same without world_size: add up sums and counts over batches and ranks first.
+
+Letters: B rows, K tasks, G groups that have cells of their own (1 if the architecture has none).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from conf.schema import Task
+
+Normalise = Literal["per_cell", "per_task", "global"]
+
+
+def multi_task_loss(
+    logits_BK: Tensor,
+    labels_BK: Tensor,
+    mask_BK: Tensor,
+    weight_B: Tensor,
+    group_B: Tensor,
+    tasks: Sequence[Task],
+    counts_KG: Tensor,
+    normalise: Normalise,
+    epoch: float = 0,
+    world_size: int = 1,
+) -> Tensor:
+    """Return this rank's share of the total loss of one update, a scalar; see `total_loss`.
+
+    Args:
+        logits_BK: of each row's own cells; regression: the prediction itself.
+        labels_BK: 0 or 1, or a value; anything, NaN too, where the mask is off.
+        mask_BK: true where a row lies in the task's sample space.
+        weight_B: of each row, 0 for padding.
+        group_B: group of each row, int64.
+        tasks: kinds, weights and decays.
+        counts_KG: `cell_counts` of this update, added up over ranks and accumulation steps; its width is G.
+        normalise: as it was given to `cell_counts`.
+        epoch: t of eq. 10.
+        world_size: number of ranks whose gradients will be averaged.
+    """
+    sums_KG = cell_sums(logits_BK, labels_BK, mask_BK, weight_B, group_B, tasks, counts_KG.shape[1])
+    return total_loss(sums_KG, counts_KG, task_weights(tasks, epoch).to(sums_KG), normalise, world_size)
+
+
+def cell_counts(mask_BK: Tensor, weight_B: Tensor, group_B: Tensor, groups: int, normalise: Normalise) -> Tensor:
+    """Return this rank's denominators, (K, G): the sum of weights of valid rows, or their number for `global`."""
+    valid_BK = mask_BK.to(weight_B) * weight_B[:, None]
+    return _by_group((valid_BK != 0).to(weight_B) if normalise == "global" else valid_BK, group_B, groups)
+
+
+def cell_sums(
+    logits_BK: Tensor,
+    labels_BK: Tensor,
+    mask_BK: Tensor,
+    weight_B: Tensor,
+    group_B: Tensor,
+    tasks: Sequence[Task],
+    groups: int,
+) -> Tensor:
+    """Return this rank's weighted sum of losses of the valid rows of each cell, (K, G); arguments as above.
+
+    Binary tasks: cross entropy from logits. Regression: squared error.
+    """
+    mask_BK = mask_BK.bool()
+    # Labels outside of the sample space may be NaN, which would come back as gradient even times 0.
+    labels_BK = torch.where(mask_BK, labels_BK, 0.0)
+    losses = [
+        F.mse_loss(z_B, y_B, reduction="none")
+        if task.kind == "regression"
+        else F.binary_cross_entropy_with_logits(z_B, y_B, reduction="none")
+        for task, z_B, y_B in zip(tasks, logits_BK.unbind(1), labels_BK.unbind(1), strict=True)
+    ]
+    weighted_BK = torch.stack(losses, dim=1) * mask_BK * weight_B[:, None]
+    return _by_group(weighted_BK, group_B, groups)
+
+
+def total_loss(
+    sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, normalise: Normalise, world_size: int = 1
+) -> Tensor:
+    """Return the total loss, a scalar, from sums and the counts of all ranks.
+
+    per_cell: each cell its own mean, all cells of task k weighing w_k. per_task: each task the mean over
+    its valid rows, whatever their group. global: the sum over cells and rows of w v d loss by the number
+    of entries with w v d != 0, so that large groups weigh more (Liu et al., CIKM 2022, the authors' code).
+    Nothing to count gives 0, with gradients of 0.
+
+    Args:
+        sums_KG: `cell_sums`, of this rank, or of all ranks when world_size is 1.
+        counts_KG: `cell_counts` of all ranks.
+        task_weights_K: w_k.
+        normalise: as it was given to `cell_counts`.
+        world_size: number of ranks over which the result, or its gradient, will be averaged.
+    """
+    if normalise == "per_cell":
+        return world_size * (task_weights_K[:, None] * _ratio(sums_KG, counts_KG)).sum()
+    if normalise == "per_task":
+        return world_size * (task_weights_K * _ratio(sums_KG.sum(1), counts_KG.sum(1))).sum()
+    entries = counts_KG.sum(1)[task_weights_K != 0].sum()
+    return world_size * _ratio((task_weights_K * sums_KG.sum(1)).sum(), entries)
+
+
+def task_weights(tasks: Sequence[Task], epoch: float) -> Tensor:
+    """Return w_k at epoch t, (K,): w_k0 * gamma_k ** t (eq. 10)."""
+    return torch.tensor([task.weight * task.decay**epoch for task in tasks])
+
+
+def _by_group(values_BK: Tensor, group_B: Tensor, groups: int) -> Tensor:
+    """Sum values by group, (K, G); with one group whatever the rows' groups are."""
+    if groups == 1:
+        return values_BK.sum(0)[:, None]
+    # A product with zeros and ones: in a fixed order, which scatters do not keep on every device.
+    return values_BK.T @ F.one_hot(group_B, groups).to(values_BK)
+
+
+def _ratio(sums: Tensor, counts: Tensor) -> Tensor:
+    """Divide, 0 where there is nothing to divide by; the gradient is 0 then, and not missing."""
+    is_empty = counts == 0
+    return torch.where(is_empty, 0.0, sums / counts.masked_fill(is_empty, 1.0))

@@ -1,0 +1,232 @@
+"""The training loop: the same on one rank and on many.
+
+Letters: B rows of a batch, K tasks, G groups with cells of their own.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from conf.errors import LamplighterError
+from models import losses
+from models.distributed import Distributed
+from models.metrics import BINS, histogram_auc, to_bins
+from models.model import MultiTaskModel
+from models.reader import Batch, Blocks, Rows
+from models.run_spec import RunSpec
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of a training history.
+
+    Attributes:
+        epoch: from 1.
+        train_loss: mean over the epoch of the model as it was at each step.
+        validation_loss: of the model after the epoch; weights of tasks as at the start, so that epochs
+            can be compared.
+        validation_auc: task -> AUC of all validation rows; null for a single class, or a regression.
+        rows_per_second: training rows of all ranks, padding not counted, validation time included.
+        is_best: no epoch before had a smaller validation loss.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_auc: dict[str, float | None]
+    rows_per_second: float
+    is_best: bool
+
+
+class Trainer:
+    """Trains one model on this rank's share of the blocks, in step with the other ranks.
+
+    Args:
+        model: on the group's device; every rank starts from rank 0's weights.
+        spec: of the run.
+        train: this rank's share of the training split.
+        validation: this rank's share of the validation split.
+        ranks: the group.
+    """
+
+    def __init__(
+        self, model: MultiTaskModel, spec: RunSpec, train: Blocks, validation: Blocks, ranks: Distributed
+    ) -> None:
+        self.model, self.spec, self.ranks = model, spec, ranks
+        self.train, self.validation = train, validation
+        self.tasks, self.groups = spec.tasks, model.cell_groups
+        self.normalise = spec.model.loss.normalise
+        self.optimiser = spec.model.optimiser
+        ranks.broadcast(model)
+        self._adam = torch.optim.Adam(
+            model.parameters(), lr=self.optimiser.learning_rate, weight_decay=self.optimiser.weight_decay
+        )
+
+    def fit(self) -> list[Epoch]:
+        """Train until the validation loss has not fallen for `patience` epochs; keep the best weights.
+
+        Raises:
+            LamplighterError: a loss is not finite.
+        """
+        history: list[Epoch] = []
+        best_loss, waited = math.inf, 0
+        best_weights: dict[str, Tensor] = {}
+        for epoch in range(self.optimiser.max_epochs):
+            started = time.monotonic()
+            train_loss, rows = self._train_epoch(epoch)
+            validation_loss, auc = self._validate()
+            self._check_finite(epoch, train_loss, validation_loss)
+            is_best = validation_loss < best_loss
+            rate = rows / (time.monotonic() - started)
+            history.append(Epoch(epoch + 1, train_loss, validation_loss, auc, rate, is_best))
+            if self.ranks.rank == 0:
+                logger.info(
+                    "epoch %d/%d train %.4f validation %.4f (%s rows/s)",
+                    epoch + 1, self.optimiser.max_epochs, train_loss, validation_loss, f"{rate:,.0f}",
+                )  # fmt: skip
+            if is_best:
+                best_loss, waited = validation_loss, 0
+                best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+            elif (waited := waited + 1) >= self.optimiser.patience:
+                break
+        self.model.load_state_dict(best_weights)
+        return history
+
+    def predict_validation(self) -> "Predictions":
+        """Give logits and labels of all ranks' validation rows, on every rank.
+
+        Cost: 4 (3 K + 2) bytes a validation row in the memory of each rank.
+        """
+        parts = [_side_by_side(rows, logits) for rows, _, logits in self._validation_logits()]
+        return Predictions.of(self.ranks.all_gather(np.concatenate(parts)), len(self.tasks))
+
+    def _train_epoch(self, epoch: int) -> tuple[float, int]:
+        """Make one pass; give the mean loss and the number of rows of all ranks."""
+        self.model.train()
+        totals = _Totals(len(self.tasks), self.groups)
+        batches = self.train.shuffled_batches(
+            self.optimiser.batch_rows, self.spec.shuffle_blocks, self.spec.seed, epoch
+        )
+        for batch in self._on_device(batches):
+            own_KG = self._counts(batch)
+            counts_KG = self.ranks.all_reduce_sum(own_KG)
+            logits_BK = self.model(batch.categorical, batch.dense, batch.group)
+            sums_KG = self._sums(logits_BK, batch)
+            weights_K = losses.task_weights(self.tasks, epoch).to(sums_KG)
+            loss = losses.total_loss(sums_KG, counts_KG, weights_K, self.normalise, self.ranks.size)
+            self._adam.zero_grad(set_to_none=True)
+            loss.backward()
+            self.ranks.average_gradients(self.model.parameters())
+            self._adam.step()
+            totals.add(sums_KG, own_KG, batch.weight)
+        return self._mean_loss(totals)
+
+    def _validate(self) -> tuple[float, dict[str, float | None]]:
+        """Give the exact validation loss over all ranks, and the AUC of each binary task."""
+        totals = _Totals(len(self.tasks), self.groups)
+        histograms = torch.zeros(len(self.tasks), 2, BINS, dtype=torch.float64)
+        for rows, batch, logits_BK in self._validation_logits():
+            totals.add(self._sums(logits_BK, batch), self._counts(batch), batch.weight)
+            histograms += _histograms(rows, logits_BK.cpu().numpy())
+        histograms = self.ranks.all_reduce_sum(histograms.to(self.ranks.device)).cpu()
+        auc = histogram_auc(histograms[:, 1].T.numpy(), histograms[:, 0].T.numpy())
+        known = {
+            task.name: float(value) if task.kind == "binary" and math.isfinite(value) else None
+            for task, value in zip(self.tasks, auc, strict=True)
+        }
+        return self._mean_loss(totals)[0], known
+
+    def _validation_logits(self) -> Iterator[tuple[Rows, Batch, Tensor]]:
+        self.model.eval()
+        for rows in self.validation.batches(self.optimiser.batch_rows):
+            batch = Batch.of(rows, self.ranks.device)
+            with torch.inference_mode():
+                logits_BK = self.model(batch.categorical, batch.dense, batch.group)
+            yield rows, batch, logits_BK
+
+    def _on_device(self, batches: Iterable[Rows]) -> Iterator[Batch]:
+        return (Batch.of(rows, self.ranks.device) for rows in batches)
+
+    def _counts(self, batch: Batch) -> Tensor:
+        return losses.cell_counts(batch.mask, batch.weight, batch.group, self.groups, self.normalise)
+
+    def _sums(self, logits_BK: Tensor, batch: Batch) -> Tensor:
+        return losses.cell_sums(
+            logits_BK, batch.labels, batch.mask, batch.weight, batch.group, self.tasks, self.groups
+        )
+
+    def _mean_loss(self, totals: "_Totals") -> tuple[float, int]:
+        """Give the total loss and the rows of all ranks; task weights as at epoch 0."""
+        flat = torch.cat([totals.sums_KG.flatten(), totals.counts_KG.flatten(), totals.rows])
+        flat = self.ranks.all_reduce_sum(flat.to(self.ranks.device)).cpu()
+        cells = totals.sums_KG.numel()
+        sums, counts, rows = flat[:cells], flat[cells:-1], flat[-1]
+        weights_K = losses.task_weights(self.tasks, 0).to(sums)
+        shape = totals.sums_KG.shape
+        loss = losses.total_loss(sums.view(shape), counts.view(shape), weights_K, self.normalise)
+        return float(loss), int(rows)
+
+    def _check_finite(self, epoch: int, train_loss: float, validation_loss: float) -> None:
+        if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
+            raise LamplighterError(
+                f"epoch {epoch + 1}: train loss {train_loss}, validation loss {validation_loss}, finite ones "
+                f"are expected; lower model.optimiser.learning_rate ({self.optimiser.learning_rate} now), or "
+                "look for wild values in the dense columns"
+            )
+
+
+class _Totals:
+    """Sums and counts of losses over batches, in float64 so that long epochs stay exact."""
+
+    def __init__(self, tasks: int, groups: int) -> None:
+        self.sums_KG = torch.zeros(tasks, groups, dtype=torch.float64)
+        self.counts_KG = torch.zeros(tasks, groups, dtype=torch.float64)
+        self.rows = torch.zeros(1, dtype=torch.float64)
+
+    def add(self, sums_KG: Tensor, counts_KG: Tensor, weight_B: Tensor) -> None:
+        self.sums_KG += sums_KG.detach().double().cpu()
+        self.counts_KG += counts_KG.double().cpu()
+        self.rows += (weight_B > 0).sum().double().cpu()
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Validation rows of all ranks: logits, labels, mask (n, K); weight, group (n,). No padding."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    weight: NDArray[np.float32]
+    group: NDArray[np.int64]
+
+    @staticmethod
+    def of(packed: NDArray[np.float32], tasks: int) -> "Predictions":
+        """Take apart what `_side_by_side` put together, and leave out padding."""
+        packed = packed[packed[:, 3 * tasks] > 0]
+        logits, labels, mask, rest = np.split(packed, [tasks, 2 * tasks, 3 * tasks], axis=1)
+        return Predictions(logits, labels, mask > 0, rest[:, 0], rest[:, 1].astype(np.int64))
+
+
+def _side_by_side(rows: Rows, logits_BK: Tensor) -> NDArray[np.float32]:
+    """Put a batch into one array of equal width on all ranks, (B, 3 K + 2)."""
+    by_row = (rows.weight[:, None], rows.user_group[:, None])
+    columns = (logits_BK.cpu().numpy(), rows.labels, rows.mask, *by_row)
+    return np.concatenate([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
+
+
+def _histograms(rows: Rows, logits: NDArray[np.float32]) -> Tensor:
+    """Give weights by task, class and logit bin, (K, 2, BINS)."""
+    tasks = logits.shape[1]
+    valid = rows.mask * rows.weight[:, None].astype(np.float64)
+    bins = to_bins(logits) + BINS * (rows.labels > 0.5) + 2 * BINS * np.arange(tasks)
+    counts = np.bincount(bins.ravel(), weights=valid.ravel(), minlength=2 * BINS * tasks)
+    return torch.from_numpy(counts.reshape(tasks, 2, BINS))

@@ -1,0 +1,195 @@
+"""Run one suite over a DataFrame with Great Expectations: what becomes visible has met its rules.
+
+Great Expectations says which rules hold, and hands out the condition of each as a Spark predicate; one
+more aggregation counts the failing rows of all predicates. That is its cheapest mode (BOOLEAN_ONLY: two
+aggregations for any number of rules). Its modes that count by themselves run a job for each rule, to
+collect examples of bad values.
+
+Nulls: rules on values (in_set, between, match_regex, ...) look past null, so a column that must be
+filled needs expect_column_values_to_not_be_null as well.
+"""
+
+import ast
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import great_expectations as gx
+from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+from great_expectations.data_context.data_context import EphemeralDataContext
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.datasource.fluent.interfaces import Batch
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from conf.schema import Suite
+from quality.rules import Rule, to_rules
+from quality.verdicts import Outcome, RuleResult, Verdict
+
+CONDITIONS = {"result_format": "BOOLEAN_ONLY", "return_unexpected_index_query": True}
+MEASURED = {"result_format": "BASIC"}
+EVERY_ROW = "true"
+
+_QUERY = re.compile(r"^df\.filter\(F\.expr\((?P<literal>.*)\)\)$", re.DOTALL)
+
+
+def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
+    """Judge the rows of a table; nothing is written, nothing is filtered.
+
+    A rule fails when more than its max_failing_share of all rows fail it and it is critical; with
+    fewer, or if it only warns, it is a warning. A rule whose column is missing, or that cannot be
+    evaluated, fails whatever its severity. No rows: rules on rows hold.
+    Cost: three aggregations over `df`, which should be persisted, and about 20 ms of planning a rule.
+
+    Args:
+        df: the rows that are about to be committed.
+        table: its name, for messages.
+        suite: its rules.
+
+    Raises:
+        ConfigError: the suite itself is wrong: an unknown rule or argument, a name given twice.
+    """
+    rules = to_rules(table, suite)
+    runnable = [rule for rule in rules if set(rule.columns) <= set(df.columns)]
+    answers = _ask(df, runnable)
+    filters = {rule.name: _filter(answers[rule.name]) for rule in runnable if rule.is_of_rows}
+    rows, failing = _count(df, {name: sql for name, sql in filters.items() if sql is not None})
+
+    def result(rule: Rule) -> RuleResult:
+        missing = [column for column in rule.columns if column not in df.columns]
+        if missing:
+            found = f"column {', '.join(missing)} is missing"
+            return _result(rule, rows, rows, EVERY_ROW, found, "failed")
+        answer = answers[rule.name]
+        if rule.name not in failing:
+            return _result_of_whole(rule, rows, answer)
+        if answer.success != (failing[rule.name] == 0):
+            found = "cannot be evaluated: its condition finds other rows than Great Expectations did"
+            return _result(rule, rows, None, None, found, "failed")
+        return _result_of_rows(rule, rows, failing[rule.name], filters[rule.name])
+
+    return Verdict(table, rows, tuple(map(result, rules)))
+
+
+def failing_filters(verdict: Verdict) -> dict[str, str]:
+    """Rule -> SQL predicate of exactly the rows that fail it; critical rules on rows only.
+
+    Every rule is there, also one that no row fails, so that a plan is the same every night.
+    """
+    return {
+        result.rule: result.filter
+        for result in verdict.results
+        if result.severity == "critical" and result.filter is not None
+    }
+
+
+def with_failed_rules(df: DataFrame, filters: Mapping[str, str]) -> DataFrame:
+    """Add failed_rules, array<string>: the rules that the row fails in the order of `filters`, else empty.
+
+    Grain: as it came. Cost: one narrow pass.
+
+    Args:
+        df: rows with the columns that the suite ran on.
+        filters: rule -> predicate, from `failing_filters`.
+    """
+    failed = [F.when(F.expr(predicate), F.lit(rule)) for rule, predicate in filters.items()]
+    return df.withColumn("failed_rules", F.array_compact(F.array(*failed).cast("array<string>")))
+
+
+def _ask(df: DataFrame, rules: Sequence[Rule]) -> dict[str, ExpectationValidationResult]:
+    """Great Expectations' answer to each rule, by name: it does not keep their order."""
+    batch = _to_batch(df)
+    answers = {}
+    for of_rows, result_format in ((True, CONDITIONS), (False, MEASURED)):
+        asked = [rule.gx for rule in rules if rule.is_of_rows == of_rows]
+        if asked:
+            suite = gx.ExpectationSuite(name="suite", expectations=asked)
+            for answer in batch.validate(suite, result_format=result_format).results:
+                answers[_name(answer)] = answer
+    return answers
+
+
+def _name(answer: ExpectationValidationResult) -> str:
+    assert answer.expectation_config is not None
+    assert answer.expectation_config.meta is not None
+    return str(answer.expectation_config.meta["rule"])
+
+
+def _to_batch(df: DataFrame) -> Batch:
+    # The caller has persisted its rows; Great Expectations would persist them a second time.
+    source = _context().data_sources.add_or_update_spark("rows", persist=False)
+    asset = source.add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": df})
+
+
+@cache
+def _context() -> EphemeralDataContext:
+    """One context a process; it lives in memory, writes no file and reports to nobody."""
+    for chatty in ("great_expectations", "great_expectations._docs_decorators"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context.enable_analytics(False)
+    return context
+
+
+def _filter(answer: ExpectationValidationResult) -> str | None:
+    """The predicate in an answer, `df.filter(F.expr('...'))`; none if the rule could not be evaluated."""
+    match = _QUERY.match(answer.result.get("unexpected_index_query") or "")
+    return None if match is None else str(ast.literal_eval(match["literal"]))
+
+
+def _count(df: DataFrame, filters: Mapping[str, str]) -> tuple[int, dict[str, int]]:
+    """All rows, and the failing rows of each predicate, in one pass."""
+    counts = df.agg(
+        F.count(F.lit(1)).alias("rows"),
+        *(F.count_if(F.expr(sql)).alias(f"rule_{number}") for number, sql in enumerate(filters.values())),
+    ).head()
+    assert counts is not None  # an aggregation without keys has one row, also over no rows
+    return counts["rows"], {name: counts[f"rule_{number}"] for number, name in enumerate(filters)}
+
+
+def _result_of_rows(rule: Rule, rows: int, failing: int, predicate: str | None) -> RuleResult:
+    is_within = failing <= rule.conf.max_failing_share * rows
+    outcome: Outcome = "failed"
+    if failing == 0:
+        outcome = "passed"
+    elif is_within or rule.conf.severity == "warning":
+        outcome = "warned"
+    return _result(rule, rows, failing, predicate, None, outcome)
+
+
+def _result_of_whole(rule: Rule, rows: int, answer: ExpectationValidationResult) -> RuleResult:
+    raised = _raised(answer.exception_info or {})
+    if raised is not None:
+        return _result(rule, rows, None, None, f"cannot be evaluated: {raised}", "failed")
+    outcome: Outcome = "failed" if rule.conf.severity == "critical" else "warned"
+    found = f"found {answer.result.get('observed_value')}"
+    return _result(rule, rows, None, None, found, "passed" if answer.success else outcome)
+
+
+def _raised(info: Mapping[str, Any]) -> str | None:
+    """The first line of what a rule raised: its own, or that of one of the metrics it needs."""
+    for one in (info, *(value for value in info.values() if isinstance(value, dict))):
+        if one.get("raised_exception"):
+            return str(one.get("exception_message") or "unknown").strip().splitlines()[0]
+    return None
+
+
+def _result(
+    rule: Rule, rows: int, failing: int | None, predicate: str | None, found: str | None, outcome: Outcome
+) -> RuleResult:
+    return RuleResult(
+        rule=rule.name,
+        column=", ".join(rule.columns),
+        expected=rule.expected,
+        outcome=outcome,
+        severity=rule.conf.severity,
+        max_failing_share=rule.conf.max_failing_share,
+        rows=rows,
+        failing_rows=failing,
+        filter=predicate,
+        found=found,
+    )

@@ -1,0 +1,132 @@
+"""The DAG holds one task a job, in the order of the night, and tries again only what may get better."""
+
+import ast
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.runtime.steps import STEPS
+
+ROOT = Path(__file__).parents[2]
+AIRFLOW = ROOT / ".venv-airflow" / "bin"
+
+
+def jobs_of_the_dag() -> tuple[str, ...]:
+    """`JOBS` of dags/nightly.py, read without Airflow."""
+    tree = ast.parse((ROOT / "dags" / "nightly.py").read_text())
+    values = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["JOBS"]
+    ]
+    return tuple(ast.literal_eval(values[0]))
+
+
+def test_the_dag_names_the_steps_of_the_night_in_their_order() -> None:
+    assert jobs_of_the_dag() == tuple(STEPS)
+
+
+def test_the_dag_submits_files_that_exist_and_leaves_no_job_out() -> None:
+    files = {path.stem for path in (ROOT / "jobs").glob("*.py")} - {"__init__", "night"}
+
+    assert set(jobs_of_the_dag()) == files
+
+
+# --- in Airflow's own environment ---------------------------------------------------------------
+
+needs_airflow = pytest.mark.skipif(
+    not (ROOT / ".venv-airflow" / "ready").exists(), reason="no .venv-airflow: make test-slow makes it"
+)
+SUBMIT = """#!/bin/sh
+# Stands in for spark-submit: notes its arguments, ends as it is told for one job.
+echo "$@" >>"$NOTES"
+case "$*" in *"/jobs/$ENDING_JOB.py"*) exit "$ENDING_CODE" ;; esac
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow of its own: database, logs, and a stand-in for spark-submit."""
+    home = tmp_path_factory.mktemp("airflow")
+    (home / "bin").mkdir()
+    (home / "bin" / "spark-submit").write_text(SUBMIT)
+    (home / "bin" / "spark-submit").chmod(0o755)
+    subprocess.run([AIRFLOW / "airflow", "db", "migrate"], env=environment(home), check=True, capture_output=True)
+    return home
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    settings = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[2]"}),
+        "PATH": os.pathsep.join([str(home / "bin"), os.environ["PATH"]]),
+        "NOTES": str(home / "notes"),
+        "ENDING_JOB": "none",
+    }
+    return {**os.environ, **settings, **more}
+
+
+def probe(home: Path, *arguments: str, **more: str) -> dict[str, Any]:
+    """What tests/dags/probe.py says, which runs where Airflow is."""
+    (home / "notes").write_text("")
+    command = [AIRFLOW / "python", Path(__file__).with_name("probe.py"), *arguments]
+    done = subprocess.run(
+        command, cwd=home, env=environment(home, **more), capture_output=True, text=True, check=True
+    )
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.slow
+@needs_airflow
+def test_airflow_imports_the_dag_as_a_chain_of_spark_submits(airflow_home: Path) -> None:
+    told = probe(airflow_home, "structure")
+
+    jobs = jobs_of_the_dag()
+    assert told["import_errors"] == {}
+    assert told["edges"] == {job: list(jobs[i + 1 : i + 2]) for i, job in enumerate(jobs)}
+    assert "SparkSubmitOperator" in told["operators"]
+    assert told["retries"] == [2]
+    assert told["max_active_runs"] == 1
+
+
+@pytest.mark.slow
+@needs_airflow
+def test_every_job_gets_the_data_date_and_score_keeps_to_the_champion(airflow_home: Path) -> None:
+    told = probe(airflow_home, "run", json.dumps({"data_date": "2022-05-08", "model": "mfh"}))
+
+    commands = (airflow_home / "notes").read_text().splitlines()
+    with_model = [job for job, line in zip(jobs_of_the_dag(), commands, strict=True) if "--model mfh" in line]
+    assert told["state"] == "success"
+    assert all("--data-date 2022-05-08 --dataset kuairand --where local" in line for line in commands)
+    assert with_model == [job for job in jobs_of_the_dag() if job != "score"]
+
+
+@pytest.mark.slow
+@needs_airflow
+@pytest.mark.parametrize(("code", "tries"), [("2", 1), ("3", 1), ("1", 3)])
+def test_only_exit_codes_that_may_get_better_are_tried_again(airflow_home: Path, code: str, tries: int) -> None:
+    told = probe(
+        airflow_home, "run", json.dumps({"data_date": "2022-05-08"}), ENDING_JOB="check", ENDING_CODE=code
+    )
+
+    assert told["state"] == "failed"
+    assert told["states"]["check"] == "failed"
+    assert told["states"]["build_features"] == "upstream_failed"
+    assert len((airflow_home / "notes").read_text().splitlines()) == 1 + tries  # ingest, then check
+
+
+@pytest.mark.slow
+@needs_airflow
+def test_a_run_without_a_date_fails_before_anything_is_submitted(airflow_home: Path) -> None:
+    told = probe(airflow_home, "run", "{}")
+
+    assert told["state"] == "failed"
+    assert (airflow_home / "notes").read_text() == ""

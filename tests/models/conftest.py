@@ -1,0 +1,103 @@
+"""Small encoders, models and batches that the model tests share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from conf.schema import Loss, Model, Optimiser
+from models.model import MultiTaskModel, build_model
+
+LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}
+TRUNKS: dict[str, dict[str, Any]] = {
+    "cgc": {"levels": [LEVEL]},
+    "ple": {"levels": [LEVEL, LEVEL]},
+    "mfh": {
+        "groups": "user_cohort",
+        "level1": {"kind": "ple", "levels": [LEVEL]},
+        "level2": {"kind": "ple", "levels": [LEVEL, LEVEL]},
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    """Three categorical and three dense columns, sides deliberately out of order."""
+    return Encoder(
+        categorical=(
+            CategoricalEncoding(column="item_tag", kind="vocabulary", size=4, dim=3, vocabulary=("a", "b", "c")),
+            CategoricalEncoding(column="user_fans_range", kind="hash", size=6, dim=2),
+            CategoricalEncoding(column="tab", kind="hash", size=3, dim=2),
+        ),
+        dense=(
+            DenseEncoding(column="user_click_count_7d", transform="log1p", mean=1.0, std=2.0),
+            DenseEncoding(column="item_click_rate_7d", transform="identity", mean=0.5, std=0.25),
+            DenseEncoding(column="user_is_never_seen", transform="identity", mean=0.0, std=1.0),
+        ),
+    )
+
+
+@pytest.fixture
+def make_model(encoder: Encoder) -> Callable[..., MultiTaskModel]:
+    """Build `architecture` (cgc, ple, mfh, or a trunk of one's own) with tower [4]."""
+
+    def make(
+        architecture: str,
+        tasks: tuple[str, ...] = ("click", "like"),
+        groups: tuple[str, ...] = ("new", "low", "high"),
+        trunk: dict[str, Any] | None = None,
+        seed: int = 1,
+    ) -> MultiTaskModel:
+        model = Model(
+            name=architecture,
+            architecture="ple" if architecture == "cgc" else architecture,
+            trunk=TRUNKS[architecture] if trunk is None else trunk,
+            tower=(4,),
+            loss=Loss(normalise="per_task"),
+            optimiser=Optimiser(learning_rate=0.01, batch_rows=8, max_epochs=1, patience=1),
+        )
+        return build_model(model, encoder, tasks, groups, seed)
+
+    return make
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """Make ids, dense values (one of them NaN) and groups that fit `encoder`."""
+
+    def make(rows: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        categorical = torch.stack(
+            [torch.randint(0, size, (rows,), generator=generator) for size in (4, 6, 3)], dim=1
+        )
+        dense = torch.rand(rows, 3, generator=generator) * 3
+        dense[0, 1] = torch.nan
+        return categorical, dense, torch.arange(rows) % 3
+
+    return make
+
+
+@pytest.fixture
+def positive() -> Callable[[nn.Module], nn.Module]:
+    """Make all parameters positive and double: positive inputs then meet no dead ReLU anywhere."""
+
+    def make(module: nn.Module) -> nn.Module:
+        module.double()
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.abs_().add_(0.01)
+        return module
+
+    return make

@@ -1,0 +1,64 @@
+"""Stacked experts, the mix of a gate, towers."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from models import layers
+from models.layers import Experts, mix, run_experts, tower
+
+
+@pytest.mark.parametrize("widths", [[4], [6, 5], [3, 7, 2]])
+def test_stacked_experts_are_separate_networks(widths: list[int]) -> None:
+    stack, x_BD = Experts(3, 8, widths).double(), torch.randn(5, 8, dtype=torch.float64)
+
+    alone = []
+    for n in range(3):
+        own = slice(n * widths[0], (n + 1) * widths[0])
+        y = F.linear(x_BD, stack.first.weight[own], stack.first.bias[own]).relu()
+        for layer in range(len(widths) - 1):
+            y = (y @ stack.weights[layer][n] + stack.biases[layer][n]).relu()
+        alone.append(y)
+
+    torch.testing.assert_close(stack(x_BD), torch.stack(alone, dim=1), rtol=1e-10, atol=1e-10)
+
+
+def test_layers_of_an_expert_start_in_the_range_of_a_plain_linear_layer() -> None:
+    stack = Experts(50, 9, [16, 4])
+
+    for parameter, fan_in in [(stack.first.weight, 9), (stack.weights[0], 16), (stack.biases[0], 16)]:
+        assert 0.9 * fan_in**-0.5 < parameter.abs().max() <= fan_in**-0.5
+
+
+def test_branches_with_one_input_share_a_product_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    experts = {"a": Experts(1, 4, [3]), "b": Experts(2, 4, [3]), "c": Experts(1, 4, [3])}
+    same, other = torch.randn(5, 4), torch.randn(5, 4)
+    products = []
+    linear = layers.F.linear
+    monkeypatch.setattr(layers.F, "linear", lambda *args: products.append(len(args[1])) or linear(*args))
+
+    together = run_experts(experts, {"a": same, "b": other, "c": same})
+
+    assert products == [2 * 3, 2 * 3]  # a with c, b alone
+    for branch, x_BD in [("a", same), ("b", other), ("c", same)]:
+        torch.testing.assert_close(together[branch], experts[branch](x_BD))
+
+
+def test_a_mix_is_the_weighted_sum_over_the_experts_of_all_branches() -> None:
+    a_BNH, b_BNH = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[10.0, 20.0]]])
+
+    mixed_BH = mix(torch.tensor([[0.5, 2.0, 0.1]]), [a_BNH, b_BNH])
+
+    torch.testing.assert_close(mixed_BH, torch.tensor([[0.5 + 6 + 1, 1.0 + 8 + 2]]))
+
+
+@pytest.mark.parametrize("widths", [[], [4], [6, 3]])
+def test_a_tower_ends_in_one_plain_logit(widths: list[int]) -> None:
+    head = tower(5, widths)
+    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
+
+    assert [(layer.in_features, layer.out_features) for layer in linear] == list(pairwise([5, *widths, 1]))
+    assert isinstance(head[-1], nn.Linear)

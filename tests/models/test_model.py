@@ -1,0 +1,72 @@
+"""Building models: seeds, names, and configurations that no architecture can read."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from conf.errors import ConfigError
+from models.model import MultiTaskModel
+
+Make = Callable[..., MultiTaskModel]
+Batch = Callable[..., tuple[Tensor, Tensor, Tensor]]
+
+
+@pytest.mark.parametrize("architecture", ["cgc", "ple", "mfh"])
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone(
+    make_model: Make, architecture: str
+) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+
+    first, again, other = (make_model(architecture, seed=seed).state_dict() for seed in (1, 1, 2))
+
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("architecture", ["cgc", "ple"])
+def test_without_groups_every_row_reads_the_same_cell(
+    make_model: Make, make_batch: Batch, architecture: str
+) -> None:
+    model, (ids, dense, group) = make_model(architecture), make_batch(6)
+
+    logits = model(ids, dense, group)
+
+    assert model.cell_groups == 1 and model.all_cells(ids, dense).shape == (6, 2, 1)
+    assert torch.equal(logits, model(ids, dense, torch.zeros_like(group)))
+    assert torch.equal(logits, model.for_group(ids, dense, 2))
+    assert torch.equal(logits, model.from_input(model.input(ids, dense), 2))
+
+
+@pytest.mark.parametrize(
+    ("trunk", "message"),
+    [
+        (
+            {"levels": [{"task_experts": 1, "shared_experts": 1, "expert_widths": [4], "depth": 2}]},
+            r"conf/models/ple.yaml: model.trunk.levels.0.depth: Extra inputs are not permitted",
+        ),
+        ({"levels": []}, r"conf/models/ple.yaml: model.trunk.levels: .*at least 1"),
+        (
+            {"levels": [{"task_experts": 1, "shared_experts": 0, "expert_widths": [4]}]},
+            r"model.trunk.levels.0.shared_experts: .*greater than or equal to 1",
+        ),
+        (
+            {"levels": [{"task_experts": {"click": 1}, "shared_experts": 1, "expert_widths": [4]}]},
+            r"conf/models/ple.yaml: model.trunk.levels.0.task_experts names \['click'\].*\['click', 'like'\]",
+        ),
+    ],
+)
+def test_a_trunk_that_cannot_be_read_names_file_and_key(
+    make_model: Make, trunk: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_model("ple", trunk=trunk)
+
+
+def test_an_unknown_architecture_is_refused_with_those_known(make_model: Make) -> None:
+    with pytest.raises(ConfigError, match=r"conf/models/mmoe.yaml: model.architecture is 'mmoe'; known are \['mfh', 'ple'\]"):
+        make_model("mmoe", trunk={})

@@ -1,0 +1,57 @@
+"""Imports go one way: the contracts of pyproject.toml hold, and they bite."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("conf", "features", "models", "quality", "jobs")
+LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+
+
+@pytest.fixture
+def copy_of_the_packages(tmp_path: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("features/planted.py", "import torch", "features knows no torch"),
+        ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
+        ("quality/planted.py", "import torch", "quality knows no torch"),
+        ("features/planted.py", "import quality", "jobs -> features, models, quality"),
+        ("models/planted.py", "import jobs", "jobs -> features, models, quality"),
+        ("conf/planted.py", "import features", "jobs -> features, models, quality"),
+    ],
+)
+def test_an_import_against_the_rules_is_found(
+    copy_of_the_packages: Path, file: str, line: str, contract: str
+) -> None:
+    (copy_of_the_packages / file).write_text(f"{line}\n")
+
+    done = subprocess.run(LINT, cwd=copy_of_the_packages, capture_output=True, text=True)
+
+    broken = [each for each in done.stdout.splitlines() if each.endswith("BROKEN")]
+    assert done.returncode == 1
+    assert [each.startswith(contract) for each in broken] == [True]
+
+
+@pytest.mark.parametrize(("package", "foreign"), [("features", "torch"), ("conf", "pyspark"), ("conf", "torch")])
+def test_importing_a_package_does_not_load_what_it_must_not_know(package: str, foreign: str) -> None:
+    """Also not through a library in between, which import-linter does not follow."""
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    code = f"import {', '.join(modules)}, sys; sys.exit({foreign!r} in sys.modules)"
+
+    assert modules
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
