@@ -43,7 +43,7 @@ airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05
 	@.venv-airflow/bin/python tools/airflow_demo.py
 
 golden: $(READY) ## rewrite the golden files of tests/ (the commit says why they changed)
-	@LAMPLIGHTER_GOLDEN=rewrite $(PYTEST) -m "not slow" -k golden
+	@LAMPLIGHTER_GOLDEN=1 $(PYTEST) -m "not slow" -k golden
 
 format: $(READY) ## let ruff lay out the code and order the imports
 	@$(BIN)/ruff check --quiet --fix --select I .

@@ -87,6 +87,8 @@ def _read_overrides(overrides: Sequence[str]) -> DictConfig:
 
 def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> str:
     """One fault in one line: the last layer that sets the key, the key, what is wrong."""
+    if not loc:  # the parts are sound, and do not go together
+        return _plain(message)
     key = ".".join(str(part) for part in loc)
     file = next((name for name in reversed(layers) if _holds(layers[name], loc)), "configuration")
     return f"{file}: {key}: {_plain(message)}"

@@ -1,13 +1,14 @@
 """The night of one data date as Airflow tasks: one `spark-submit` a job, in the order of the night.
 
-The platform's spark-submit (.venv/bin) must be first on PATH of the worker, and the connection `spark_default`
-must name the master (on one machine AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[2]"}').
+The platform's spark-submit (.venv/bin) must come first on the worker's PATH, and the connection
+`spark_default` must name the master. On one machine:
+AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[2]"}'.
 
-Which data date: the parameter `data_date`; a scheduled run without it takes the day in which its data interval
-begins, in the data set's time zone. Any other run without it fails: no task reads the clock.
+Which data date: the parameter `data_date`; a scheduled run without it takes the day in which its data
+interval begins, in the data set's time zone. Any other run without it fails: no task reads the clock.
 
-The training tasks run every night. Whether it is a training night is for the jobs to say: on another night, and
-when they are up to date, they end at once with exit code 0.
+The training tasks run every night. Whether it is a training night is for the jobs to say: on another night,
+and when they are up to date, they end at once with exit code 0.
 """
 
 from datetime import date, datetime, timedelta
@@ -58,8 +59,8 @@ class JobOperator(SparkSubmitOperator):
             code = self._hook._submit_sp.returncode if self._hook is not None else None
             if code in FINAL_EXIT_CODES:
                 raise AirflowFailException(
-                    f"{self.task_id} ended with exit code {code} ({FINAL_EXIT_CODES[code]}); its last lines, above, "
-                    "say what to mend. Clear the task to run it again."
+                    f"{self.task_id} ended with exit code {code} ({FINAL_EXIT_CODES[code]}); "
+                    "its last lines, above, say what to mend. Clear the task to run it again."
                 ) from error
             raise
 
@@ -82,7 +83,7 @@ def data_date(params: dict[str, Any], run_type: str, interval_start: datetime | 
     if run_type in RUNS_WITH_INTERVAL and interval_start is not None:
         return interval_start.astimezone(time_zone(params["dataset"])).date().isoformat()
     raise AirflowFailException(
-        "no data date: give the run a parameter data_date (YYYY-MM-DD); only a scheduled run has a day of its own"
+        "no data date: give the run a parameter data_date (YYYY-MM-DD); only scheduled runs have a day"
     )
 
 

@@ -113,7 +113,7 @@ def _order_term(term: str) -> Column:
     match = _ORDER_TERM.match(term.strip())
     if match is None:
         raise ConfigError(
-            f"source.events.keep: {term!r} is no order; write a column of ours and ASC or DESC, such as tab ASC"
+            f"source.events.keep: {term!r} is no order; write a column of events and ASC or DESC (tab ASC)"
         )
     column = F.col(match["column"])
     is_descending = (match["direction"] or "asc").lower() == "desc"

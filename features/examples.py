@@ -3,10 +3,11 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from conf.features import context_columns, feature_columns
 from conf.schema import Cohorts, Config, EntityFeatures, EntityName
 from features.cohorts import cohort_of
 from features.labels import label, mask
-from features.windows import feature_columns, silent_defaults
+from features.windows import silent_defaults
 
 
 def to_examples(
@@ -32,9 +33,6 @@ def to_examples(
         item_cohorts: see above.
         config: source, features, cohorts and tasks.
     """
-    context = [
-        name for name in config.source.events.columns if name not in ("user_id", "item_id", "event_time")
-    ]
     rows = _with_entity(
         events, user_features, user_cohorts, config.features.user, config.cohorts.user, "user"
     )
@@ -45,7 +43,7 @@ def to_examples(
         "user_id",
         "item_id",
         "event_time",
-        *context,
+        *context_columns(config),
         *feature_columns(config.features.user, "user"),
         *feature_columns(config.features.item, "item"),
         "user_cohort",

@@ -58,7 +58,7 @@ def _sum_type(aggregate: Aggregate, behaviours: Mapping[str, Behaviour]) -> str:
     behaviour = behaviours.get(aggregate.of or "")
     if behaviour is None:
         raise ConfigError(
-            f"features: aggregate {aggregate.name} sums {aggregate.of!r}, which is no behaviour; sums are exact "
-            f"only over behaviours: {sorted(behaviours)}"
+            f"features: aggregate {aggregate.name} sums {aggregate.of!r}, which is no behaviour; "
+            f"sums are exact only over behaviours: {sorted(behaviours)}"
         )
     return SUM_TYPES[behaviour.kind]

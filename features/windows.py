@@ -11,6 +11,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from conf.features import feature_columns
 from conf.schema import Aggregate, EntityFeatures, EntityName, Rate
 
 ALL = "all"
@@ -67,17 +68,6 @@ def to_features(
         *(_rate(rate, window, entity) for rate in features.rates for window in rate.windows),
         *features.attributes,
     )
-
-
-def feature_columns(features: EntityFeatures, entity: EntityName) -> list[str]:
-    """The columns of `to_features` in order, without the grain."""
-    return [
-        f"{entity}_is_never_seen",
-        f"{entity}_recency_days",
-        *(column for column, _, _ in _measures(features, entity)),
-        *(f"{entity}_{rate.name}_{window}" for rate in features.rates for window in rate.windows),
-        *features.attributes,
-    ]
 
 
 def silent_defaults(features: EntityFeatures, entity: EntityName) -> dict[str, bool | int | None]:

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from conf.errors import LamplighterError
 from features.cohorts import with_rollups
 from features.encoding import encoded
-from jobs.runtime.inference import STATE_SCHEMA, merge_states, to_states
+from jobs.runtime.inference import STATE_SCHEMA, merge_states, task_numbers, to_states
 from jobs.runtime.job import job
 from jobs.runtime.registry import champion_as_of
 from jobs.runtime.run import Run
@@ -28,7 +28,7 @@ from models.metrics import METRICS
 
 CELL_SCHEMA = (
     "model_version string, task string, cohort string, metric string, value double, positives long, "
-    "negatives long, replicates array<double>"
+    "negatives long, replicates array<double>, curve array<array<double>>"
 )
 WITH_INTERVALS = ("auc",)
 
@@ -38,6 +38,9 @@ Cell = dict[str, Any]
 @job
 def evaluate(run: Run) -> None:
     """Replace the evaluations of candidate and champion up to the data date."""
+    if (reason := run.no_training()) is not None:
+        run.notes.append(reason)
+        return
     run.require_inputs()
     candidate = str(run.newest_runs()[("train", run.config.model.name, run.last)].facts["model_version"])
     champion = champion_as_of(run.store, run.last, candidate)
@@ -59,7 +62,9 @@ def evaluate(run: Run) -> None:
 
 
 def with_cohort_axes(examples: DataFrame, run: Run) -> DataFrame:
-    """Add the roll-ups that each row counts in."""
+    """Add the roll-ups that each row counts in; rows in an order that a rerun finds again."""
+    examples = examples.repartition(2 * run.spark.sparkContext.defaultParallelism, "user_id")
+    examples = examples.sortWithinPartitions("event_id")
     examples = with_rollups(examples, "user_cohort", run.config.cohorts.user)
     return with_rollups(examples, "item_cohort", run.config.cohorts.item)
 
@@ -69,10 +74,10 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
     path = run.catalog.bundle(model_version)
     bundle = read_bundle(path)
     tasks = tuple(task.name for task in run.config.tasks if task.kind == "binary")
-    unknown = sorted(set(tasks) - set(bundle.manifest.tasks))
+    unknown = sorted(set(tasks) - set(task_numbers(bundle)))
     if unknown:
         raise LamplighterError(f"{model_version} does not predict {unknown}; train a model of these tasks first")
-    rows = examples.select(
+    encoded_rows = examples.select(
         "user_id",
         "user_cohort",
         "user_cohort_axis",
@@ -81,7 +86,7 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
         *(f"{part}_{task}" for task in tasks for part in ("label", "mask")),
         *encoded(examples, bundle.encoder),
     )
-    states = rows.mapInPandas(
+    states = encoded_rows.mapInPandas(
         to_states(str(path), model_version, tasks, run.config.evaluation.replicates), STATE_SCHEMA
     )
     least = run.config.evaluation.min_class_count
@@ -89,8 +94,11 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
     def finish(key: tuple[str, str, str], of_cell: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(_cell_metrics(key, of_cell, least))
 
-    cells = states.groupBy("model_version", "task", "cohort").applyInPandas(finish, CELL_SCHEMA).collect()
-    return [cell.asDict() for cell in sorted(cells, key=lambda c: (c["task"], c["cohort"], c["metric"]))]
+    rows = states.groupBy("model_version", "task", "cohort").applyInPandas(finish, CELL_SCHEMA).collect()
+    cells = [cell.asDict() for cell in sorted(rows, key=lambda c: (c["task"], c["cohort"], c["metric"]))]
+    curves = {c["task"]: c["curve"] for c in cells if c["metric"] == "ece" and c["cohort"] == "all"}
+    run.entry.facts.setdefault("calibration_curves", {})[model_version] = curves
+    return cells
 
 
 def _cell_metrics(key: tuple[str, str, str], of_cell: pd.DataFrame, least: int) -> Iterator[Cell]:
@@ -101,7 +109,8 @@ def _cell_metrics(key: tuple[str, str, str], of_cell: pd.DataFrame, least: int) 
         value = state.value(metric, least)
         has_interval = metric in WITH_INTERVALS and value is not None
         replicates = state.replicate_values(metric) if has_interval else np.array([])
-        yield common | {"metric": metric, "value": value, "replicates": replicates}
+        curve = state.calibration_curve() if metric == "ece" and value is not None else []
+        yield common | {"metric": metric, "value": value, "replicates": replicates, "curve": curve}
 
 
 def gains(cells: list[Cell], candidate: str, champion: str | None) -> Iterator[Cell]:

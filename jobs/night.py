@@ -26,7 +26,7 @@ from jobs.report import report
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.job import JobProgram
 from jobs.runtime.run import Scene
-from jobs.runtime.steps import DATA_STEPS, STEPS, training_end
+from jobs.runtime.steps import DATA_STEPS, STEPS
 from jobs.score import score
 from jobs.train import train
 
@@ -77,21 +77,8 @@ def plan(arguments: Arguments, jobs: Sequence[str] | None = None) -> list[Planne
 
 def steps_of(scene: Scene) -> list[str]:
     """The steps of a night, with or without the training bracket."""
-    in_bracket = trains(scene)
+    in_bracket = scene.no_training() is None
     return [name for name in JOBS if in_bracket or not STEPS[name].is_training]
-
-
-def trains(scene: Scene) -> bool:
-    """Whether the night's bracket runs: no earlier night trained this model on the current set."""
-    if training_end(scene.config, scene.last) is None:
-        return False
-    version = scene.lineage(expected=("ingest", "build_features", "label_cohorts", "build_examples", "pack", "train"))
-    wanted = version.make("train", scene.last)
-    return not any(
-        job == "train" and model == scene.config.model.name and day < scene.last
-        and run.state == "done" and run.fingerprint == wanted
-        for (job, model, day), run in scene.newest_runs().items()
-    )
 
 
 def run_night(arguments: Arguments, jobs: Sequence[str] | None = None) -> list[PlannedStep]:

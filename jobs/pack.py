@@ -22,9 +22,8 @@ def pack(run: Run) -> None:
     """Write `encoders` and `training_blocks` of the training set as of the data date."""
     pinned = training_end(run.config, run.last)
     if pinned is None:
-        raise LamplighterError(
-            f"no training set yet: the first is pinned on {run.config.training.anchor} (training.anchor)"
-        )
+        run.notes.append(f"no training set yet: the first is pinned on {run.config.training.anchor}")
+        return
     days = training_days(run.config, pinned)
     require_examples(run, days)
     training_set = f"{days[0]}_{days[-1]}_{run.fingerprint[:12]}"

@@ -21,6 +21,9 @@ Cells = list[dict[str, Any]]
 @job
 def promote(run: Run) -> None:
     """Write one decision to `promotions`, and mirror the newest champion in the registry."""
+    if (reason := run.no_training()) is not None:
+        run.notes.append(reason)
+        return
     run.require_inputs()
     candidate = str(run.newest_runs()[("train", run.config.model.name, run.last)].facts["model_version"])
     champion = champion_as_of(run.store, run.last, candidate)

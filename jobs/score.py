@@ -59,13 +59,8 @@ def version_to_use(run: Run) -> str:
 
 def check_bundle(run: Run, bundle: Bundle) -> None:
     """Refuse a bundle that no longer fits the feature tables or the cohorts."""
-    columns = {
-        name: kind.simpleString()
-        for table in ("user_features", "item_features")
-        for name, kind in run.catalog[table].columns.items()
-    } | {name: "context" for name in run.config.list_context}
     cohorts = run.config.cohorts.user
-    check_fits(bundle, columns, cohorts.names, cohorts.version)
+    check_fits(bundle, run.catalog.input_types(), cohorts.names, cohorts.version)
 
 
 def read_pool(run: Run, bundle: Bundle) -> Pool:
@@ -79,7 +74,8 @@ def read_pool(run: Run, bundle: Bundle) -> Pool:
     context = run.spark.createDataFrame([tuple(run.config.list_context.values())], list(run.config.list_context))
     context_side = bundle.encoder.side("context")
     one_row = context.select(*encoded(context, context_side)).toPandas()
-    return Pool(rows["item_id"].to_numpy(), to_arrays(rows, side), to_arrays(one_row, context_side))
+    categorical, dense = to_arrays(one_row, context_side)
+    return Pool(rows["item_id"].to_numpy(), to_arrays(rows, side), (categorical[0], dense[0]))
 
 
 def read_users(run: Run, bundle: Bundle) -> DataFrame:
@@ -88,6 +84,7 @@ def read_users(run: Run, bundle: Bundle) -> DataFrame:
     cohorts = run.read("user_cohorts", run.last).select("user_id", F.col("cohort").alias("user_cohort"))
     users = features.join(cohorts, on="user_id", how="inner")
     bucket = F.pmod(F.xxhash64("user_id"), F.lit(run.config.ranking.buckets)).cast("int")
+    users = users.repartition(run.config.ranking.buckets, bucket)  # AQE would make one task of small tables
     return users.select(
         "user_id", "data_date", "user_cohort", bucket.alias("bucket"), *encoded(users, bundle.encoder.side("user"))
     )

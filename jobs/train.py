@@ -10,7 +10,6 @@ Cost: epochs x examples of the window.
 
 import json
 import tempfile
-from datetime import date
 from pathlib import Path
 
 from conf.encoder import Encoder
@@ -27,6 +26,9 @@ from models.run_spec import BlockFiles, RunSpec
 @job
 def train(run: Run) -> None:
     """Train, write the bundle, register it."""
+    if (reason := run.no_training()) is not None:
+        run.notes.append(reason)
+        return
     run.require_inputs()
     training_set = pinned_set(run)
     model_version = f"{run.config.model.name}-{run.fingerprint[:12]}"
@@ -34,25 +36,22 @@ def train(run: Run) -> None:
     run.entry.facts |= {"training_set": training_set, "model_version": model_version}
     run.notes.append(model_version)
 
-    if not (bundle / "manifest.json").is_file():
-        bundle.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="training-", dir=bundle.parent) as folder:
-            spec = run_spec(run, training_set, Path(folder))
-            run_ranks(spec, run.config.training.ranks, Path(folder))
-            write_bundle(
-                bundle,
-                Path(folder) / "weights.safetensors",
-                spec.model,
-                spec.encoder,
-                Calibration.model_validate_json((Path(folder) / "calibration.json").read_text()),
-                manifest(run, spec, training_set, model_version),
-                history=Path(folder) / "history.json",
-            )
-    else:
+    history_file = bundle.with_suffix(".history.json")
+    if bundle.exists():
         run.notes.append("trained already")
-    history = json.loads((bundle / "history.json").read_text())
-    run.entry.facts["epochs"] = len(history)
+    else:
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="training-", dir=bundle.parent) as name:
+            folder = Path(name)
+            spec = run_spec(run, training_set, folder)
+            run_ranks(spec, run.config.training.ranks, folder)
+            calibration = Calibration.model_validate_json((folder / "calibration.json").read_text())
+            (folder / "history.json").replace(history_file)
+            about = manifest(run, spec, training_set, model_version)
+            write_bundle(bundle, folder / "weights.safetensors", spec.model, spec.encoder, calibration, about)
+    history = json.loads(history_file.read_text())
     best = min(history, key=lambda epoch: epoch["validation_loss"])
+    run.entry.facts["history"] = history
     run.notes.append(f"{len(history)} epochs, best validation loss {best['validation_loss']:.4f}")
     tags = {"training_set": training_set, "model": run.config.model.name, "code_revision": run.entry.code_revision}
     register(run.catalog, bundle, tags, {"validation_loss": best["validation_loss"]})
@@ -96,17 +95,15 @@ def run_spec(run: Run, training_set: str, out_dir: Path) -> RunSpec:
 
 def manifest(run: Run, spec: RunSpec, training_set: str, model_version: str) -> Manifest:
     """What the bundle says of itself."""
-    first, last = (date.fromisoformat(text) for text in training_set.split("_")[:2])
+    types = run.catalog.input_types()
     return Manifest(
         model_version=model_version,
         training_set=training_set,
-        first_data_date=first,
-        last_data_date=last,
-        tasks=tuple(task.name for task in spec.tasks),
-        groups=spec.groups,
+        tasks=spec.tasks,
         group_column="user_cohort",
-        cohort_rule_version=run.config.cohorts.user.version,
-        feature_columns=spec.encoder.columns,
+        groups=spec.groups,
+        rule_version=run.config.cohorts.user.version,
+        columns={column: types[column] for column in spec.encoder.columns},
         table_versions=dict(run.entry.versions_read),
         code_revision=run.entry.code_revision,
         seed=spec.seed,

@@ -30,7 +30,8 @@ class InputLayer(nn.Module):
         super().__init__()
         self.sides = nn.ModuleDict({side: _Side(encoder, side) for side in SIDES})
         self.categorical_columns = {
-            side: [i for i, c in enumerate(encoder.categorical) if entity_of(c.column) == side] for side in SIDES
+            side: [i for i, c in enumerate(encoder.categorical) if entity_of(c.column) == side]
+            for side in SIDES
         }
         self.dense_columns = {
             side: [i for i, d in enumerate(encoder.dense) if entity_of(d.column) == side] for side in SIDES
@@ -90,7 +91,9 @@ class _Side(nn.Module):
             self.register_buffer(name, values, persistent=False)
 
     def forward(self, categorical: Tensor, dense: Tensor) -> Tensor:
-        embedded = [table(ids) for table, ids in zip(self.tables.values(), categorical.unbind(1), strict=True)]
+        embedded = [
+            table(ids) for table, ids in zip(self.tables.values(), categorical.unbind(1), strict=True)
+        ]
         # log1p of a negative value would be NaN, which is kept for null.
         raw = torch.where(self.is_log, dense.clamp(min=0).log1p(), dense)
         scaled = (raw - self.mean) / self.std

@@ -79,8 +79,8 @@ def mix(weights_BN: Tensor, experts: Sequence[Tensor]) -> Tensor:
     return total_BH
 
 
-def tower(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
-    """The head of one task or cell: hidden layers with ReLU, then one logit, (B, in_dim) -> (B, 1)."""
+def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
+    """Make the tower of one task or cell: hidden layers with ReLU, then one logit, (B, in_dim) -> (B, 1)."""
     layers: list[nn.Module] = []
     for d, h in pairwise([in_dim, *widths]):
         layers += [nn.Linear(d, h), nn.ReLU(inplace=True)]

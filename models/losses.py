@@ -56,8 +56,10 @@ def multi_task_loss(
     return total_loss(sums_KG, counts_KG, task_weights(tasks, epoch).to(sums_KG), normalise, world_size)
 
 
-def cell_counts(mask_BK: Tensor, weight_B: Tensor, group_B: Tensor, groups: int, normalise: Normalise) -> Tensor:
-    """Return this rank's denominators, (K, G): the sum of weights of valid rows, or their number for `global`."""
+def cell_counts(
+    mask_BK: Tensor, weight_B: Tensor, group_B: Tensor, groups: int, normalise: Normalise
+) -> Tensor:
+    """Return this rank's denominators, (K, G): sums of weights of valid rows, for `global` their number."""
     valid_BK = mask_BK.to(weight_B) * weight_B[:, None]
     return _by_group((valid_BK != 0).to(weight_B) if normalise == "global" else valid_BK, group_B, groups)
 

@@ -114,7 +114,7 @@ class CellState:
             positives=int(is_positive.sum()),
             negatives=int((~is_positive).sum()),
             bins=bins,
-            sums=_sum_sorted(place, columns, 2 * len(bins)).reshape(2, len(bins), -1),
+            sums=_sum_sorted(place, columns, 2 * len(bins)).reshape(2, len(bins), columns.shape[1]),
             predicted=predicted,
             losses=loss @ columns,
             predictions=p @ columns,
@@ -176,11 +176,26 @@ class CellState:
         if not len(self.bins):
             return np.full(len(weights), np.nan)
         in_bin = self.sums.sum(axis=0)
-        middle = np.cumsum(in_bin[:, 0]) - 0.5 * in_bin[:, 0]
-        group = np.minimum((middle / weights[0] * ECE_GROUPS).astype(np.int64), ECE_GROUPS - 1)
         mean_prediction = _divide(self.predicted, in_bin[:, 0])
         surplus = self.sums[1] - in_bin * mean_prediction[:, None]
-        return _divide(np.abs(_sum_sorted(group, surplus, ECE_GROUPS)).sum(axis=0), weights)
+        return _divide(np.abs(_sum_sorted(self._ece_groups(), surplus, ECE_GROUPS)).sum(axis=0), weights)
+
+    def calibration_curve(self) -> list[tuple[float, float, float]]:
+        """(mean prediction, share of positives, weight) of each of the groups that ECE looks at."""
+        if not len(self.bins):
+            return []
+        observed = np.stack([self.predicted, self.sums[1, :, 0], self.sums[:, :, 0].sum(axis=0)], axis=1)
+        groups = _sum_sorted(self._ece_groups(), observed, ECE_GROUPS)
+        return [(p / v, y / v, v) for p, y, v in groups.tolist() if v > 0]
+
+    def _ece_groups(self) -> NDArray[np.int64]:
+        """The group of equal weight that each occupied bin falls into, ascending."""
+        in_bin = self.sums[:, :, 0].sum(axis=0)
+        middle = np.cumsum(in_bin) - 0.5 * in_bin
+        groups: NDArray[np.int64] = np.minimum(
+            (middle / in_bin.sum() * ECE_GROUPS).astype(np.int64), ECE_GROUPS - 1
+        )
+        return groups
 
     def to_bytes(self) -> bytes:
         """Serialise. Sums of unit weights are small integers, and are stored as such; nothing is rounded."""

@@ -19,11 +19,12 @@ from itertools import product
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.schema import Name, Part, Positive
-from models.layers import Network, tower
+from models.layers import Network, to_logit
 from models.ple import PleConfig, PleTrunk
 
 
@@ -39,7 +40,7 @@ class MfhConfig(Part):
     groups: Literal["user_cohort"]  # the column that holds a row's group
     level1: SwitcherConfig
     level2: SwitcherConfig
-    group_towers: dict[Name, tuple[Positive, ...]] = {}
+    group_towers: dict[Name, tuple[Positive, ...]] = Field(default_factory=dict)
 
 
 SWITCHERS: dict[str, Callable[..., PleTrunk]] = {"ple": PleTrunk}
@@ -58,6 +59,7 @@ class FacetTree(nn.Module):
     def __init__(self, in_dim: int, values: Sequence[str], others: Sequence[str], config: MfhConfig) -> None:
         super().__init__()
         self.level1 = SWITCHERS[config.level1.kind](in_dim, values, config.level1, "model.trunk.level1")
+        self.out_dim = config.level2.levels[-1].expert_widths[-1]
         self.level2 = nn.ModuleDict(
             {
                 f"{value}_switcher": SWITCHERS[config.level2.kind](
@@ -67,7 +69,9 @@ class FacetTree(nn.Module):
             }
         )
 
-    def forward(self, x_BD: Tensor, values: Sequence[str], others: Sequence[str]) -> dict[tuple[str, str], Tensor]:
+    def forward(
+        self, x_BD: Tensor, values: Sequence[str], others: Sequence[str]
+    ) -> dict[tuple[str, str], Tensor]:
         """Map (B, D) to the cells of the given values, (value, other) -> (B, H); nothing else is computed."""
         first: dict[str, Tensor] = self.level1(x_BD, values)
         return {
@@ -81,20 +85,25 @@ class Mfh(Network):
     """Both trees, and a tower a cell."""
 
     def __init__(
-        self, in_dim: int, tasks: Sequence[str], groups: Sequence[str], config: MfhConfig, widths: Sequence[int]
+        self,
+        in_dim: int,
+        tasks: Sequence[str],
+        groups: Sequence[str],
+        config: MfhConfig,
+        tower: Sequence[int],
     ) -> None:
         super().__init__()
         unknown = sorted(set(config.group_towers) - set(groups))
         if unknown:
-            raise ConfigError(f"model.trunk.group_towers names {unknown}; the user cohorts are {list(groups)}")
+            raise ConfigError(f"model.trunk.group_towers names {unknown}; user cohorts are {list(groups)}")
         self.tasks, self.groups, self.cell_groups = tuple(tasks), tuple(groups), len(groups)
         self.by_task = FacetTree(in_dim, tasks, groups, config)
         self.by_group = FacetTree(in_dim, groups, tasks, config)
         self.towers = nn.ModuleDict(
             {
-                f"{task}|{group}_tower": tower(config.level2.levels[-1].expert_widths[-1], own)
+                f"{task}|{group}_tower": to_logit(self.by_task.out_dim, widths)
                 for group in groups
-                for own in [config.group_towers.get(group, widths)]
+                for widths in [config.group_towers.get(group, tower)]
                 for task in tasks
             }
         )

@@ -20,7 +20,7 @@ from models.ple import Ple, PleConfig
 
 
 class Architecture(NamedTuple):
-    """How to read `model.trunk`, and what to make of it: (D, tasks, groups, trunk, tower widths) -> network."""
+    """How to read `model.trunk`, and what to make of it: (D, tasks, groups, trunk, tower) -> network."""
 
     config: type[Part]
     network: Callable[[int, Sequence[str], Sequence[str], Any, Sequence[int]], Network]
@@ -39,7 +39,9 @@ class MultiTaskModel(nn.Module):
     architecture that does not tell groups apart: groups then do not matter, here and in the loss.
     """
 
-    def __init__(self, input_layer: InputLayer, network: Network, tasks: Sequence[str], groups: Sequence[str]) -> None:
+    def __init__(
+        self, input_layer: InputLayer, network: Network, tasks: Sequence[str], groups: Sequence[str]
+    ) -> None:
         super().__init__()
         self.input = input_layer
         self.network = network
@@ -103,7 +105,7 @@ def build_model(
         trunk = architecture.config.model_validate(model.trunk)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(['model.trunk', *map(str, fault['loc'])])}: {fault['msg']}" for fault in error.errors()
+            f"model.trunk.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
         raise ConfigError(f"{where}: {faults}; mend the key for architecture {model.architecture}") from error
     with torch.random.fork_rng(devices=[]):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.schema import Name, Part, Positive
-from models.layers import Experts, Network, join, mix, readers_of_the_same, run_experts, tower
+from models.layers import Experts, Network, join, mix, readers_of_the_same, run_experts, to_logit
 
 SHARED = "SHARED"
 """The branch of the shared experts; names of tasks and groups are lower case."""
@@ -56,7 +56,7 @@ class PleLevel(nn.Module):
     ) -> None:
         super().__init__()
         self.sees = dict(sees)
-        self.gate_kind = config.gate
+        self.is_softmax = config.gate == "softmax"
         self.experts = nn.ModuleDict(
             {f"{b}_experts": Experts(n, in_dim, config.expert_widths) for b, n in experts.items()}
         )
@@ -70,8 +70,8 @@ class PleLevel(nn.Module):
             gates_ND = [cast(nn.Linear, self.gates[f"{branch}_gate"]).weight for branch in readers]
             scores_NB = join(gates_ND) @ x_BD[readers[0]].T  # N first: a softmax down long columns is fast
             for branch, own_NB in zip(readers, scores_NB.split([len(g) for g in gates_ND]), strict=True):
-                is_sigmoid = self.gate_kind == "sigmoid"
-                weights_BN[branch] = (own_NB.sigmoid() / len(own_NB) if is_sigmoid else own_NB.softmax(dim=0)).T
+                weights_NB = own_NB.softmax(0) if self.is_softmax else own_NB.sigmoid() / len(own_NB)
+                weights_BN[branch] = weights_NB.T
         return weights_BN
 
     def forward(self, x_BD: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
@@ -95,7 +95,9 @@ class PleTrunk(nn.Module):
         key: where the configuration stands, for messages.
     """
 
-    def __init__(self, in_dim: int, tasks: Sequence[str], config: PleConfig, key: str = "model.trunk") -> None:
+    def __init__(
+        self, in_dim: int, tasks: Sequence[str], config: PleConfig, key: str = "model.trunk"
+    ) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
         self.branches = (*tasks, SHARED)
@@ -104,8 +106,9 @@ class PleTrunk(nn.Module):
         levels, width = [], in_dim
         for j, level in enumerate(config.levels):
             is_last = j == len(config.levels) - 1
-            experts = _experts_of_each_task(level, self.tasks, f"{key}.levels.{j}") | {SHARED: level.shared_experts}
-            levels.append(PleLevel(width, experts, task_gates if is_last else task_gates | shared_gate, level))
+            experts = _experts_of_tasks(level, self.tasks, f"{key}.levels.{j}")
+            sees = task_gates if is_last else task_gates | shared_gate
+            levels.append(PleLevel(width, experts | {SHARED: level.shared_experts}, sees, level))
             width = level.expert_widths[-1]
         self.levels = nn.ModuleList(levels)
         self.out_dim = width
@@ -124,11 +127,16 @@ class Ple(Network):
     cell_groups = 1
 
     def __init__(
-        self, in_dim: int, tasks: Sequence[str], groups: Sequence[str], config: PleConfig, widths: Sequence[int]
+        self,
+        in_dim: int,
+        tasks: Sequence[str],
+        groups: Sequence[str],
+        config: PleConfig,
+        tower: Sequence[int],
     ) -> None:
         super().__init__()
         self.trunk = PleTrunk(in_dim, tasks, config)
-        self.towers = nn.ModuleDict({f"{task}_tower": tower(self.trunk.out_dim, widths) for task in tasks})
+        self.towers = nn.ModuleDict({f"{task}_tower": to_logit(self.trunk.out_dim, tower) for task in tasks})
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Map (B, D) to logits, (B, K, 1): one cell a task, whatever the group."""
@@ -141,13 +149,13 @@ class Ple(Network):
         return cast(Tensor, self(x_BD)).squeeze(2)
 
 
-def _experts_of_each_task(level: LevelConfig, tasks: Sequence[str], key: str) -> dict[str, int]:
+def _experts_of_tasks(level: LevelConfig, tasks: Sequence[str], key: str) -> dict[str, int]:
     """The number of experts of each task; a mapping must name exactly the tasks."""
     if isinstance(level.task_experts, int):
         return dict.fromkeys(tasks, level.task_experts)
     if set(level.task_experts) != set(tasks):
         raise ConfigError(
-            f"{key}.task_experts names {sorted(level.task_experts)}, but the outputs here are {sorted(tasks)}; "
+            f"{key}.task_experts names {sorted(level.task_experts)}, but the outputs are {sorted(tasks)}; "
             "give each of them its number, or one number for all"
         )
     return {task: level.task_experts[task] for task in tasks}

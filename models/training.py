@@ -227,6 +227,7 @@ def _histograms(rows: Rows, logits: NDArray[np.float32]) -> Tensor:
     """Give weights by task, class and logit bin, (K, 2, BINS)."""
     tasks = logits.shape[1]
     valid = rows.mask * rows.weight[:, None].astype(np.float64)
-    bins = to_bins(logits) + BINS * (rows.labels > 0.5) + 2 * BINS * np.arange(tasks)
+    # A NaN has no bin; it makes the validation loss NaN, which ends the run with a clear error.
+    bins = to_bins(np.nan_to_num(logits)) + BINS * (rows.labels > 0.5) + 2 * BINS * np.arange(tasks)
     counts = np.bincount(bins.ravel(), weights=valid.ravel(), minlength=2 * BINS * tasks)
     return torch.from_numpy(counts.reshape(tasks, 2, BINS))

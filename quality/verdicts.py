@@ -96,7 +96,7 @@ class Verdict:
             head = f"{len(self.failed)} of {len(self.results)} rules fail on {self.rows} rows"
         named = "; ".join(_fault(result) for result in self.failed[:NAMED_IN_MESSAGE])
         more = len(self.failed) - NAMED_IN_MESSAGE
-        others = f"; and {more} more rules" if more > 0 else ""
+        others = f"; and {more} more" if more > 0 else ""
         return f"{self.table} blocked: {head} ({named}{others}; conf/suites/{self.table}.yaml)"
 
 

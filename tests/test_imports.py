@@ -25,10 +25,8 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
     [
         ("features/planted.py", "import torch", "features knows no torch"),
         ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
-        ("quality/planted.py", "import torch", "quality knows no torch"),
-        ("features/planted.py", "import quality", "jobs -> features, models, quality"),
-        ("models/planted.py", "import jobs", "jobs -> features, models, quality"),
-        ("conf/planted.py", "import features", "jobs -> features, models, quality"),
+        ("quality/planted.py", "import features", "jobs -> features, models, quality"),
+        ("conf/planted.py", "import jobs", "jobs -> features, models, quality"),
     ],
 )
 def test_an_import_against_the_rules_is_found(
@@ -36,22 +34,24 @@ def test_an_import_against_the_rules_is_found(
 ) -> None:
     (copy_of_the_packages / file).write_text(f"{line}\n")
 
-    done = subprocess.run(LINT, cwd=copy_of_the_packages, capture_output=True, text=True)
+    done = subprocess.run(LINT, check=False, cwd=copy_of_the_packages, capture_output=True, text=True)
 
     broken = [each for each in done.stdout.splitlines() if each.endswith("BROKEN")]
     assert done.returncode == 1
     assert [each.startswith(contract) for each in broken] == [True]
 
 
-@pytest.mark.parametrize(("package", "foreign"), [("features", "torch"), ("conf", "pyspark"), ("conf", "torch")])
-def test_importing_a_package_does_not_load_what_it_must_not_know(package: str, foreign: str) -> None:
+@pytest.mark.parametrize(("package", "foreign"), [("features", {"torch"}), ("conf", {"torch", "pyspark"})])
+def test_importing_a_package_does_not_load_what_it_must_not_know(package: str, foreign: set[str]) -> None:
     """Also not through a library in between, which import-linter does not follow."""
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in sorted((ROOT / package).rglob("*.py"))
         if path.name != "__init__.py"
     ]
-    code = f"import {', '.join(modules)}, sys; sys.exit({foreign!r} in sys.modules)"
+    code = f"import {', '.join(modules)}, sys; print({foreign!r} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert modules
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    assert done.stdout.strip() == "set()"

@@ -56,7 +56,7 @@ find_python() { # the path of a Python 3.11
 java_major() { # 17 for 17.0.15; nothing without Java
   local java=java
   [ -z "${JAVA_HOME:-}" ] || java=$JAVA_HOME/bin/java
-  "$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1
+  { "$java" -version 2>&1 || true; } | sed -n 's/.*version "\([0-9]*\).*/\1/p'
 }
 
 horovod_wheels() { # the folder of the cached wheel: what it was built for is in the name
@@ -104,23 +104,29 @@ make_venv() {
 }
 
 make_environment() { # FOLDER: one that is half-made, of another Python, or was moved here is made anew
-  if ! { "$1/bin/python" -c 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))' &&
-    grep -qF "$root/$1" "$1/bin/activate"; }; then
+  if [ -e "$1/installing" ] || ! grep -qF "$root/$1" "$1/bin/activate" ||
+    ! "$1/bin/python" -c 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))'; then
     rm -rf "$1"
     "$base_python" -m venv "$1"
   fi
 }
 
+pip_install() { # FOLDER ARGUMENTS: an install that is cut off leaves its mark, see make_environment
+  touch "$1/installing"
+  "$1/bin/python" -m pip install "${@:2}"
+  rm "$1/installing"
+}
+
 install_packages() {
   # pyproject.toml lists what is needed; Horovod comes next because it is built against this torch.
   # cmake is for that build; setuptools must be there before anything is built without isolation.
-  "$python" -m pip install -c constraints.txt setuptools wheel
+  pip_install .venv -c constraints.txt setuptools wheel
   "$python" -c '
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 needs = project["dependencies"] + project["optional-dependencies"]["dev"]
 print("\n".join(need for need in needs if need != "horovod"))' >build/setup/requirements.txt
-  "$python" -m pip install -c constraints.txt -r build/setup/requirements.txt cmake
+  pip_install .venv -c constraints.txt -r build/setup/requirements.txt cmake
 }
 
 install_horovod() {
@@ -147,7 +153,7 @@ install_horovod() {
     rm -rf "$build"
   fi
   if [ "$(cat .venv/horovod.built-for 2>/dev/null)" != "$key" ]; then
-    "$python" -m pip install --no-deps --force-reinstall "$wheels"/*.whl
+    pip_install .venv --no-deps --force-reinstall "$wheels"/*.whl
     "$python" -c 'import horovod.torch'
     echo "$key" >.venv/horovod.built-for
   fi
@@ -208,7 +214,7 @@ EOF
 }
 
 install_lamplighter() {
-  "$python" -m pip install --no-build-isolation --no-deps -e .
+  pip_install .venv --no-build-isolation --no-deps -e .
 }
 
 check_versions() {
@@ -222,8 +228,7 @@ make_airflow_venv() {
 }
 
 install_airflow() {
-  .venv-airflow/bin/python -m pip install -c constraints-airflow.txt \
-    apache-airflow apache-airflow-providers-apache-spark
+  pip_install .venv-airflow -c constraints-airflow.txt apache-airflow apache-airflow-providers-apache-spark
 }
 
 check_airflow() {

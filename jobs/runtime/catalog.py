@@ -90,6 +90,13 @@ class Catalog:
         """Folder of one model bundle."""
         return self.root / "_models" / model_version
 
+    def input_types(self) -> dict[str, str]:
+        """Column -> type of everything that a model may read: features of both sides and the context."""
+        tables = ("events", "user_features", "item_features")
+        return {
+            name: kind.simpleString() for table in tables for name, kind in self.tables[table].columns.items()
+        }
+
     @property
     def registry(self) -> str:
         """MLflow's database."""

@@ -4,7 +4,7 @@ What needs Spark and torch at once lives here. A worker loads a bundle once and 
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from conf.encoder import Encoder
+from conf.errors import LamplighterError
 from models.bootstrap import user_weights
 from models.bundle import Bundle, read_bundle
 from models.metrics import CellState
-from models.scorer import PairScorer
+from models.model import MultiTaskModel
+from models.scorer import PairScorer, TopK
 
 STATE_SCHEMA = "model_version string, task string, cohort string, state binary"
-ROWS_AT_ONCE = 8192
 
 
 @lru_cache(maxsize=4)
@@ -28,6 +29,11 @@ def bundle_in_worker(path: str) -> Bundle:
     """A bundle, read once a worker; torch gets the one thread that Spark gave the task."""
     torch.set_num_threads(1)
     return read_bundle(Path(path))
+
+
+@lru_cache(maxsize=4)
+def _model_in_worker(path: str) -> MultiTaskModel:
+    return bundle_in_worker(path).model()
 
 
 def cat_columns(encoder: Encoder) -> list[str]:
@@ -40,6 +46,11 @@ def dense_columns(encoder: Encoder) -> list[str]:
     return [f"dense_{d.column}" for d in encoder.dense]
 
 
+def task_numbers(bundle: Bundle) -> dict[str, int]:
+    """Task -> its place among the model's outputs."""
+    return {task.name: number for number, task in enumerate(bundle.manifest.tasks)}
+
+
 def to_arrays(rows: pd.DataFrame, encoder: Encoder) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Encoded columns as (n, C) int64 and (n, F) float32, NaN for null."""
     return (
@@ -48,13 +59,14 @@ def to_arrays(rows: pd.DataFrame, encoder: Encoder) -> tuple[NDArray[np.int64], 
     )
 
 
-def calibrated_logits(bundle: Bundle, rows: pd.DataFrame) -> NDArray[np.float64]:
+def calibrated_logits(path: str, rows: pd.DataFrame) -> NDArray[np.float64]:
     """Calibrated logits of examples, (n, K): encoded columns and `user_cohort`."""
+    bundle, model = bundle_in_worker(path), _model_in_worker(path)
     categorical, dense = to_arrays(rows, bundle.encoder)
     index = {name: number for number, name in enumerate(bundle.manifest.groups)}
     group = rows["user_cohort"].map(index).to_numpy(dtype=np.int64)
     with torch.inference_mode():
-        logits = bundle.model()(torch.from_numpy(categorical), torch.from_numpy(dense), torch.from_numpy(group))
+        logits = model(torch.from_numpy(categorical), torch.from_numpy(dense), torch.from_numpy(group))
     return bundle.calibration.logits(logits.numpy(), group)
 
 
@@ -80,9 +92,9 @@ def to_states(
 
     def states(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         bundle = bundle_in_worker(path)
-        order = [bundle.manifest.tasks.index(task) for task in tasks]
+        order = [task_numbers(bundle)[task] for task in tasks]
         for rows in batches:
-            logits = calibrated_logits(bundle, rows)
+            logits = calibrated_logits(path, rows)
             weights = user_weights(rows["user_id"].to_numpy(), replicates)
             found = []
             for cohort, is_member in cohorts_of(rows):
@@ -101,11 +113,9 @@ def to_states(
 
 
 def merge_states(rows: pd.DataFrame) -> CellState:
-    """One cell's states of all partitions as one."""
-    state = CellState.from_bytes(rows["state"].iloc[0])
-    for data in rows["state"].iloc[1:]:
-        state = state.merge(CellState.from_bytes(data))
-    return state
+    """One cell's states of all partitions as one, in an order that does not depend on the shuffle."""
+    states = [CellState.from_bytes(data) for data in sorted(rows["state"])]
+    return reduce(lambda one, other: one.merge(other), states)
 
 
 def to_lists(
@@ -123,9 +133,9 @@ def to_lists(
         frame = users.to_pandas()
         side = bundle.encoder.side("user")
         categorical, dense = to_arrays(frame, side)
-        index = {name: number for number, name in enumerate(bundle.manifest.groups)}
-        group = frame["user_cohort"].map(index).to_numpy(dtype=np.int64)
-        chosen, probabilities, scores = scorer.top_k(categorical, dense, group, top_k)
+        chosen, probabilities, scores = _top_of_groups(
+            scorer, bundle.manifest.groups, frame["user_cohort"].to_numpy(), (categorical, dense), top_k
+        )
         count = chosen.shape[1]
         owner = np.repeat(np.arange(len(frame)), count)
         columns = {
@@ -139,11 +149,30 @@ def to_lists(
             "bucket": users["bucket"].take(owner),
         }
         for task in weights:
-            number = bundle.manifest.tasks.index(task)
+            number = task_numbers(bundle)[task]
             columns[f"p_{task}"] = pa.array(probabilities[:, :, number].reshape(-1).astype(np.float64))
         return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
     return lists
+
+
+def _top_of_groups(
+    scorer: PairScorer,
+    groups: tuple[str, ...],
+    cohort: NDArray[np.object_],
+    users: tuple[NDArray[np.int64], NDArray[np.float32]],
+    top_k: int,
+) -> TopK:
+    """Top lists of users of several groups, in the order of the users."""
+    unknown = sorted(set(cohort) - set(groups))
+    if unknown:
+        raise LamplighterError(f"user_cohorts holds {unknown}, which the model does not know: {list(groups)}")
+    parts = []
+    for number, name in enumerate(groups):
+        rows = np.flatnonzero(cohort == name)
+        parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], number, top_k)))
+    place = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    return TopK(*(np.concatenate(arrays)[place] for arrays in zip(*(top for _, top in parts), strict=True)))
 
 
 class Pool:
@@ -170,5 +199,5 @@ class Pool:
 @lru_cache(maxsize=2)
 def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
     return PairScorer(
-        bundle_in_worker(path), items.item_ids, *items.item, *items.context, ranking_weights=dict(weights)
+        bundle_in_worker(path), items.item_ids, items.item, items.context, ranking=dict(weights)
     )

@@ -58,8 +58,10 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
             if match := EPOCH.search(line):
                 progress.update(bar, completed=int(match[1]), total=int(match[2]))
     if process.returncode != 0:
+        failure = folder / "failure.txt"
+        reason = failure.read_text().strip() if failure.exists() else last_line
         raise LamplighterError(
-            f"training ended with exit code {process.returncode}: {last_line}; nothing was registered; "
+            f"training ended with exit code {process.returncode}: {reason}; nothing was registered; "
             "the ranks' output is in the log file"
         )
 

@@ -17,7 +17,7 @@ def list_of(scene: Scene, user: str, day: date) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["rank"])
 
 
-def listSheet(rows: list[dict[str, Any]]) -> Sheet:
+def list_sheet(rows: list[dict[str, Any]]) -> Sheet:
     """A list as a table for people."""
     first = rows[0]
     tasks = [name for name in first if name.startswith("p_")]

@@ -2,15 +2,23 @@
 
 import logging
 import os
+import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 
 from conf.load import resolve_path
 
-CONSOLE = Console(stderr=False, soft_wrap=True)
+CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
+
+
+class ConsoleHandler(logging.Handler):
+    """Lines on the console as they are; above a progress bar, if one is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        CONSOLE.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
 def set_up_logging() -> None:
@@ -23,10 +31,7 @@ def set_up_logging() -> None:
         return
     root.setLevel(logging.DEBUG)
     root.propagate = False
-    console = RichHandler(
-        console=CONSOLE, show_time=False, show_path=False, show_level=False, markup=False, highlighter=None
-    )
-    console.setLevel(logging.INFO)
+    console = ConsoleHandler(logging.INFO)
     root.addHandler(console)
     folder = Path(os.environ.get("LAMPLIGHTER_LOGS", resolve_path("logs")))
     folder.mkdir(parents=True, exist_ok=True)

@@ -62,6 +62,26 @@ class Scene:
         """(job, model, data date) -> newest run, of the dates in reach."""
         return self.ledger.newest(self.dates_in_reach)
 
+    def no_training(self) -> str | None:
+        """Why this is no training night for the configured model; None if it is one.
+
+        When an earlier night trained the model on the current training set, there is nothing to train, to
+        evaluate or to decide. The expected fingerprint counts: other examples, code or configuration make
+        another model.
+        """
+        if steps.training_end(self.config, self.last) is None:
+            return f"no training set yet: the first is pinned on {self.config.training.anchor} (training.anchor)"
+        expected = ("ingest", "build_features", "label_cohorts", "build_examples", "pack", "train")
+        wanted = self.lineage(expected).make("train", self.last)
+        nights = [
+            day
+            for (job, model, day), run in self.newest_runs().items()
+            if (job, model, run.state) == ("train", self.config.model.name, "done")
+            and day < self.last
+            and run.fingerprint == wanted
+        ]
+        return f"not a training night: {self.config.model.name} was trained on {min(nights)}" if nights else None
+
     def lineage(self, expected: Sequence[str] = ()) -> steps.Lineage:
         """Fingerprints by what is recorded; of `expected` jobs at our dates, by what would be."""
         known = {key: run.fingerprint for key, run in self.newest_runs().items() if run.state == "done"}

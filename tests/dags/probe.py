@@ -6,7 +6,7 @@ probe.py run CONF_JSON        run it by dag.test(), retries without delay; state
 
 import json
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow.dag_processing.dagbag import DagBag
@@ -16,16 +16,20 @@ DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 def main(verb: str, *rest: str) -> dict[str, object]:
     bag = DagBag(DAGS, safe_mode=False)
-    if verb == "structure":
-        dag = bag.dags.get("nightly")
-        return {
-            "import_errors": bag.import_errors,
-            "edges": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} if dag else {},
-            "operators": sorted({base.__name__ for task in dag.tasks for base in type(task).__mro__}) if dag else [],
-            "retries": sorted({task.retries for task in dag.tasks}) if dag else [],
-            "max_active_runs": dag.max_active_runs if dag else None,
-        }
+    if bag.import_errors:
+        return {"import_errors": bag.import_errors}
     dag = bag.dags["nightly"]
+    if verb == "structure":
+        return {
+            "import_errors": {},
+            "edges": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
+            "operators": sorted({base.__name__ for task in dag.tasks for base in type(task).__mro__}),
+            "retries": sorted({task.retries for task in dag.tasks}),
+            "max_active_runs": dag.max_active_runs,
+            "date_of_schedule": dag.user_defined_macros["data_date"](
+                {"data_date": None, "dataset": "kuairand"}, "scheduled", datetime(2022, 5, 7, 18, tzinfo=UTC)
+            ),
+        }
     for task in dag.tasks:
         task.retry_delay = timedelta(0)
     run = dag.test(run_conf=json.loads(rest[0]))
@@ -39,4 +43,4 @@ def main(verb: str, *rest: str) -> dict[str, object]:
 
 if __name__ == "__main__":
     told = main(*sys.argv[1:])
-    print("\n" + json.dumps(told))
+    sys.stdout.write("\n" + json.dumps(told) + "\n")

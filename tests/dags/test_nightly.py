@@ -30,10 +30,8 @@ def test_the_dag_names_the_steps_of_the_night_in_their_order() -> None:
     assert jobs_of_the_dag() == tuple(STEPS)
 
 
-def test_the_dag_submits_files_that_exist_and_leaves_no_job_out() -> None:
-    files = {path.stem for path in (ROOT / "jobs").glob("*.py")} - {"__init__", "night"}
-
-    assert set(jobs_of_the_dag()) == files
+def test_the_dag_submits_files_that_exist() -> None:
+    assert [job for job in jobs_of_the_dag() if not (ROOT / "jobs" / f"{job}.py").is_file()] == []
 
 
 # --- in Airflow's own environment ---------------------------------------------------------------
@@ -55,7 +53,9 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "bin").mkdir()
     (home / "bin" / "spark-submit").write_text(SUBMIT)
     (home / "bin" / "spark-submit").chmod(0o755)
-    subprocess.run([AIRFLOW / "airflow", "db", "migrate"], env=environment(home), check=True, capture_output=True)
+    subprocess.run(
+        [AIRFLOW / "airflow", "db", "migrate"], env=environment(home), check=True, capture_output=True
+    )
     return home
 
 
@@ -95,6 +95,7 @@ def test_airflow_imports_the_dag_as_a_chain_of_spark_submits(airflow_home: Path)
     assert "SparkSubmitOperator" in told["operators"]
     assert told["retries"] == [2]
     assert told["max_active_runs"] == 1
+    assert told["date_of_schedule"] == "2022-05-08"  # 18:00 UTC of the day before: 02:00 in Shanghai
 
 
 @pytest.mark.slow
@@ -112,7 +113,9 @@ def test_every_job_gets_the_data_date_and_score_keeps_to_the_champion(airflow_ho
 @pytest.mark.slow
 @needs_airflow
 @pytest.mark.parametrize(("code", "tries"), [("2", 1), ("3", 1), ("1", 3)])
-def test_only_exit_codes_that_may_get_better_are_tried_again(airflow_home: Path, code: str, tries: int) -> None:
+def test_only_exit_codes_that_may_get_better_are_tried_again(
+    airflow_home: Path, code: str, tries: int
+) -> None:
     told = probe(
         airflow_home, "run", json.dumps({"data_date": "2022-05-08"}), ENDING_JOB="check", ENDING_CODE=code
     )
@@ -129,4 +132,5 @@ def test_a_run_without_a_date_fails_before_anything_is_submitted(airflow_home: P
     told = probe(airflow_home, "run", "{}")
 
     assert told["state"] == "failed"
+    assert told["tries"]["ingest"] == 1
     assert (airflow_home / "notes").read_text() == ""

@@ -2,8 +2,7 @@
 
 import hashlib
 import importlib.util
-from collections import Counter
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pandas as pd
@@ -61,12 +60,9 @@ def test_each_data_date_has_one_file_with_its_rows() -> None:
 
 def test_every_row_lies_in_the_file_of_its_utc8_date(log: pd.DataFrame) -> None:
     utc8 = timezone(timedelta(hours=8))
-    instants = [datetime.fromtimestamp(ms / 1000, UTC) for ms in log["time_ms"]]
+    dates = [datetime.fromtimestamp(ms / 1000, utc8).date().isoformat() for ms in log["time_ms"]]
 
-    assert Counter(i.astimezone(utc8).date().isoformat() for i in instants) == ROWS
-    assert all(
-        i.astimezone(utc8).date().isoformat() == name for i, name in zip(instants, log["data_date"], strict=True)
-    )
+    assert dates == list(log["data_date"])
 
 
 def test_a_file_keeps_all_19_columns_of_the_source() -> None:
@@ -141,13 +137,16 @@ def test_the_data_carry_their_licence_and_attribution() -> None:
 
 def test_the_cut_goes_by_utc8_date_and_keeps_rows_and_their_order(tmp_path: Path) -> None:
     spec = importlib.util.spec_from_file_location("cut_kuairand", ROOT / "tools" / "cut_kuairand.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     cutter = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cutter)
     source, first, second = tmp_path / "source", tmp_path / "first", tmp_path / "second"
     source.mkdir()
     last_ms_of_04_24 = 1_650_815_999_999  # 2022-04-24T23:59:59.999+08:00
-    log = pa.table({"user_id": [2, 1, 3], "time_ms": [last_ms_of_04_24, last_ms_of_04_24, last_ms_of_04_24 + 1]})
+    log = pa.table(
+        {"user_id": [2, 1, 3], "time_ms": [last_ms_of_04_24, last_ms_of_04_24, last_ms_of_04_24 + 1]}
+    )
     pq.write_table(log, source / "log_standard_4_25_to_5_08_pure.parquet")
     for name in ("user_features_pure", "video_features_basic_pure"):
         pq.write_table(pa.table({"key": pa.array(["a"], pa.large_string())}), source / f"{name}.parquet")

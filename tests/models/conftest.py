@@ -37,7 +37,9 @@ def encoder() -> Encoder:
     """Three categorical and three dense columns, sides deliberately out of order."""
     return Encoder(
         categorical=(
-            CategoricalEncoding(column="item_tag", kind="vocabulary", size=4, dim=3, vocabulary=("a", "b", "c")),
+            CategoricalEncoding(
+                column="item_tag", kind="vocabulary", size=4, dim=3, vocabulary=("a", "b", "c")
+            ),
             CategoricalEncoding(column="user_fans_range", kind="hash", size=6, dim=2),
             CategoricalEncoding(column="tab", kind="hash", size=3, dim=2),
         ),

@@ -29,7 +29,8 @@ def test_a_row_becomes_its_user_item_and_context_part_in_this_order(encoder: Enc
         ]
     )
     torch.testing.assert_close(x, expected[None], rtol=0, atol=0)
-    assert layer.widths == {"user": 4, "item": 4, "context": 2} and layer.width == 10
+    assert layer.widths == {"user": 4, "item": 4, "context": 2}
+    assert layer.width == 10
 
 
 def test_null_is_the_mean_and_a_negative_count_is_no_nan(encoder: Encoder) -> None:

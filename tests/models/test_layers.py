@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models import layers
-from models.layers import Experts, mix, run_experts, tower
+from models.layers import Experts, mix, run_experts, to_logit
 
 
 @pytest.mark.parametrize("widths", [[4], [6, 5], [3, 7, 2]])
@@ -57,8 +57,8 @@ def test_a_mix_is_the_weighted_sum_over_the_experts_of_all_branches() -> None:
 
 @pytest.mark.parametrize("widths", [[], [4], [6, 3]])
 def test_a_tower_ends_in_one_plain_logit(widths: list[int]) -> None:
-    head = tower(5, widths)
-    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
+    tower = to_logit(5, widths)
+    linear = [layer for layer in tower if isinstance(layer, nn.Linear)]
 
     assert [(layer.in_features, layer.out_features) for layer in linear] == list(pairwise([5, *widths, 1]))
-    assert isinstance(head[-1], nn.Linear)
+    assert isinstance(tower[-1], nn.Linear)

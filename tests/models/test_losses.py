@@ -15,7 +15,9 @@ TASKS = (
     Task(name="play", label="play_seconds", kind="regression", weight=0.5),
     Task(name="like", label="is_like = 1", kind="binary"),
 )
-LOGITS = torch.tensor([[0.3, 1.0, -2.0], [-1.0, 0.5, 0.4], [2.0, -3.0, 1.1], [0.1, 0.2, 0.3], [9.0, 9.0, 9.0]])
+LOGITS = torch.tensor(
+    [[0.3, 1.0, -2.0], [-1.0, 0.5, 0.4], [2.0, -3.0, 1.1], [0.1, 0.2, 0.3], [9.0, 9.0, 9.0]]
+)
 LABELS = torch.tensor([[1.0, 2.5, 0.0], [0.0, 0.75, NAN], [1.0, NAN, NAN], [0.0, 4.0, 1.0], [1.0, 0.0, 1.0]])
 MASK = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 1, 1]], dtype=torch.bool)
 WEIGHT = torch.tensor([1.0, 3.0, 0.5, 2.0, 0.0])  # the last row is padding
@@ -76,7 +78,9 @@ def test_without_groups_per_cell_and_per_task_are_the_same() -> None:
     rows = list(range(5))
     counts = counts_of(rows, "per_task", groups=1)
 
-    assert torch.equal(loss_of(rows, LOGITS, counts, "per_cell", 1), loss_of(rows, LOGITS, counts, "per_task", 1))
+    assert torch.equal(
+        loss_of(rows, LOGITS, counts, "per_cell", 1), loss_of(rows, LOGITS, counts, "per_task", 1)
+    )
 
 
 def test_a_task_of_weight_zero_does_not_count_in_global() -> None:
@@ -126,7 +130,8 @@ def test_nothing_valid_on_any_rank_is_a_loss_of_zero_with_gradients_of_zero(norm
     loss.backward()
 
     assert loss.item() == 0
-    assert logits.grad is not None and torch.equal(logits.grad, torch.zeros(2, 3))
+    assert logits.grad is not None
+    assert torch.equal(logits.grad, torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("normalise", NORMALISE)

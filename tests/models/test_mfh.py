@@ -30,11 +30,15 @@ def test_a_group_may_have_towers_of_its_own_width(make_model: Callable[..., Mult
 
 
 def test_towers_of_an_unknown_group_are_refused(make_model: Callable[..., MultiTaskModel]) -> None:
-    with pytest.raises(ConfigError, match=r"conf/models/mfh.yaml: model.trunk.group_towers names \['old'\].*'new'"):
+    with pytest.raises(
+        ConfigError, match=r"conf/models/mfh.yaml: model.trunk.group_towers names \['old'\].*'new'"
+    ):
         make_model("mfh", trunk=TRUNK | {"group_towers": {"old": [2]}})
 
 
-def test_an_unknown_kind_of_switcher_is_refused_with_its_key(make_model: Callable[..., MultiTaskModel]) -> None:
+def test_an_unknown_kind_of_switcher_is_refused_with_its_key(
+    make_model: Callable[..., MultiTaskModel],
+) -> None:
     trunk = TRUNK | {"level2": SWITCHER | {"kind": "mmoe"}}
 
     with pytest.raises(ConfigError, match=r"conf/models/mfh.yaml: model.trunk.level2.kind: .*'ple'"):
@@ -50,10 +54,14 @@ def test_a_row_reads_the_cells_of_its_own_group(
     cells_BKG = model.all_cells(ids, dense)
 
     assert cells_BKG.shape == (4, 2, 3)
-    assert torch.equal(model(ids, dense, group_B), torch.stack([cells_BKG[i, :, g] for i, g in enumerate(group_B)]))
+    assert torch.equal(
+        model(ids, dense, group_B), torch.stack([cells_BKG[i, :, g] for i, g in enumerate(group_B)])
+    )
 
 
-def test_a_column_of_all_cells_is_a_group_and_a_row_of_them_a_task(make_model: Callable[..., MultiTaskModel]) -> None:
+def test_a_column_of_all_cells_is_a_group_and_a_row_of_them_a_task(
+    make_model: Callable[..., MultiTaskModel],
+) -> None:
     """Only the tower of (like, low) gives a logit here: it stands at task 1, group 1."""
     network = make_model("mfh").network
     with torch.no_grad():

@@ -36,7 +36,8 @@ def test_without_groups_every_row_reads_the_same_cell(
 
     logits = model(ids, dense, group)
 
-    assert model.cell_groups == 1 and model.all_cells(ids, dense).shape == (6, 2, 1)
+    assert model.cell_groups == 1
+    assert model.all_cells(ids, dense).shape == (6, 2, 1)
     assert torch.equal(logits, model(ids, dense, torch.zeros_like(group)))
     assert torch.equal(logits, model.for_group(ids, dense, 2))
     assert torch.equal(logits, model.from_input(model.input(ids, dense), 2))
@@ -68,5 +69,7 @@ def test_a_trunk_that_cannot_be_read_names_file_and_key(
 
 
 def test_an_unknown_architecture_is_refused_with_those_known(make_model: Make) -> None:
-    with pytest.raises(ConfigError, match=r"conf/models/mmoe.yaml: model.architecture is 'mmoe'; known are \['mfh', 'ple'\]"):
+    with pytest.raises(
+        ConfigError, match=r"conf/models/mmoe.yaml: model.architecture is 'mmoe'; known are \['mfh', 'ple'\]"
+    ):
         make_model("mmoe", trunk={})

@@ -13,7 +13,9 @@ from models.ple import SHARED, PleConfig, PleTrunk
 TASKS = ("click", "click_buy", "like")
 
 
-def level(tasks: int | dict[str, int], shared: int, widths: list[int], gate: str = "softmax") -> dict[str, Any]:
+def level(
+    tasks: int | dict[str, int], shared: int, widths: list[int], gate: str = "softmax"
+) -> dict[str, Any]:
     return {"task_experts": tasks, "shared_experts": shared, "expert_widths": widths, "gate": gate}
 
 
@@ -33,7 +35,7 @@ SHAPES = {
 
 def loop_over_experts(trunk: PleTrunk, x_BD: Tensor) -> dict[str, Tensor]:
     """The trunk's outputs from its parameters, one expert, one gate, one branch at a time."""
-    inputs = {branch: x_BD for branch in (*TASKS, SHARED)}
+    inputs = dict.fromkeys((*TASKS, SHARED), x_BD)
     for ple_level in trunk.levels:
         outputs: dict[str, list[Tensor]] = {}
         for branch, x in inputs.items():
@@ -53,7 +55,7 @@ def loop_over_experts(trunk: PleTrunk, x_BD: Tensor) -> dict[str, Tensor]:
             own = list(TASKS) if branch == SHARED else [branch]
             seen = [y for b in (*own, SHARED) for y in outputs[b]]
             scores = ple_level.gates[f"{branch}_gate"](inputs[branch])
-            weights = scores.softmax(1) if ple_level.gate_kind == "softmax" else scores.sigmoid() / len(seen)
+            weights = scores.softmax(1) if ple_level.is_softmax else scores.sigmoid() / len(seen)
             mixed[branch] = torch.stack([weights[:, n, None] * y for n, y in enumerate(seen)]).sum(0)
         inputs = mixed
     return inputs
@@ -95,5 +97,7 @@ def test_wanted_tasks_alone_are_the_same_as_among_all(shape: str) -> None:
 def test_experts_by_task_must_name_exactly_the_tasks() -> None:
     config = PleConfig(levels=[level({"click": 1, "likes": 2, "click_buy": 1}, 1, [5])])
 
-    with pytest.raises(ConfigError, match=r"levels\.0\.task_experts names \['click', 'click_buy', 'likes'\].*'like'"):
+    with pytest.raises(
+        ConfigError, match=r"levels\.0\.task_experts names \['click', 'click_buy', 'likes'\].*'like'"
+    ):
         PleTrunk(6, TASKS, config)

@@ -1,0 +1,79 @@
+"""Make the pages: one a night and an index, each one file that needs no network and no script."""
+
+from collections.abc import Iterable
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from quality.report import plots, views, words
+from quality.report.model import IndexEntry, NightReport
+
+
+def render_night(night: NightReport, index_href: str = "index.html") -> str:
+    """The page of one night.
+
+    Args:
+        night: all that it shows.
+        index_href: where the index lies, relative to this page.
+    """
+    night = views.in_order(night)
+    lines = views.metric_lines(night.cells, "auc")
+    return (
+        _environment()
+        .get_template("night.html.j2")
+        .render(
+            night=night,
+            index_href=index_href,
+            in_short=views.in_short(night),
+            seconds=sum(step.seconds for step in night.steps),
+            slowest=max((step.seconds for step in night.steps), default=0.0),
+            tables=views.table_verdicts(night.verdicts),
+            notable=[verdict for verdict in night.verdicts if verdict.outcome != "passed"],
+            sizes={entity: views.sizes(night, entity) for entity in ("user", "item")},
+            movements={entity: views.movement(night.cohort_moves, entity) for entity in ("user", "item")},
+            roles=views.roles(night.cells),
+            lines=[line for line in lines if views.cohort_rank(line.cohort) < 3],
+            crossed=[line for line in lines if views.cohort_rank(line.cohort) == 3],
+            forest=plots.forest_plot(views.of_one_axis(night.cells), "auc", "AUC"),
+            others={name: views.metric_lines(night.cells, name) for name in views.other_metrics(night.cells)},
+            calibrations=[
+                plots.calibration_plot(night.calibration, task)
+                for task in dict.fromkeys(point.task for point in night.calibration)
+            ],
+            score_plot=None if night.scores is None else plots.score_plot(night.scores),
+            outcomes=views.outcome_lines(night.outcomes),
+        )
+    )
+
+
+def render_index(nights: Iterable[IndexEntry], dataset: str) -> str:
+    """The page that lists all nights, the newest first.
+
+    Args:
+        nights: in any order.
+        dataset: whose nights.
+    """
+    ordered = sorted(nights, key=lambda night: night.data_date, reverse=True)
+    return _environment().get_template("index.html.j2").render(nights=ordered, dataset=dataset)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("quality.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "by_task": views.by_task,
+        "change": lambda size: words.change(size.members, size.day_before),
+        "count": words.count,
+        "duration": words.duration,
+        "interval": words.interval,
+        "metric_name": lambda name: views.METRIC_NAMES.get(name, name),
+        "probability": words.probability,
+        "share": words.share,
+    }
+    return environment

@@ -1,0 +1,222 @@
+"""A night's values arranged as the tables of its page: grouped, ordered, counted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TypeVar
+
+from quality.report.model import (
+    CohortMove,
+    CohortSize,
+    MetricCell,
+    NightReport,
+    OutcomeRow,
+    Role,
+    VerdictRow,
+)
+from quality.report.words import counted
+
+NEWLY_KNOWN = "newly known"
+METRIC_NAMES = {
+    "auc": "AUC",
+    "auc_gain": "AUC gain",
+    "gauc": "AUC within users (GAUC)",
+    "log_loss": "Log loss",
+    "normalised_entropy": "Normalised entropy",
+    "observed_over_predicted": "Observed / predicted",
+    "ece": "Expected calibration error",
+    "hit_rate": "Hit rate",
+    "recall": "Recall",
+}
+
+
+@dataclass(frozen=True)
+class TableVerdict:
+    """How one table met its suite."""
+
+    table: str
+    passed: int
+    warned: int
+    failed: int
+
+    @property
+    def outcome(self) -> str:
+        """The worst outcome of a rule."""
+        return "failed" if self.failed else "warned" if self.warned else "passed"
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """A metric of one task and cohort, both models side by side."""
+
+    task: str
+    cohort: str
+    champion: MetricCell | None
+    candidate: MetricCell | None
+    gain: MetricCell | None
+
+    @property
+    def counts(self) -> MetricCell:
+        """Either cell, for its positives and negatives: both models see the same rows."""
+        cell = self.champion or self.candidate
+        assert cell is not None  # a line is made of a cell
+        return cell
+
+
+@dataclass(frozen=True)
+class OutcomeLine:
+    """What came of the lists of one task and cohort."""
+
+    task: str
+    cohort: str
+    hit_rate: OutcomeRow | None
+    recall: OutcomeRow | None
+    users: int
+    events: int
+
+
+Line = TypeVar("Line", MetricLine, OutcomeLine)
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How members of one entity's cohorts moved: a line for each cohort before."""
+
+    after: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def table_verdicts(verdicts: Iterable[VerdictRow]) -> list[TableVerdict]:
+    """One line a table, in the order in which they come."""
+    by_table: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        by_table.setdefault(verdict.table, []).append(verdict.outcome)
+    return [
+        TableVerdict(table, outcomes.count("passed"), outcomes.count("warned"), outcomes.count("failed"))
+        for table, outcomes in by_table.items()
+    ]
+
+
+def roles(cells: Iterable[MetricCell]) -> list[Role]:
+    """The models that have cells, the champion first."""
+    present = {cell.role for cell in cells}
+    order: tuple[Role, ...] = ("champion", "candidate")
+    return [role for role in order if role in present]
+
+
+def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:
+    """One line a task and cohort of a metric, in the order in which they come, task by task."""
+    found = {(cell.task, cell.cohort, cell.metric, cell.role): cell for cell in cells}
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    keys = dict.fromkeys((cell.task, cell.cohort) for cell in cells if cell.metric == metric)
+    return [
+        MetricLine(
+            task,
+            cohort,
+            found.get((task, cohort, metric, "champion")),
+            found.get((task, cohort, metric, "candidate")),
+            found.get((task, cohort, f"{metric}_gain", "candidate")),
+        )
+        for task, cohort in sorted(keys, key=lambda key: tasks.index(key[0]))
+    ]
+
+
+def in_order(night: NightReport) -> NightReport:
+    """The night with cells and outcomes from whole to part, cohorts in the order of their sizes' table."""
+    names = [f"{size.entity}:{size.cohort}" for size in night.cohort_sizes]
+    places = {name: place for place, name in enumerate(names)}
+
+    def place(row: MetricCell | OutcomeRow) -> list[int]:
+        parts = row.cohort.split("|")
+        return [cohort_rank(row.cohort), *(places.get(part, len(places)) for part in parts)]
+
+    return replace(
+        night, cells=tuple(sorted(night.cells, key=place)), outcomes=tuple(sorted(night.outcomes, key=place))
+    )
+
+
+def cohort_rank(cohort: str) -> int:
+    """Where a cohort's kind stands: all, of users, of items, of both."""
+    if "|" in cohort:
+        return 3
+    return 0 if cohort == "all" else 2 if cohort.startswith("item:") else 1
+
+
+def of_one_axis(cells: Iterable[MetricCell]) -> list[MetricCell]:
+    """Cells without those of user cohort x item cohort, which would drown a plot."""
+    return [cell for cell in cells if cohort_rank(cell.cohort) < 3]
+
+
+def other_metrics(cells: Iterable[MetricCell]) -> list[str]:
+    """Metrics that have no place of their own on the page."""
+    return [name for name in dict.fromkeys(cell.metric for cell in cells) if name not in ("auc", "auc_gain")]
+
+
+def sizes(night: NightReport, entity: str) -> list[CohortSize]:
+    """Cohort sizes of one entity."""
+    return [size for size in night.cohort_sizes if size.entity == entity]
+
+
+def movement(moves: Iterable[CohortMove], entity: str) -> Movement | None:
+    """The matrix of moves of one entity; None if there is no earlier night."""
+    own = [move for move in moves if move.entity == entity]
+    if not own:
+        return None
+    after = tuple(dict.fromkeys(move.after for move in own))
+    before = list(dict.fromkeys(move.before for move in own))
+    known = [cohort for cohort in (*after, *before) if cohort is not None and cohort in before]
+    starts: list[str | None] = [*dict.fromkeys(known), *([] if None in before else [])]
+    counts = {(move.before, move.after): move.count for move in own}
+    return Movement(
+        after,
+        tuple(
+            (start or NEWLY_KNOWN, tuple(counts.get((start, end), 0) for end in after)) for start in starts
+        ),
+    )
+
+
+def outcome_lines(outcomes: Sequence[OutcomeRow]) -> list[OutcomeLine]:
+    """One line a task and cohort, in the order in which they come, task by task."""
+    found = {(row.task, row.cohort, row.metric): row for row in outcomes}
+    tasks = list(dict.fromkeys(row.task for row in outcomes))
+    ordered = sorted(outcomes, key=lambda row: tasks.index(row.task))
+    lines = {
+        (row.task, row.cohort): OutcomeLine(
+            row.task,
+            row.cohort,
+            found.get((row.task, row.cohort, "hit_rate")),
+            found.get((row.task, row.cohort, "recall")),
+            row.users,
+            row.events,
+        )
+        for row in ordered
+    }
+    return list(lines.values())
+
+
+def by_task(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
+    """Lines in groups of their task, in the order in which they come."""
+    return [(task, list(own)) for task, own in groupby(lines, key=lambda line: line.task)]
+
+
+def in_short(night: NightReport) -> list[str]:
+    """The night in a few sentences."""
+    said = []
+    if night.balance is not None:
+        said.append(
+            f"{night.balance.read:,} source rows were read: {night.balance.accepted:,} accepted, "
+            f"{night.balance.duplicates:,} duplicates, {night.balance.quarantined:,} quarantined."
+        )
+    if night.verdicts:
+        tables = table_verdicts(night.verdicts)
+        blocked = [table.table for table in tables if table.failed]
+        outcome = f"{', '.join(blocked)} did not pass" if blocked else f"all {len(tables)} tables passed"
+        warned = sum(table.warned for table in tables)
+        warnings = f", {counted(warned, 'rule')} with warnings" if warned else ""
+        said.append(f"{counted(len(night.verdicts), 'rule')}: {outcome}{warnings}.")
+    if night.decision is not None:
+        verb = "was promoted" if night.decision.promoted else "was not promoted"
+        said.append(f"{night.decision.candidate} {verb}.")
+    if night.users_scored is not None and night.champion is not None:
+        said.append(f"{night.users_scored:,} users have lists by {night.champion}.")
+    return said

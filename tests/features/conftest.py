@@ -1,0 +1,11 @@
+"""The small configuration of the feature tests."""
+
+import pytest
+
+from conf.schema import Config
+from tests.features.small import small_config
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    return small_config()

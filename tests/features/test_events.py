@@ -1,0 +1,132 @@
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from conf.errors import ConfigError
+from conf.schema import Config
+from features.events import to_events, with_verdict
+from tests.features.small import rows_of
+
+RAW = """user bigint, video bigint, time_ms bigint, tab int, click double, play_ms bigint, note string,
+    source_path string, source_sha256 string, file_date date, row_index bigint"""
+FILE = ("log/2022-05-02.parquet", "5ha", date(2022, 5, 2))
+
+
+def millis(day: int, hour: int) -> int:
+    return int(datetime(2022, 5, day, hour, tzinfo=UTC).timestamp() * 1000)
+
+
+def raw(spark: SparkSession, *rows: tuple[object, ...]) -> DataFrame:
+    return spark.createDataFrame([(*row, "as is", *FILE, n) for n, row in enumerate(rows)], RAW)
+
+
+def test_a_row_is_read_as_declared_and_kept_as_received(spark: SparkSession, config: Config) -> None:
+    rows = raw(spark, (1, 10, millis(2, 3), 4, 1.0, 21_495))
+
+    [event] = rows_of(to_events(rows, config), "source_row_id")
+
+    assert json.loads(event.pop("raw_row")) == {
+        "user": 1, "video": 10, "time_ms": millis(2, 3), "tab": 4, "click": 1.0, "play_ms": 21_495, "note": "as is",
+    }  # fmt: skip
+    assert event == {
+        "source_row_id": "5ha:0",
+        "source_path": "log/2022-05-02.parquet",
+        "file_date": date(2022, 5, 2),
+        "event_id": f"1:10:{millis(2, 3)}",
+        "user_id": 1,
+        "item_id": 10,
+        "event_time": datetime(2022, 5, 2, 3),
+        "tab": 4,
+        "is_click": 1,
+        "play_seconds": Decimal("21.495"),
+        "event_date": date(2022, 5, 2),
+        "data_date": date(2022, 5, 2),
+    }
+
+
+def test_a_date_is_of_the_source_zone_and_beyond_the_horizon_the_files(
+    spark: SparkSession, config: Config
+) -> None:
+    rows = raw(
+        spark,
+        (1, 10, millis(2, 15), 0, 0.0, 0),  # 23:00 in Shanghai
+        (1, 10, millis(1, 16), 0, 0.0, 0),  # midnight there: the file's date
+        (1, 10, millis(1, 15), 0, 0.0, 0),  # a day late, as allowed
+        (1, 10, millis(2, 16), 0, 0.0, 0),  # the day after the file
+        (1, 10, millis(1, 15) - 86_400_000, 0, 0.0, 0),  # two days late
+        (1, 10, None, 0, 0.0, 0),  # no time
+    )
+
+    dates = [
+        (row["event_date"], row["data_date"]) for row in rows_of(to_events(rows, config), "source_row_id")
+    ]
+
+    first, second, third = (date(2022, 5, day) for day in (1, 2, 3))
+    assert dates == [
+        (second, second),
+        (second, second),
+        (first, first),
+        (third, second),
+        (date(2022, 4, 30), second),
+        (None, second),
+    ]
+
+
+def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Config) -> None:
+    rows = raw(
+        spark,
+        (1, 10, millis(2, 3), 0, 2.0, -500),  # both wrong, both readable
+        (None, 10, millis(2, 3), 0, 0.5, 10**13),  # nobody; no whole number; more than fits
+        (1, None, millis(2, 3), None, None, None),
+    )
+
+    events = rows_of(to_events(rows, config), "source_row_id")
+
+    columns = ("event_id", "user_id", "item_id", "tab", "is_click", "play_seconds")
+    assert [tuple(event[column] for column in columns) for event in events] == [
+        (f"1:10:{millis(2, 3)}", 1, 10, 0, 2, Decimal("-0.500")),
+        (None, None, 10, 0, None, None),
+        (None, 1, None, None, None, None),
+    ]
+
+
+VERDICTS = """source_row_id string, event_id string, user_id bigint, item_id bigint, event_time timestamp,
+    tab int, is_click int, play_seconds int, failed_rules array<string>"""
+
+
+def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_conflicts(
+    spark: SparkSession, config: Config
+) -> None:
+    at = datetime(2022, 5, 2)
+    rows = [
+        # id, event, user, item, time, tab, click, seconds, failed rules -> verdict, failed rules
+        ("a:1", "e1", 1, 1, at, 0, 0, 9, [], "accepted", []),  # most seconds
+        ("a:2", "e1", 1, 1, at, 0, 0, 9, [], "duplicate", []),  # the same again
+        ("a:0", "e1", 1, 1, at, 0, 0, 5, [], "conflict", ["conflicting_event"]),
+        ("b:0", "e1", 1, 1, at, 1, 0, 9, [], "conflict", ["conflicting_event"]),  # higher tab
+        ("c:0", "e1", 1, 1, at, 0, 2, 99, ["is_click in {0, 1}"], "quarantined", ["is_click in {0, 1}"]),
+        ("d:0", "e2", 1, 2, at, 0, 0, None, [], "conflict", ["conflicting_event"]),  # null is last
+        ("d:1", "e2", 1, 2, at, 0, 0, 0, [], "accepted", []),
+        ("e:0", "e3", 1, 3, at, None, 1, None, [], "accepted", []),  # null equals null
+        ("e:1", "e3", 1, 3, at, None, 1, None, [], "duplicate", []),
+        ("f:0", None, 1, 3, at, 0, 1, 1, [], "accepted", []),  # no id: nobody's duplicate
+        ("f:1", None, 1, 3, at, 0, 1, 1, [], "accepted", []),
+    ]
+    events = spark.createDataFrame([row[:9] for row in rows], VERDICTS)
+
+    result = with_verdict(events, config)
+
+    assert result.columns == [*events.columns, "verdict"]
+    found = {row["source_row_id"]: (row["verdict"], row["failed_rules"]) for row in result.collect()}
+    assert found == {row[0]: row[9:] for row in rows}
+
+
+def test_an_order_that_is_none_is_a_configuration_error(spark: SparkSession, config: Config) -> None:
+    source = config.source.events.model_copy(update={"keep": ("play_seconds BIGGEST",)})
+    broken = config.model_copy(update={"source": config.source.model_copy(update={"events": source})})
+
+    with pytest.raises(ConfigError, match="'play_seconds BIGGEST' is no order"):
+        with_verdict(spark.createDataFrame([], VERDICTS), broken)

@@ -1,0 +1,23 @@
+from pyspark.sql import SparkSession
+
+from conf.schema import Task
+from features.labels import label, mask
+
+
+def test_a_row_counts_inside_the_sample_space_and_with_a_known_label(spark: SparkSession) -> None:
+    rows = spark.createDataFrame(
+        [(1, 1, 2.5), (1, 0, None), (0, None, 1.0), (None, 1, 4.0)],
+        "is_click int, is_like int, seconds double",
+    )
+    like = Task(name="like", label="is_like = 1", kind="binary", where="is_click = 1")
+    play = Task(name="play", label="seconds", kind="regression")
+
+    found = rows.select(label(like), mask(like), label(play), mask(play))
+
+    assert found.columns == ["label_like", "mask_like", "label_play", "mask_play"]
+    assert [tuple(row) for row in found.collect()] == [
+        (1.0, True, 2.5, True),
+        (0.0, True, None, False),  # play time unknown
+        (None, False, 1.0, True),  # not clicked, like unknown
+        (1.0, False, 4.0, True),  # whether it was clicked is unknown: outside
+    ]

@@ -1,0 +1,92 @@
+"""The training loop on one rank, in this process."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from conf.errors import LamplighterError
+from conf.schema import Model
+from models.distributed import Single
+from models.model import build_model
+from models.rank import train
+from models.reader import Blocks, BlockShape
+from models.run_spec import RunSpec
+from models.training import Trainer
+from tests.models.training_set import (
+    BLOCK_ROWS,
+    ENCODER,
+    GROUPS,
+    MFH,
+    PLE,
+    make_spec,
+    with_optimiser,
+)
+
+
+def trainer(spec: RunSpec) -> Trainer:
+    shape = BlockShape(BLOCK_ROWS, len(ENCODER.categorical), len(ENCODER.dense), len(spec.tasks))
+    blocks = [Blocks(uris, shape, 0, 1, "pyarrow") for uris in (spec.blocks.train, spec.blocks.validation)]
+    model = build_model(spec.model, ENCODER, [task.name for task in spec.tasks], GROUPS, spec.seed)
+    return Trainer(model, spec, blocks[0], blocks[1], Single())
+
+
+@pytest.mark.parametrize("model", [PLE, MFH], ids=["ple", "mfh"])
+def test_losses_fall_and_both_tasks_are_learnt(model: Model, tmp_path: Path) -> None:
+    history = trainer(make_spec(tmp_path, model=model)).fit()
+
+    assert [row.epoch for row in history] == [1, 2, 3]
+    assert history[-1].train_loss < history[0].train_loss
+    assert history[-1].validation_loss < history[0].validation_loss
+    assert (history[-1].validation_auc["click"] or 0) > 0.75
+    assert (history[-1].validation_auc["like"] or 0) > 0.65
+
+
+def test_training_stops_after_patience_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    overfits = with_optimiser(PLE, learning_rate=0.05, max_epochs=50, patience=2)
+    run = trainer(make_spec(tmp_path, model=overfits))
+
+    history = run.fit()
+
+    losses = [row.validation_loss for row in history]
+    assert len(history) < 50
+    assert int(np.argmin(losses)) == len(losses) - 3  # two epochs waited
+    assert [row.is_best for row in history][-3:] == [True, False, False]
+    assert run._validate()[0] == min(losses)
+
+
+def test_validation_numbers_are_those_of_all_rows_without_padding(tmp_path: Path) -> None:
+    run = trainer(make_spec(tmp_path))
+    history = run.fit()
+    best = min(history, key=lambda row: row.validation_loss)
+
+    rows = run.predict_validation()
+
+    assert len(rows.weight) == 4 * (2 * BLOCK_ROWS - BLOCK_ROWS // 4)
+    assert set(rows.group) == {0, 1, 2}
+    auc = [roc_auc_score(rows.labels[:, k], rows.logits[:, k]) for k in (0, 1)]
+    assert list(best.validation_auc.values()) == pytest.approx(auc, abs=2e-3)  # few rows: some tie in a bin
+    z, y = rows.logits.astype(float), rows.labels
+    per_task = (np.logaddexp(0, z) - y * z).mean(axis=0)
+    assert best.validation_loss == pytest.approx(per_task.sum(), rel=1e-5)
+
+
+def test_equal_specs_give_equal_bytes_whichever_reader(tmp_path: Path) -> None:
+    contents = []
+    for reader in ("petastorm", "petastorm", "pyarrow"):
+        spec = make_spec(tmp_path, reader=reader)
+        train(spec, Single())
+        contents.append((Path(spec.out_dir) / "weights.safetensors").read_bytes())
+    other = make_spec(tmp_path, seed=18)
+    train(other, Single())
+
+    assert contents[0] == contents[1] == contents[2]
+    assert (Path(other.out_dir) / "weights.safetensors").read_bytes() != contents[0]
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        LamplighterError, match=r"epoch 1: train loss .*lower model\.optimiser\.learning_rate"
+    ):
+        trainer(make_spec(tmp_path, model=with_optimiser(PLE, learning_rate=1e30))).fit()

@@ -1,0 +1,210 @@
+import re
+from dataclasses import replace
+from datetime import date
+from html.parser import HTMLParser
+
+import pytest
+
+from quality.report.model import (
+    CohortSize,
+    Decision,
+    IndexEntry,
+    MetricCell,
+    NightReport,
+    OutcomeRow,
+    SampleList,
+    StepRow,
+    VerdictRow,
+    index_entry,
+)
+from quality.report.render import render_index, render_night
+
+VOID = {"meta", "link", "br", "hr", "img"}
+HOSTILE = "<script>alert('x')</script>\"&"
+EMPTY = NightReport(date(2022, 5, 7), "kuairand", "run-1", None, None)
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, and collects ids, in-page links, texts and the cells of tables."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.anchors: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.rows: list[list[str]] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.ids += [values["id"]] if values.get("id") else []  # type: ignore[list-item]
+        href = values.get("href") or ""
+        self.anchors += [href[1:]] if href.startswith("#") else []
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    def row(self, *start: str) -> list[str]:
+        """The first row that starts with these cells."""
+        return next(row for row in self.rows if tuple(cell.strip() for cell in row[: len(start)]) == start)
+
+
+def test_the_page_is_well_formed_and_its_contents_lead_somewhere(night: NightReport) -> None:
+    page = Page(render_night(night))
+
+    assert len(page.anchors) == 9
+    assert set(page.anchors) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+@pytest.mark.parametrize("html", [0, 1, 2])
+def test_no_page_needs_a_network_or_a_script(night: NightReport, html: int) -> None:
+    entry = index_entry(night, "2022-05-08.html")
+    text = (render_night(night), render_night(EMPTY), render_index([entry], "kuairand"))[html]
+
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
+    assert not {"script", "img", "iframe", "object"} & Page(text).tags
+    assert re.search(r'<link rel="icon" href="data:,">', text)
+
+
+def test_a_night_without_anything_says_so_in_each_section() -> None:
+    text = Page(render_night(EMPTY)).text
+
+    for said in (
+        "No step is recorded",
+        "No rows were taken in",
+        "No suite ran",
+        "Movement: no earlier night",
+        "No model was evaluated tonight",
+        "No calibration curve tonight",
+        "Nothing was published",
+        "To look back at: no earlier night",
+    ):
+        assert said in text
+
+
+def test_the_first_night_has_no_earlier_one_to_compare_its_scores_with(night: NightReport) -> None:
+    assert night.scores is not None
+    first = replace(night, scores=replace(night.scores, night_before=None))
+
+    assert "To compare with: no earlier night" in Page(render_night(first)).text
+    assert "To compare with" not in Page(render_night(night)).text
+
+
+def test_every_name_from_data_is_escaped(night: NightReport) -> None:
+    cell = MetricCell(HOSTILE, HOSTILE, "auc", "candidate", 0.7, 0.6, 0.8, 40, 50)
+    hostile = replace(
+        night,
+        dataset=HOSTILE,
+        run_id=HOSTILE,
+        steps=(StepRow(HOSTILE, 1.0, 1, HOSTILE),),
+        verdicts=(VerdictRow(HOSTILE, HOSTILE, "failed", HOSTILE, HOSTILE, "critical"),),
+        cohort_sizes=(CohortSize("user", HOSTILE, 1, 1),),
+        cells=(cell, replace(cell, value=None), replace(cell, metric=HOSTILE)),
+        decision=Decision(HOSTILE, HOSTILE, HOSTILE, False, (HOSTILE,)),
+        calibration=tuple(replace(point, task=HOSTILE) for point in night.calibration),
+        outcomes=(OutcomeRow("recall", HOSTILE, HOSTILE, 0.1, 1, 1),),
+        samples=tuple(replace(sample, who=HOSTILE, user_id=HOSTILE) for sample in night.samples),
+        notices=(HOSTILE,),
+    )
+
+    for html in (render_night(hostile), render_index([index_entry(hostile, HOSTILE)], HOSTILE)):
+        assert "<script" not in html.lower()
+        assert "script" not in Page(html).tags
+
+
+def test_a_cell_without_enough_data_shows_the_count_instead_of_a_number(night: NightReport) -> None:
+    full = MetricCell("like", "user:new", "auc", "champion", 0.71, 0.65, 0.77, 77, 900)
+    cells = (
+        full,
+        replace(full, role="candidate", value=None, low=None, high=None, positives=17),
+        replace(full, cohort="item:new", value=None, low=None, high=None, positives=900, negatives=4),
+    )
+
+    page = Page(render_night(replace(night, cells=cells)))
+
+    assert page.row("like", "user:new") == [
+        "like",
+        "user:new",
+        "0.7100 [0.6500, 0.7700]",
+        "not enough positives (17)",
+        "77",
+        "900",
+    ]
+    assert page.row("", "item:new")[2:4] == ["not enough negatives (4)", "not measured"]
+
+
+def test_the_gain_is_paired_and_signed(night: NightReport) -> None:
+    row = Page(render_night(night)).row("click", "all")
+
+    assert row[4] == "+0.0040 [\N{MINUS SIGN}0.0010, +0.0090]"
+
+
+def test_the_rows_balance_or_the_page_says_that_they_do_not(night: NightReport) -> None:
+    assert night.balance is not None
+    lost = replace(night, balance=replace(night.balance, read=night.balance.read + 1))
+
+    assert "The rows balance." in Page(render_night(night)).text
+    assert "The rows do not balance: 13,798 read, 13,797 accounted for." in Page(render_night(lost)).text
+
+
+def test_movement_between_cohorts_is_a_matrix_with_the_newly_known_last(night: NightReport) -> None:
+    page = Page(render_night(night))
+    start = page.rows.index(["", "new", "low", "high"])
+
+    assert page.rows[start + 1 : start + 5] == [
+        ["new", "10,655", "365", "0"],
+        ["low", "0", "9,393", "248"],
+        ["high", "0", "0", "6,606"],
+        ["newly known", "18", "0", "0"],
+    ]
+
+
+def test_yesterdays_lists_come_with_the_remark_on_the_logging_policy(night: NightReport) -> None:
+    page = Page(render_night(night))
+
+    assert "the logged impressions come from another policy" in page.text
+    assert ["", "user:old", "no event", "no event", "0", "36"] in page.rows
+
+
+def test_both_sample_lists_show_each_probability_and_the_score(night: NightReport) -> None:
+    page = Page(render_night(night))
+
+    assert "A user who was never seen: 20931" in page.text
+    assert "An active user: 117" in page.text
+    assert page.row("1", "4037") == ["1", "4037", "0.7000", "0.6100", "0.0310", "0.4900"]
+
+
+def test_a_user_whose_list_is_empty_does_not_break_the_page(night: NightReport) -> None:
+    page = Page(render_night(replace(night, samples=(SampleList("nobody", "1", "new", ()),))))
+
+    assert "Nothing was published" in page.text
+
+
+def test_the_index_lists_the_newest_night_first(night: NightReport) -> None:
+    later = index_entry(night, "2022-05-08.html")
+    earlier = IndexEntry(date(2022, 5, 7), "2022-05-07.html", None, None, 10, 0, None, 0, 2, 61.0)
+
+    page = Page(render_index([earlier, later], "kuairand"))
+
+    assert page.rows[1:] == [
+        ["2022-05-08", "1 warned", "13,411", "17", "27,285", "mfh-41c09e7d (promoted)", "2 min 38 s"],
+        ["2022-05-07", "2 failed", "10", "0", "\N{EN DASH}", "none", "61 s"],
+    ]

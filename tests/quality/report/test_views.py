@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+from quality.report import views
+from quality.report.model import CohortMove, MetricCell, NightReport, VerdictRow
+
+CELL = MetricCell("click", "all", "auc", "champion", 0.7, 0.6, 0.8, 100, 200)
+
+
+def test_cells_come_from_whole_to_part_and_cohorts_in_the_order_of_their_table(night: NightReport) -> None:
+    cohorts = [
+        "item:old",
+        "user:new|item:old",
+        "user:low",
+        "user:old",
+        "item:new",
+        "user:new|item:new",
+        "all",
+        "user:new",
+    ]
+    mixed = replace(night, cells=tuple(replace(CELL, cohort=cohort) for cohort in cohorts))
+
+    assert [cell.cohort for cell in views.in_order(mixed).cells] == [
+        "all",
+        "user:new",
+        "user:low",
+        "user:old",  # a roll-up has no row in the table
+        "item:new",
+        "item:old",
+        "user:new|item:new",
+        "user:new|item:old",
+    ]
+
+
+def test_a_line_holds_both_models_and_their_paired_gain() -> None:
+    candidate = replace(CELL, role="candidate", value=0.72)
+    gain = replace(candidate, metric="auc_gain", value=0.02)
+    of_new = replace(candidate, cohort="user:new")
+
+    lines = views.metric_lines([of_new, gain, CELL, candidate], "auc")
+
+    assert lines == [
+        views.MetricLine("click", "user:new", None, of_new, None),
+        views.MetricLine("click", "all", CELL, candidate, gain),
+    ]
+
+
+def test_tasks_keep_their_order_and_are_not_sorted_by_name() -> None:
+    cells = [
+        replace(CELL, task=task, cohort=cohort)
+        for cohort in ("all", "user:new")
+        for task in ("watch", "click")
+    ]
+
+    groups = views.by_task(views.metric_lines(cells, "auc"))
+
+    assert [(task, [line.cohort for line in own]) for task, own in groups] == [
+        ("watch", ["all", "user:new"]),
+        ("click", ["all", "user:new"]),
+    ]
+
+
+def test_a_table_is_as_good_as_its_worst_rule() -> None:
+    rule = VerdictRow("scores", "a", "passed", "", "", "critical")
+    verdicts = [
+        rule,
+        replace(rule, rule="b", outcome="warned"),
+        replace(rule, table="events", outcome="failed"),
+    ]
+
+    assert [(table.table, table.outcome, table.passed) for table in views.table_verdicts(verdicts)] == [
+        ("scores", "warned", 1),
+        ("events", "failed", 0),
+    ]
+
+
+def test_without_moves_there_is_no_matrix() -> None:
+    assert views.movement([CohortMove("user", "new", "low", 3)], "item") is None
+
+
+def test_a_cohort_that_nobody_is_in_any_more_still_has_its_line() -> None:
+    matrix = views.movement(
+        [CohortMove("user", "gone", "low", 3), CohortMove("user", "low", "low", 2)], "user"
+    )
+
+    assert matrix == views.Movement(("low",), (("low", (2,)), ("gone", (3,))))
+
+
+def test_the_night_in_short_names_what_did_not_pass(night: NightReport) -> None:
+    failed = VerdictRow("scores", "score_not_null", "failed", "", "", "critical")
+
+    assert "4 rules: all 3 tables passed, 1 rule with warnings." in views.in_short(night)
+    assert "1 rule: scores did not pass." in views.in_short(replace(night, verdicts=(failed,)))

@@ -1,0 +1,37 @@
+import pytest
+
+from quality.report import words
+from quality.report.model import MetricCell
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (119.4, "119 s"), (303.0, "5 min 03 s")],
+)
+def test_durations_have_the_unit_that_people_read(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+def test_counts_have_thousands_and_nothing_is_a_dash() -> None:
+    assert [words.count(27285), words.count(0), words.count(None)] == ["27,285", "0", "\N{EN DASH}"]
+
+
+def test_a_change_has_its_sign() -> None:
+    assert [words.change(12, 10), words.change(9, 1209), words.change(5, 5), words.change(5, None)] == [
+        "+2",
+        "\N{MINUS SIGN}1,200",
+        "0",
+        "\N{EN DASH}",
+    ]
+
+
+def test_the_scarcer_class_is_the_one_that_is_named() -> None:
+    cell = MetricCell("like", "all", "auc", "champion", None, None, None, 12, 3)
+
+    assert words.not_enough(cell) == "not enough negatives (3)"
+
+
+def test_a_value_without_interval_stands_alone() -> None:
+    cell = MetricCell("like", "all", "log_loss", "champion", 0.1234, None, None, 12, 3)
+
+    assert words.interval(cell) == "0.1234"

@@ -1,0 +1,91 @@
+import pytest
+
+from quality.verdicts import Outcome, RuleResult, Verdict, percent
+
+
+def result(
+    rule: str,
+    outcome: Outcome,
+    failing: int | None,
+    expected: str = "not null",
+    column: str = "user_id",
+    found: str | None = None,
+    share: float = 0.0,
+    rows: int = 81204,
+) -> RuleResult:
+    return RuleResult(rule, column, expected, outcome, "critical", share, rows, failing, None, found)
+
+
+def test_a_blocked_table_is_told_in_one_line_with_share_rule_rows_and_file() -> None:
+    rate = result(
+        "user_click_rate_7d_between", "failed", 2517, expected="in [0, 1]", column="user_click_rate_7d"
+    )
+    verdict = Verdict("user_features", 81204, (result("user_id_not_null", "passed", 0), rate))
+
+    assert not verdict.passed
+    assert verdict.describe() == (
+        "user_features blocked: 3.1 % of 81204 rows fail, 0 % allowed "
+        "(user_click_rate_7d in [0, 1], 2517 rows; conf/suites/user_features.yaml)"
+    )
+
+
+def test_the_worst_rules_come_first_and_the_rest_are_counted() -> None:
+    results = tuple(
+        result(f"r{n}", "failed", n, column=f"c{n}", share=0.05) for n in (5000, 9000, 7000, 6000, 8000)
+    )
+
+    text = Verdict("events", 81204, results).describe()
+
+    assert text == (
+        "events blocked: 11.1 % of 81204 rows fail, 5 % allowed (c9000 not null, 9000 rows; "
+        "c8000 not null, 8000 rows; c7000 not null, 7000 rows; and 2 more; conf/suites/events.yaml)"
+    )
+
+
+def test_a_missing_column_is_named_instead_of_rows() -> None:
+    lost = result("p_like_not_null", "failed", 40, column="p_like", found="column p_like is missing", rows=40)
+
+    text = Verdict("scores", 40, (lost, result("user_id_not_null", "passed", 0, rows=40))).describe()
+
+    assert text == (
+        "scores blocked: 1 of 2 rules fail on 40 rows "
+        "(p_like not null, column p_like is missing; conf/suites/scores.yaml)"
+    )
+
+
+def test_warnings_do_not_block_and_are_counted() -> None:
+    verdict = Verdict("events", 100, (result("a", "warned", 3), result("b", "passed", 0)))
+
+    assert verdict.passed
+    assert verdict.describe() == "events passed: 2 rules on 100 rows, 1 with warnings"
+
+
+def test_a_result_tells_what_was_found_and_what_was_allowed() -> None:
+    of_rows = result("a", "failed", 2517, expected="in [0, 1]", share=0.005)
+    of_whole = result("b", "failed", None, expected="mean in [0, 1]", found="found 3.5")
+
+    assert (of_rows.observed, of_rows.threshold) == (
+        "2517 of 81204 rows fail (3.1 %)",
+        "in [0, 1], 0.5 % may fail",
+    )
+    assert (of_whole.observed, of_whole.threshold) == ("found 3.5", "mean in [0, 1]")
+
+
+def test_no_rows_fail_no_share() -> None:
+    assert result("a", "passed", 0, rows=0).failing_share == 0.0
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (1.0, "100 %"),
+        (0.031, "3.1 %"),
+        (0.05, "5 %"),
+        (1 / 228329, "0.0004 %"),
+        (1 - 1 / 228329, "99.9996 %"),
+        (1e-9, "under 0.0001 %"),
+    ],
+)
+def test_a_share_is_never_rounded_to_none_or_all(share: float, text: str) -> None:
+    assert percent(share) == text
