@@ -19,6 +19,7 @@ $(AIRFLOW_READY): constraints-airflow.txt tools/setup.sh
 	@tools/setup.sh airflow
 
 setup: $(READY) ## make .venv: pinned packages, Horovod, Delta jars (about 10 minutes, once)
+	@echo "ready: .venv"
 
 demo: $(READY) ## history and two nights on the embedded log: train PLE and MFH, score all users, report
 	@$(BIN)/lamplighter demo

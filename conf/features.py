@@ -1,6 +1,6 @@
 """Names of the columns that a configuration declares, in their order."""
 
-from conf.schema import Config, EntityFeatures, EntityName
+from conf.schema import Aggregate, Config, EntityFeatures, EntityName, Rate
 
 
 def context_columns(config: Config) -> list[str]:
@@ -16,9 +16,6 @@ def event_columns(config: Config) -> list[str]:
 def feature_columns(features: EntityFeatures, entity: EntityName) -> list[str]:
     """Columns of `user_features` or `item_features` behind the key and the data date."""
     built_in = ("is_never_seen", "recency_days", "first_event_time_all", "last_data_date_all")
-    measures = [
-        f"{measure.name}_{window}"
-        for measure in (*features.aggregates, *features.rates)
-        for window in measure.windows
-    ]
-    return [*(f"{entity}_{name}" for name in (*built_in, *measures)), *features.attributes]
+    measures: tuple[Aggregate | Rate, ...] = (*features.aggregates, *features.rates)
+    measured = [f"{measure.name}_{window}" for measure in measures for window in measure.windows]
+    return [*(f"{entity}_{name}" for name in (*built_in, *measured)), *features.attributes]

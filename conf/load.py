@@ -97,13 +97,16 @@ def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> 
 def _holds(layer: Any, loc: tuple[int | str, ...]) -> bool:
     values = OmegaConf.to_container(layer, resolve=False)
     for part in loc:
-        if isinstance(values, dict) and part in values:
-            values = values[part]
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+        is_there = part in values if isinstance(values, dict) else _is_index(values, part)
+        if is_there:
             values = values[part]
         else:
             return False
     return True
+
+
+def _is_index(values: Any, part: int | str) -> bool:
+    return isinstance(values, list) and isinstance(part, int) and part < len(values)
 
 
 def _plain(message: str) -> str:

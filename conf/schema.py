@@ -141,7 +141,9 @@ class EntityFeatures(Part):
             for name in (rate.of, rate.per):
                 missing = sorted(set(rate.windows) - windows.get(name, set()))
                 if missing:
-                    raise ValueError(f"rate {rate.name} needs aggregate {name} over {missing}; declare it there")
+                    raise ValueError(
+                        f"rate {rate.name} needs aggregate {name} over {missing}; declare it there"
+                    )
         return self
 
 
@@ -173,7 +175,9 @@ class Cohorts(Part):
         for rollup, members in self.rollups.items():
             unknown = sorted(set(members) - set(self.names))
             if unknown:
-                raise ValueError(f"roll-up {rollup} names unknown cohorts {unknown}; known are {list(self.names)}")
+                raise ValueError(
+                    f"roll-up {rollup} names unknown cohorts {unknown}; known are {list(self.names)}"
+                )
         return self
 
     @property
@@ -251,10 +255,13 @@ class Training(Part):
     def _windows_fit(self) -> Self:
         if self.validation_days >= self.window_days:
             raise ValueError(
-                f"validation_days {self.validation_days} leaves nothing of window_days {self.window_days} to train on"
+                f"validation_days {self.validation_days} leaves nothing of window_days "
+                f"{self.window_days} to train on"
             )
         if self.shards % self.ranks:
-            raise ValueError(f"shards {self.shards} must be a multiple of ranks {self.ranks}: equal blocks per rank")
+            raise ValueError(
+                f"shards {self.shards} must be a multiple of ranks {self.ranks}: equal blocks per rank"
+            )
         return self
 
 
@@ -379,11 +386,13 @@ class Config(Part):
         ):
             unknown = sorted(names - binary)
             if unknown:
-                raise ValueError(f"{where} names {unknown}, which are no binary tasks; those are {sorted(binary)}")
+                raise ValueError(
+                    f"{where} names {unknown}, which are no binary tasks; those are {sorted(binary)}"
+                )
         context = set(self.source.events.columns) - {"user_id", "item_id", "event_time"}
         if set(self.list_context) != context:
             raise ValueError(
-                f"list_context sets {sorted(self.list_context)}, but the context columns of an impression are "
-                f"{sorted(context)}; set each of them once"
+                f"list_context sets {sorted(self.list_context)}, but the context columns of an impression "
+                f"are {sorted(context)}; set each of them once"
             )
         return self

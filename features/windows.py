@@ -7,6 +7,7 @@ row for each known key. Sums are bigint or decimal, so a range equals its dates 
 
 from collections.abc import Callable
 from datetime import date
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -22,6 +23,20 @@ PRESENCE = (
     Aggregate(name="first_event_time", agg="min", of="event_time", windows=(ALL,)),
     Aggregate(name="last_data_date", agg="max", of="data_date", windows=(ALL,)),
 )
+
+
+class Measure(NamedTuple):
+    """One feature column that is merged from one tile column over one window."""
+
+    column: str
+    tile_column: str
+    agg: str
+    window: str
+
+    @property
+    def is_total(self) -> bool:
+        """Whether nothing means 0."""
+        return self.agg in ("count", "sum")
 
 
 def to_features(
@@ -40,7 +55,7 @@ def to_features(
     As of: the end of data_date; 7d reads data_date - 6 .. data_date, no later day.
     Units: counts are events and sums their behaviour's unit, 0 for the silent; minima, maxima, recency
     (days since the last day with an event) and rates are null where there is nothing to tell.
-    Cost: tiles of the range x longest window, and dense keys x dates; three shuffles.
+    Cost: tiles of the range x days of the longest window, and dense keys x dates; both are shuffled.
 
     Args:
         keys: known keys of each date, grain (<entity>_id, data_date).
@@ -52,19 +67,20 @@ def to_features(
         first: first data date of the range.
         last: last data date of the range.
     """
+    measures = _measures(features, entity)
     grain = [f"{entity}_id", "data_date"]
-    sums = _to_sums(_to_sightings(tiles, longest_window_days(features), first, last), features, entity)
-    rows = keys.select(*grain).join(sums, on=grain, how="left")
-    rows = _with_all_time(rows, state, features, entity)
-    rows = _with_zeros_for_the_silent(rows, _tile_types(tiles), features, entity)
-    rows = _with_attributes(rows, entities, features, entity)
+    sightings = _to_sightings(tiles, longest_window_days(features), first, last)
+    rows = keys.select(*grain).join(_to_sums(sightings, measures, grain), on=grain, how="left")
+    rows = _with_all_time(rows, state, measures, f"{entity}_id")
+    rows = _with_zeros_for_the_silent(rows, measures, dict(sightings.dtypes))
+    rows = _with_attributes(rows, entities, features.attributes, f"{entity}_id")
 
     last_seen = F.col(f"{entity}_last_data_date_all")
     return rows.select(
         *grain,
         last_seen.isNull().alias(f"{entity}_is_never_seen"),
         F.datediff("data_date", last_seen).cast("int").alias(f"{entity}_recency_days"),
-        *(column for column, _, _ in _measures(features, entity)),
+        *(measure.column for measure in measures),
         *(_rate(rate, window, entity) for rate in features.rates for window in rate.windows),
         *features.attributes,
     )
@@ -72,44 +88,40 @@ def to_features(
 
 def silent_defaults(features: EntityFeatures, entity: EntityName) -> dict[str, bool | int | None]:
     """What `to_features` would say of a key that it does not know: never seen, no event, no attribute."""
-    totals = [column for column, measure, _ in _measures(features, entity) if measure.agg in ("count", "sum")]
     unknown: dict[str, bool | int | None] = dict.fromkeys(feature_columns(features, entity))
+    totals = [measure.column for measure in _measures(features, entity) if measure.is_total]
     return unknown | {f"{entity}_is_never_seen": True} | dict.fromkeys(totals, 0)
 
 
 def longest_window_days(features: EntityFeatures) -> int:
-    """Days of tiles that one data date reads, itself included; all-time reads the date's own."""
-    windows = {window for aggregate in features.aggregates for window in aggregate.windows}
-    return max((_days(window) for window in windows - {ALL}), default=1)
+    """Days of tiles that one data date reads, itself included."""
+    return max(
+        (_days(window) for aggregate in features.aggregates for window in aggregate.windows), default=1
+    )
 
 
 def no_state(tiles: DataFrame, features: EntityFeatures, entity: EntityName) -> DataFrame:
     """The state before the first event of all: no rows, the all-time columns."""
-    return _with_last_data_date(tiles.where(F.lit(False))).select(
-        f"{entity}_id",
-        *(F.col(m.name).alias(column) for column, m, window in _measures(features, entity) if window == ALL),
+    all_time = [measure for measure in _measures(features, entity) if measure.window == ALL]
+    return (
+        tiles.where(F.lit(False))
+        .withColumn("last_data_date", F.col("data_date"))
+        .select(f"{entity}_id", *(F.col(measure.tile_column).alias(measure.column) for measure in all_time))
     )
 
 
-def _measures(features: EntityFeatures, entity: EntityName) -> list[tuple[str, Aggregate, str]]:
-    """(feature column, what it measures, over which window), in the order of the columns."""
+def _measures(features: EntityFeatures, entity: EntityName) -> list[Measure]:
+    """All measures, in the order of their columns."""
     return [
-        (f"{entity}_{measure.name}_{window}", measure, window)
-        for measure in (*PRESENCE, *features.aggregates)
-        for window in measure.windows
+        Measure(f"{entity}_{aggregate.name}_{window}", aggregate.name, aggregate.agg, window)
+        for aggregate in (*PRESENCE, *features.aggregates)
+        for window in aggregate.windows
     ]
 
 
 def _days(window: str) -> int:
-    return int(window.removesuffix("d"))
-
-
-def _with_last_data_date(tiles: DataFrame) -> DataFrame:
-    return tiles.withColumn("last_data_date", F.col("data_date"))
-
-
-def _tile_types(tiles: DataFrame) -> dict[str, str]:
-    return dict(_with_last_data_date(tiles).dtypes)
+    """Days of tiles that a window merges; all-time adds the date's own to what is known before."""
+    return 1 if window == ALL else int(window.removesuffix("d"))
 
 
 def _to_sightings(tiles: DataFrame, days: int, first: date, last: date) -> DataFrame:
@@ -120,66 +132,57 @@ def _to_sightings(tiles: DataFrame, days: int, first: date, last: date) -> DataF
     seen_from = F.greatest("data_date", F.lit(first))
     seen_to = F.least(F.date_add("data_date", days - 1), F.lit(last))
     return (
-        _with_last_data_date(tiles)
-        .where(seen_from <= seen_to)
+        tiles.where(seen_from <= seen_to)
+        .withColumn("last_data_date", F.col("data_date"))
         .withColumn("data_date", F.explode(F.sequence(seen_from, seen_to)))
         .withColumn("age_days", F.datediff("data_date", "last_data_date"))
     )
 
 
-def _to_sums(sightings: DataFrame, features: EntityFeatures, entity: EntityName) -> DataFrame:
+def _to_sums(sightings: DataFrame, measures: list[Measure], grain: list[str]) -> DataFrame:
     """Merge what a data date sees: its trailing windows; for all-time, its own tile."""
-    return sightings.groupBy(f"{entity}_id", "data_date").agg(
-        *(
-            MERGE[measure.agg](
-                F.when(F.col("age_days") < (1 if window == ALL else _days(window)), F.col(measure.name))
-            ).alias(column)
-            for column, measure, window in _measures(features, entity)
-        )
-    )
+
+    def merged(measure: Measure) -> Column:
+        is_inside = F.col("age_days") < _days(measure.window)
+        return MERGE[measure.agg](F.when(is_inside, F.col(measure.tile_column))).alias(measure.column)
+
+    return sightings.groupBy(*grain).agg(*map(merged, measures))
 
 
-def _with_all_time(
-    rows: DataFrame, state: DataFrame, features: EntityFeatures, entity: EntityName
-) -> DataFrame:
+def _with_all_time(rows: DataFrame, state: DataFrame, measures: list[Measure], key: str) -> DataFrame:
     """Turn each date's own tile into all-time: state merged with the range up to the date."""
-    key = f"{entity}_id"
+    all_time = [measure for measure in measures if measure.window == ALL]
     up_to_the_date = (
         Window.partitionBy(key).orderBy("data_date").rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    all_time = {
-        column: measure.agg for column, measure, window in _measures(features, entity) if window == ALL
-    }
-    before = state.select(key, *(F.col(column).alias(f"{column}_before") for column in all_time))
-    return rows.join(before, on=key, how="left").withColumns(
-        {
-            column: _merged(agg, F.col(f"{column}_before"), MERGE[agg](F.col(column)).over(up_to_the_date))
-            for column, agg in all_time.items()
-        }
+
+    def merged(measure: Measure) -> Column:
+        before = F.col(f"{measure.column}_before")
+        since = MERGE[measure.agg](F.col(measure.column)).over(up_to_the_date)
+        match measure.agg:  # a null is a part without events
+            case "min":
+                return F.least(before, since)
+            case "max":
+                return F.greatest(before, since)
+            case _:
+                return F.coalesce(before, F.lit(0)) + F.coalesce(since, F.lit(0))
+
+    before_the_range = state.select(key, *(F.col(m.column).alias(f"{m.column}_before") for m in all_time))
+    return rows.join(before_the_range, on=key, how="left").withColumns(
+        {measure.column: merged(measure) for measure in all_time}
     )
-
-
-def _merged(agg: str, before: Column, since: Column) -> Column:
-    """Two partial results as one; a null is a part without events."""
-    if agg == "min":
-        return F.least(before, since)
-    if agg == "max":
-        return F.greatest(before, since)
-    return F.coalesce(before, F.lit(0)) + F.coalesce(since, F.lit(0))
 
 
 def _with_zeros_for_the_silent(
-    rows: DataFrame, types: dict[str, str], features: EntityFeatures, entity: EntityName
+    rows: DataFrame, measures: list[Measure], tile_types: dict[str, str]
 ) -> DataFrame:
     """Counts and sums of nothing are 0; every measure has the type that it has in a tile."""
-    return rows.withColumns(
-        {
-            column: (F.coalesce(column, F.lit(0)) if measure.agg in ("count", "sum") else F.col(column)).cast(
-                types[measure.name]
-            )
-            for column, measure, _ in _measures(features, entity)
-        }
-    )
+
+    def told(measure: Measure) -> Column:
+        value = F.coalesce(measure.column, F.lit(0)) if measure.is_total else F.col(measure.column)
+        return value.cast(tile_types[measure.tile_column])
+
+    return rows.withColumns({measure.column: told(measure) for measure in measures})
 
 
 def _rate(rate: Rate, window: str, entity: EntityName) -> Column:
@@ -192,13 +195,11 @@ def _rate(rate: Rate, window: str, entity: EntityName) -> Column:
 
 
 def _with_attributes(
-    rows: DataFrame, entities: DataFrame, features: EntityFeatures, entity: EntityName
+    rows: DataFrame, entities: DataFrame, attributes: tuple[str, ...], key: str
 ) -> DataFrame:
     """Add the attributes that are valid on the data date."""
-    described = entities.select(
-        F.col(f"{entity}_id").alias("described_id"), "valid_from", "valid_to", *features.attributes
-    )
+    described = entities.select(F.col(key).alias("described_id"), "valid_from", "valid_to", *attributes)
     is_valid = (F.col("valid_from") <= F.col("data_date")) & (
         F.col("valid_to").isNull() | (F.col("data_date") < F.col("valid_to"))
     )
-    return rows.join(described, on=(F.col(f"{entity}_id") == F.col("described_id")) & is_valid, how="left")
+    return rows.join(described, on=(F.col(key) == F.col("described_id")) & is_valid, how="left")

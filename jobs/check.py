@@ -60,7 +60,11 @@ def count_events(run: Run) -> dict[date, dict[str, Any]]:
 
 def volume(day: date, counts: dict[date, dict[str, Any]]) -> RuleResult:
     """Events of the date against the mean of the days before, where there are any."""
-    before = [counts[d]["events"] for back in range(1, DAYS_BEFORE + 1) if (d := day - timedelta(days=back)) in counts]
+    before = [
+        counts[d]["events"]
+        for back in range(1, DAYS_BEFORE + 1)
+        if (d := day - timedelta(days=back)) in counts
+    ]
     found = counts.get(day, {}).get("events", 0)
     mean = sum(before) / len(before) if before else 0.0
     return RuleResult(

@@ -99,7 +99,9 @@ def auc_sheet(scene: Scene, decision: dict[str, Any]) -> Sheet:
     """AUC with 95 % intervals by task and cohort: champion before, candidate, paired gain."""
     rows = scene.store.rows("evaluations", f"last_data_date = '{scene.last}'")
     by_key = {(row["model_version"], row["task"], row["cohort"], row["metric"]): row for row in rows}
-    sheet = Sheet(box=None, pad_edge=False, title="AUC on held-out days, 95 % interval by bootstrap over users")
+    sheet = Sheet(
+        box=None, pad_edge=False, title="AUC on held-out days, 95 % interval by bootstrap over users"
+    )
     champion = decision["champion_before"]
     for column in ("task", "cohort", "positives", str(champion), decision["candidate"], "gain"):
         sheet.add_column(column)
@@ -113,7 +115,9 @@ def auc_sheet(scene: Scene, decision: dict[str, Any]) -> Sheet:
                     cell,
                     by_key.get((decision["candidate"], task.name, cohort, "auc_gain")),
                 )
-                sheet.add_row(task.name, cohort, f"{cell['positives']:,}", *(interval_text(row) for row in others))
+                sheet.add_row(
+                    task.name, cohort, f"{cell['positives']:,}", *(interval_text(row) for row in others)
+                )
     return sheet
 
 

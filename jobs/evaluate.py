@@ -76,7 +76,9 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
     tasks = tuple(task.name for task in run.config.tasks if task.kind == "binary")
     unknown = sorted(set(tasks) - set(task_numbers(bundle)))
     if unknown:
-        raise LamplighterError(f"{model_version} does not predict {unknown}; train a model of these tasks first")
+        raise LamplighterError(
+            f"{model_version} does not predict {unknown}; train a model of these tasks first"
+        )
     encoded_rows = examples.select(
         "user_id",
         "user_cohort",
@@ -115,7 +117,9 @@ def _cell_metrics(key: tuple[str, str, str], of_cell: pd.DataFrame, least: int) 
 
 def gains(cells: list[Cell], candidate: str, champion: str | None) -> Iterator[Cell]:
     """AUC of the candidate minus the champion's, paired: the same users drawn in each replicate."""
-    champions = {(c["task"], c["cohort"]): c for c in cells if c["model_version"] == champion and c["metric"] == "auc"}
+    champions = {
+        (c["task"], c["cohort"]): c for c in cells if c["model_version"] == champion and c["metric"] == "auc"
+    }
     for cell in cells:
         other = champions.get((cell["task"], cell["cohort"]))
         is_candidates = cell["model_version"] == candidate and cell["metric"] == "auc"
@@ -136,7 +140,9 @@ def to_row(cell: Cell, days: list[Any]) -> Cell:
     bounds = None
     if cell["value"] is not None and len(ours):
         theirs = cell.get("baseline_replicates")
-        bounds = interval(ours) if theirs is None else paired_interval(ours, np.array(theirs, dtype=np.float64))
+        bounds = (
+            interval(ours) if theirs is None else paired_interval(ours, np.array(theirs, dtype=np.float64))
+        )
     low, high = bounds or (None, None)
     return {
         "first_data_date": days[0],

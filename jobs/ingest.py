@@ -86,7 +86,8 @@ def register(run: Run, files: list[SourceFile], rows: DataFrame) -> None:
         if not row["own"]:
             raise LamplighterError(
                 f"{path}: not what its name says: its {row['rows']} rows are of {row['first_event']} .. "
-                f"{row['last_event']}, none of the date in its name; rename or replace the file, then run again"
+                f"{row['last_event']}, none of the date in its name; rename or replace the file, then run "
+                "again"
             )
     known = {(row["path"], row["sha256"]) for row in run.rows("source_files")}
     new = [
@@ -129,8 +130,8 @@ def balance(run: Run, judged: DataFrame) -> None:
     if empty and not run.arguments.allow_empty:
         span = str(empty[0]) if len(empty) == 1 else f"{empty[0]} .. {empty[-1]} ({len(empty)} dates)"
         raise BlockedError(
-            f"events: no acceptable event of data date {span}; expected some; tables unchanged. If that is true, "
-            "run again with --allow-empty: features are then as of this date, without new events"
+            f"events: no acceptable event of data date {span}; expected some; tables unchanged. If that is "
+            "true, run again with --allow-empty: features are then as of this date, without new events"
         )
 
 
@@ -167,7 +168,8 @@ def _missing_file(run: Run, day: date) -> str:
     path = run.config.source.events.path.format(data_date=day)
     last = run.sources.last_log_date()
     if last is None:
-        return f"{path}: source file is missing, and so is every other; expected the log under {run.sources.root.name}/"
+        root = run.sources.root.name
+        return f"{path}: source file is missing, and so is every other; expected the log under {root}/"
     if day > last:
         return (
             f"{path}: data date {day} is after the last file, of {last}; wait for the file, or run with "

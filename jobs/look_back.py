@@ -56,7 +56,9 @@ def to_outcomes(lists: DataFrame, events: DataFrame, task: Task, run: Run) -> Da
         .groupBy("user_id")
         .agg(F.count(F.lit(1)).alias("positive"), F.count("is_listed").alias("found"))
     )
-    names = F.concat(F.array(F.lit("all")), F.transform("cohort_axis", lambda name: F.concat(F.lit("user:"), name)))
+    names = F.concat(
+        F.array(F.lit("all")), F.transform("cohort_axis", lambda name: F.concat(F.lit("user:"), name))
+    )
     by_cohort = (
         cohorts.select("user_id", F.explode(names).alias("cohort"))
         .join(of_user, on="user_id", how="left")

@@ -62,7 +62,11 @@ def require_examples(run: Run, days: list[date]) -> None:
             "(training.first_data_date); shorten training.window_days or pin later"
         )
     runs = run.newest_runs()
-    missing = [day for day in days if (found := runs.get(("build_examples", "", day))) is None or found.state != "done"]
+    missing = [
+        day
+        for day in days
+        if (found := runs.get(("build_examples", "", day))) is None or found.state != "done"
+    ]
     if missing:
         raise LamplighterError(
             f"examples are not built for {missing[0]} .. {missing[-1]} ({len(missing)} dates of the window); "

@@ -99,7 +99,7 @@ def write_decision(
     run: Run, candidate: str, champion: str | None, promoted: bool, reasons: list[str], cells: Cells
 ) -> None:
     """Write the decision; the same candidate on the same date keeps its number."""
-    today = [row for row in run.rows("promotions", f"data_date = '{run.last}'")]
+    today = run.rows("promotions", f"data_date = '{run.last}'")
     own = [row["decision_no"] for row in today if row["candidate"] == candidate]
     number = own[0] if own else 1 + max((row["decision_no"] for row in today), default=0)
     row = {

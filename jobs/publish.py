@@ -24,7 +24,8 @@ def publish(run: Run) -> None:
     lists = lists.select(*run.catalog["scores"].columns).persist()
     if lists.isEmpty():
         raise LamplighterError(
-            f"scores_staging holds no list of run {scored.run_id}; run `lamplighter score --data-date {run.last}` first"
+            f"scores_staging holds no list of run {scored.run_id}; run `lamplighter score --data-date "
+            f"{run.last}` first"
         )
     run.validate(lists, "scores")
     with spark_progress(run.spark, f"publish {run.last}: tasks"):

@@ -71,7 +71,9 @@ def read_pool(run: Run, bundle: Bundle) -> Pool:
     rows = items.select("item_id", *encoded(items, side)).orderBy("item_id").toPandas()
     if rows.empty:
         raise LamplighterError(f"item_features has no item as of {run.last}; build features first")
-    context = run.spark.createDataFrame([tuple(run.config.list_context.values())], list(run.config.list_context))
+    context = run.spark.createDataFrame(
+        [tuple(run.config.list_context.values())], list(run.config.list_context)
+    )
     context_side = bundle.encoder.side("context")
     one_row = context.select(*encoded(context, context_side)).toPandas()
     categorical, dense = to_arrays(one_row, context_side)
@@ -86,7 +88,11 @@ def read_users(run: Run, bundle: Bundle) -> DataFrame:
     bucket = F.pmod(F.xxhash64("user_id"), F.lit(run.config.ranking.buckets)).cast("int")
     users = users.repartition(run.config.ranking.buckets, bucket)  # AQE would make one task of small tables
     return users.select(
-        "user_id", "data_date", "user_cohort", bucket.alias("bucket"), *encoded(users, bundle.encoder.side("user"))
+        "user_id",
+        "data_date",
+        "user_cohort",
+        bucket.alias("bucket"),
+        *encoded(users, bundle.encoder.side("user")),
     )
 
 

@@ -53,7 +53,11 @@ def train(run: Run) -> None:
     best = min(history, key=lambda epoch: epoch["validation_loss"])
     run.entry.facts["history"] = history
     run.notes.append(f"{len(history)} epochs, best validation loss {best['validation_loss']:.4f}")
-    tags = {"training_set": training_set, "model": run.config.model.name, "code_revision": run.entry.code_revision}
+    tags = {
+        "training_set": training_set,
+        "model": run.config.model.name,
+        "code_revision": run.entry.code_revision,
+    }
     register(run.catalog, bundle, tags, {"validation_loss": best["validation_loss"]})
 
 
@@ -73,7 +77,9 @@ def run_spec(run: Run, training_set: str, out_dir: Path) -> RunSpec:
         split: tuple(
             f"file://{file}"
             for file in sorted(
-                table.file_uris(file_pruning_predicate=f"training_set = '{training_set}' AND split = '{split}'")
+                table.file_uris(
+                    file_pruning_predicate=f"training_set = '{training_set}' AND split = '{split}'"
+                )
             )
         )
         for split in ("train", "validation")

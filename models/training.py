@@ -68,7 +68,10 @@ class Trainer:
         self.optimiser = spec.model.optimiser
         ranks.broadcast(model)
         self._adam = torch.optim.Adam(
-            model.parameters(), lr=self.optimiser.learning_rate, weight_decay=self.optimiser.weight_decay
+            model.parameters(),
+            lr=self.optimiser.learning_rate,
+            weight_decay=self.optimiser.weight_decay,
+            fused=True,  # one kernel for all parameters: a sixth of a step less
         )
 
     def fit(self) -> list[Epoch]:

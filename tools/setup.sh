@@ -106,8 +106,9 @@ make_venv() {
 make_environment() { # FOLDER: one that is half-made, of another Python, or was moved here is made anew
   if [ -e "$1/installing" ] || ! grep -qF "$root/$1" "$1/bin/activate" ||
     ! "$1/bin/python" -c 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))'; then
+    rm -f "$1/bin/activate" # first of all: a removal that is cut off must not pass for an environment
     rm -rf "$1"
-    "$base_python" -m venv "$1"
+    "$base_python" -m venv "$1" # writes bin/activate last
   fi
 }
 
@@ -244,6 +245,7 @@ flock 9
 case ${1:-platform} in
   platform)
     check_tools platform
+    rm -f .venv/ready
     echo "Set-up into .venv, from constraints.txt (about 10 minutes the first time, then kept):"
     stage "virtual environment" make_venv
     stage "Python packages" install_packages
@@ -256,6 +258,7 @@ case ${1:-platform} in
     ;;
   airflow)
     check_tools airflow
+    rm -f .venv-airflow/ready
     echo "Set-up of Airflow into .venv-airflow, from constraints-airflow.txt:"
     stage "Airflow environment" make_airflow_venv
     stage "Airflow packages" install_airflow

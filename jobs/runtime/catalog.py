@@ -186,9 +186,12 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
         f"{entity}_last_data_date_all": DATE,
     }
     columns = {
-        name: (built_in | windows | attributes).get(name, DOUBLE) for name in feature_columns(features, entity)
+        name: (built_in | windows | attributes).get(name, DOUBLE)
+        for name in feature_columns(features, entity)
     }
-    counts = [f"{entity}_{a.name}_{w} >= 0" for a in features.aggregates if a.agg == "count" for w in a.windows]
+    counts = [
+        f"{entity}_{a.name}_{w} >= 0" for a in features.aggregates if a.agg == "count" for w in a.windows
+    ]
     grain = (f"{entity}_id", "data_date")
     return [
         Table(
@@ -202,7 +205,9 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
             grain,
             id_column | {"data_date": DATE, "first_event_time": TIME} | measures,
         ),
-        Table(f"{entity}_features", grain, id_column | {"data_date": DATE} | columns, constraints=tuple(counts)),
+        Table(
+            f"{entity}_features", grain, id_column | {"data_date": DATE} | columns, constraints=tuple(counts)
+        ),
         Table(
             f"{entity}_cohorts",
             grain,

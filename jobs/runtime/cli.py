@@ -49,7 +49,9 @@ def night(
     with exit_codes():
         first, last = parse_dates(data_date)
         if first != last:
-            raise LamplighterError(f"--data-date {data_date}: a night has one date; `lamplighter history` takes a range")
+            raise LamplighterError(
+                f"--data-date {data_date}: a night has one date; `lamplighter history` takes a range"
+            )
         arguments = Arguments(first, last, dataset, where, tuple(settings), model or None, allow_empty)
         if show_plan:
             _print_plan(arguments)
@@ -68,7 +70,9 @@ def history(
     set_up_logging()
     with exit_codes():
         first, last = parse_dates(data_date)
-        if not any(step.dates for step in run_history(Arguments(first, last, dataset, where, tuple(settings)))):
+        if not any(
+            step.dates for step in run_history(Arguments(first, last, dataset, where, tuple(settings)))
+        ):
             log.info(f"{data_date}: every step is up to date")
 
 
@@ -91,9 +95,15 @@ def runs(
             newest[row["run_id"]] = row | {"dates": dates}
         sheet = _sheet("run", "job", "data date", "state", "seconds", "rows", "message")
         for row in list(reversed(newest.values()))[:last]:
-            span = f"{min(row['dates'])}..{max(row['dates'])}" if len(row["dates"]) > 1 else str(row["data_date"])
+            span = (
+                f"{min(row['dates'])}..{max(row['dates'])}"
+                if len(row["dates"]) > 1
+                else str(row["data_date"])
+            )
             job = f"{row['job']} {row['model']}".strip()
-            sheet.add_row(row["run_id"], job, span, row["state"], f"{row['seconds']:.1f}", row["rows"], row["message"])
+            sheet.add_row(
+                row["run_id"], job, span, row["state"], f"{row['seconds']:.1f}", row["rows"], row["message"]
+            )
         CONSOLE.print(sheet)
 
 
@@ -110,7 +120,9 @@ def tables(
         scene = _scene(dataset, where, settings)
         if digest:
             for found in digests(spark_session(scene.config), scene.store):
-                CONSOLE.print(f"{found.table:<18} {found.data_date:<12} {found.rows:>9} {found.digest}", highlight=False)
+                CONSOLE.print(
+                    f"{found.table:<18} {found.data_date:<12} {found.rows:>9} {found.digest}", highlight=False
+                )
             return
         sheet = _sheet("table", "grain", "partitioned by", "version")
         for name, table in scene.catalog.tables.items():
@@ -133,7 +145,9 @@ def models(
         sheet = _sheet("version", "training set", "champion", "bundle")
         for version in registered(scene.catalog):
             name = version.tags["model_version"]
-            sheet.add_row(name, version.tags["training_set"], "yes" if name == champion else "", version.source)
+            sheet.add_row(
+                name, version.tags["training_set"], "yes" if name == champion else "", version.source
+            )
         CONSOLE.print(sheet)
 
 
@@ -152,7 +166,9 @@ def lists(
         day = parse_dates(data_date)[0] if data_date else served_date(scene)
         rows = list_of(scene, user, day)
         if not rows:
-            raise LamplighterError(f"scores {day}: no list of user {user}; expected one for every user as of that date")
+            raise LamplighterError(
+                f"scores {day}: no list of user {user}; expected one for every user as of that date"
+            )
         CONSOLE.print(list_sheet(rows))
 
 

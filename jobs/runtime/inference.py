@@ -77,7 +77,9 @@ def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     for entity in ("user", "item"):
         axes = rows[f"{entity}_cohort_axis"]
         names = sorted({name for axis in axes for name in axis})
-        members[entity] = {name: axes.map(lambda axis, name=name: name in axis).to_numpy(dtype=bool) for name in names}
+        members[entity] = {
+            name: axes.map(lambda axis, name=name: name in axis).to_numpy(dtype=bool) for name in names
+        }
         for name, is_member in members[entity].items():
             yield f"{entity}:{name}", is_member
     for user_name, is_user in members["user"].items():

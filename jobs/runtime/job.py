@@ -21,7 +21,9 @@ from jobs.runtime.run import Run, open_run
 
 log = logging.getLogger("lamplighter")
 
-DataDate = Annotated[str, typer.Option("--data-date", help="Day, or range A..B, in the data set's time zone.")]
+DataDate = Annotated[
+    str, typer.Option("--data-date", help="Day, or range A..B, in the data set's time zone.")
+]
 Dataset = Annotated[str, typer.Option(help="A file of conf/datasets.")]
 Where = Annotated[str, typer.Option(help="A file of conf: local, cluster.")]
 Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]

@@ -31,12 +31,16 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
     """
     spec_file = folder / "run.json"
     spec.write(spec_file)
-    environment = os.environ | STALL | {
-        "PYTHONPATH": str(PROJECT_DIR),
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-    }
+    environment = (
+        os.environ
+        | STALL
+        | {
+            "PYTHONPATH": str(PROJECT_DIR),
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        }
+    )
     command = [*_launcher(spec.distributed, ranks), sys.executable, "-m", "models.rank", str(spec_file)]
     last_line = ""
     process = subprocess.Popen(
@@ -47,7 +51,7 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=die_with_parent,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  # one prctl call; launch starts before any thread of ours
     )
     assert process.stdout is not None  # asked for with PIPE
     with process, progress_bar() as progress:
@@ -70,8 +74,17 @@ def _launcher(distributed: str, ranks: int) -> list[str]:
     if distributed == "single":
         return []
     if distributed == "torch":
-        return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "--no-python"]
+        return [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={ranks}",
+            "--no-python",
+        ]
     binary = shutil.which("horovodrun", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if binary is None:
-        raise LamplighterError("horovodrun is not on PATH; run `make setup`, or set training.distributed=torch")
+        raise LamplighterError(
+            "horovodrun is not on PATH; run `make setup`, or set training.distributed=torch"
+        )
     return [binary, "--gloo", "-np", str(ranks), "-H", f"localhost:{ranks}"]

@@ -22,7 +22,9 @@ def list_sheet(rows: list[dict[str, Any]]) -> Sheet:
     first = rows[0]
     tasks = [name for name in first if name.startswith("p_")]
     sheet = Sheet("rank", "item", "score", *tasks, box=None, pad_edge=False)
-    sheet.title = f"user {first['user_id']} ({first['cohort']}), as of {first['data_date']}, {first['model_version']}"
+    sheet.title = (
+        f"user {first['user_id']} ({first['cohort']}), as of {first['data_date']}, {first['model_version']}"
+    )
     for row in rows:
         numbers = [f"{row[name]:.4f}" for name in ("score", *tasks)]
         sheet.add_row(str(row["rank"]), str(row["item_id"]), *numbers)

@@ -113,7 +113,10 @@ def _sizes(run: Run, entity: EntityName) -> Iterator[CohortSize]:
     yesterday = run.last - timedelta(days=1)
     counts = {
         (row["data_date"], row["cohort"]): row["count"]
-        for row in run.read(f"{entity}_cohorts", yesterday, run.last).groupBy("data_date", "cohort").count().collect()
+        for row in run.read(f"{entity}_cohorts", yesterday, run.last)
+        .groupBy("data_date", "cohort")
+        .count()
+        .collect()
     }
     has_yesterday = any(day == yesterday for day, _ in counts)
     for cohort in getattr(run.config.cohorts, entity).names:
@@ -123,7 +126,9 @@ def _sizes(run: Run, entity: EntityName) -> Iterator[CohortSize]:
 
 def _moves(run: Run, entity: EntityName) -> Iterator[CohortMove]:
     key = f"{entity}_id"
-    before = run.read(f"{entity}_cohorts", run.last - timedelta(days=1)).select(key, F.col("cohort").alias("before"))
+    before = run.read(f"{entity}_cohorts", run.last - timedelta(days=1)).select(
+        key, F.col("cohort").alias("before")
+    )
     after = run.read(f"{entity}_cohorts", run.last).select(key, F.col("cohort").alias("after"))
     if before.isEmpty():
         return
@@ -201,7 +206,9 @@ def _samples(run: Run) -> Iterator[SampleList]:
     """The lists of one user who was never seen and of the most active one, ties by id."""
     users = run.read("user_features", run.last)
     never_seen = users.where("user_is_never_seen").orderBy("user_id").select("user_id").first()
-    most_active = users.orderBy(F.col("user_impression_count_all").desc(), "user_id").select("user_id").first()
+    most_active = (
+        users.orderBy(F.col("user_impression_count_all").desc(), "user_id").select("user_id").first()
+    )
     for who, user in (("a user who was never seen", never_seen), ("the most active user", most_active)):
         rows = [] if user is None else list_of(run, str(user["user_id"]), run.last)
         if rows:
@@ -224,6 +231,9 @@ def _notices(run: Run) -> Iterator[str]:
             yield f"Attributes of {table} are one undated snapshot ({part.path}), taken as valid since ever."
     for row in run.rows("encoders"):
         notes = json.loads(row["encoder"])
-        empty = [c["column"] for c in notes["categorical"] if c["kind"] == "vocabulary" and not c["vocabulary"]]
+        empty = [
+            c["column"] for c in notes["categorical"] if c["kind"] == "vocabulary" and not c["vocabulary"]
+        ]
         if empty:
-            yield f"Training set {row['training_set']}: no value of {', '.join(empty)} is frequent enough to learn."
+            columns = ", ".join(empty)
+            yield f"Training set {row['training_set']}: no value of {columns} is frequent enough to learn."

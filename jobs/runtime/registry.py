@@ -4,6 +4,7 @@
 to decide what to compute.
 """
 
+import logging
 import os
 from datetime import date
 from pathlib import Path
@@ -23,7 +24,9 @@ def champion_as_of(store: Store, day: date, candidate: str | None = None) -> str
             that it has to beat.
     """
     decisions = sorted(store.rows("promotions"), key=lambda row: (row["data_date"], row["decision_no"]))
-    own = [row["decision_no"] for row in decisions if row["data_date"] == day and row["candidate"] == candidate]
+    own = [
+        row["decision_no"] for row in decisions if row["data_date"] == day and row["candidate"] == candidate
+    ]
     before = own[0] if candidate is not None and own else None
     champion = None
     for row in decisions:
@@ -82,5 +85,7 @@ def _client(catalog: Catalog) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they tell of their tables at every start
     (catalog.root / "_models").mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=catalog.registry, registry_uri=catalog.registry)

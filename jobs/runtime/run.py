@@ -70,7 +70,9 @@ class Scene:
         another model.
         """
         if steps.training_end(self.config, self.last) is None:
-            return f"no training set yet: the first is pinned on {self.config.training.anchor} (training.anchor)"
+            return (
+                f"no training set yet: the first is pinned on {self.config.training.anchor} (training.anchor)"
+            )
         expected = ("ingest", "build_features", "label_cohorts", "build_examples", "pack", "train")
         wanted = self.lineage(expected).make("train", self.last)
         nights = [
@@ -80,7 +82,9 @@ class Scene:
             and day < self.last
             and run.fingerprint == wanted
         ]
-        return f"not a training night: {self.config.model.name} was trained on {min(nights)}" if nights else None
+        return (
+            f"not a training night: {self.config.model.name} was trained on {min(nights)}" if nights else None
+        )
 
     def lineage(self, expected: Sequence[str] = ()) -> steps.Lineage:
         """Fingerprints by what is recorded; of `expected` jobs at our dates, by what would be."""
@@ -169,7 +173,9 @@ class Run(Scene):
         verdict = run_suite(frame, table, self.suite(suite or table))
         self.record(verdict)
         if not verdict.passed:
-            raise BlockedError(f"{verdict.describe()}; table unchanged; mend the input or the code, then run again")
+            raise BlockedError(
+                f"{verdict.describe()}; table unchanged; mend the input or the code, then run again"
+            )
         return verdict
 
     def suite(self, table: str) -> Suite:

@@ -111,8 +111,8 @@ def check_file(file: SourceFile, needed: set[str]) -> pa.Schema:
         schema = pq.ParquetFile(file.full_path).schema_arrow
     except (pa.ArrowInvalid, OSError) as error:
         raise LamplighterError(
-            f"{file.path}: no readable Parquet file ({str(error).splitlines()[0].rstrip('.')}); expected a whole "
-            "one; it may be truncated or another format: deliver it again, then run again"
+            f"{file.path}: no readable Parquet file ({str(error).splitlines()[0].rstrip('.')}); expected a "
+            "whole one; it may be truncated or another format: deliver it again, then run again"
         ) from error
     missing = sorted(needed - set(schema.names))
     if missing:

@@ -124,25 +124,30 @@ def _before(day: date) -> date:
 STEPS: dict[str, Step] = {
     step.job: step
     for step in (
-        Step("ingest", ("source", "behaviours", "suites"), _ingest_inputs, ("events", "quarantine", "users", "items")),
-        Step("check", ("suites",), lambda x, d: [x.of("ingest", d)], needs=(("ingest", 0),)),
+        Step(
+            "ingest",
+            ("source", "behaviours", "suites.events"),
+            _ingest_inputs,
+            ("events", "quarantine", "users", "items"),
+        ),
+        Step("check", (), lambda x, d: [x.of("ingest", d)], needs=(("ingest", 0),)),
         Step(
             "build_features",
-            ("features",),
+            ("features", "suites.user_features", "suites.item_features"),
             lambda x, d: [x.of("ingest", d), x.of("build_features", _before(d))],
             ("user_daily", "item_daily", "user_features", "item_features"),
             needs=(("ingest", 0),),
         ),
         Step(
             "label_cohorts",
-            ("cohorts",),
+            ("cohorts", "suites.user_cohorts", "suites.item_cohorts"),
             lambda x, d: [x.of("build_features", d)],
             ("user_cohorts", "item_cohorts"),
             needs=(("build_features", 0),),
         ),
         Step(
             "build_examples",
-            ("tasks", "cohorts"),
+            ("tasks", "cohorts", "suites.examples"),
             lambda x, d: [
                 x.of("ingest", d),
                 x.of("build_features", _before(d)),
@@ -171,7 +176,7 @@ STEPS: dict[str, Step] = {
         ),
         Step(
             "promote",
-            ("promotion",),
+            ("promotion", "suites.evaluations"),
             lambda x, d: [x.of("evaluate", d)],
             needs=(("evaluate", 0),),
             is_training=True,
@@ -185,7 +190,11 @@ STEPS: dict[str, Step] = {
             needs=(("build_features", 0), ("label_cohorts", 0)),
         ),
         Step(
-            "publish", ("suites", "ranking"), lambda x, d: [x.of("score", d)], ("scores",), needs=(("score", 0),)
+            "publish",
+            ("ranking", "suites.scores"),
+            lambda x, d: [x.of("score", d)],
+            ("scores",),
+            needs=(("score", 0),),
         ),
         Step(
             "look_back",
@@ -207,7 +216,9 @@ DATA_STEPS = ("ingest", "check", "build_features", "label_cohorts", "build_examp
 def config_hash(config: Config, sections: tuple[str, ...] | None = None) -> str:
     """Hash of configuration sections (default: all) without paths and ways of running."""
     values = config.model_dump(mode="json", exclude={"paths": True, "runtime": True, "source": {"root"}})
-    kept = values if sections is None else {name: values[name] for name in sections}
+    for suite, rules in values["suites"].items():
+        values[f"suites.{suite}"] = rules
+    kept = values if sections is None else {name: values.get(name) for name in sections}
     return _hash([json.dumps(kept, sort_keys=True)])
 
 
@@ -225,7 +236,9 @@ def code_hash() -> str:
         for file in (PROJECT_DIR / package).rglob("*")
         if file.suffix in SOURCE_SUFFIXES
     )
-    return _hash([f"{file.relative_to(PROJECT_DIR)}:{hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files])
+    return _hash(
+        [f"{file.relative_to(PROJECT_DIR)}:{hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    )
 
 
 def _hash(parts: list[str]) -> str:

@@ -176,7 +176,9 @@ class Store:
             if predicate is None:
                 write_deltalake(table, data, mode="append", commit_properties=properties)
             else:
-                write_deltalake(table, data, mode="overwrite", predicate=predicate, commit_properties=properties)
+                write_deltalake(
+                    table, data, mode="overwrite", predicate=predicate, commit_properties=properties
+                )
         return Commit(name, table.version(), len(rows))
 
     def _ensure(self, declared: Table) -> DeltaTable:

@@ -165,7 +165,7 @@ def movement(moves: Iterable[CohortMove], entity: str) -> Movement | None:
     after = tuple(dict.fromkeys(move.after for move in own))
     before = list(dict.fromkeys(move.before for move in own))
     known = [cohort for cohort in (*after, *before) if cohort is not None and cohort in before]
-    starts: list[str | None] = [*dict.fromkeys(known), *([] if None in before else [])]
+    starts: list[str | None] = [*dict.fromkeys(known), *([None] if None in before else [])]
     counts = {(move.before, move.after): move.count for move in own}
     return Movement(
         after,

@@ -48,8 +48,8 @@ def test_what_could_reach_further_is_refused(text: str, fault: str) -> None:
         ("cohorts.item.rules=[{name: new, when: item_views < 3}]", "cohorts.item.rules.new.when"),
         ("cohorts.item.rules=[{name: new, when: user_recency_days < 3}]", "cohorts.item.rules.new.when"),
         (
-            "tasks=[{name: click, label: is_bought = 1, kind: binary}, {name: long_view, label: is_click = 1, "
-            "kind: binary}, {name: like, label: is_like = 1, kind: binary}]",
+            "tasks=[{name: click, label: is_bought = 1, kind: binary}, {name: long_view, label: is_click = 1,"
+            " kind: binary}, {name: like, label: is_like = 1, kind: binary}]",
             "tasks.click.label",
         ),
         ("inputs.dense=[{column: user_age}]", "inputs.dense"),

@@ -24,7 +24,7 @@ def test_an_undated_snapshot_is_valid_since_ever(spark: SparkSession, config: Co
 def test_everybody_is_in_who_is_described_then_or_was_seen_up_to_then(spark: SparkSession) -> None:
     users = spark.createDataFrame(
         [
-            (1, EVER, None, "a", 1),  # always there
+            (1, EVER, None, "a", 1),  # always there, and seen on the 3rd: still one key a day
             (2, date(2022, 5, 3), None, "a", 1),  # from the second day
             (3, EVER, date(2022, 5, 3), "a", 1),  # valid_to is exclusive: the first day only
             (4, date(2022, 5, 5), None, "a", 1),  # after the range
@@ -36,7 +36,7 @@ def test_everybody_is_in_who_is_described_then_or_was_seen_up_to_then(spark: Spa
         USERS,
     )
     tiles = spark.createDataFrame(
-        [(6, date(2022, 5, 4)), (7, date(2022, 5, 3)), (7, date(2022, 5, 4))],
+        [(1, date(2022, 5, 3)), (6, date(2022, 5, 4)), (7, date(2022, 5, 3)), (7, date(2022, 5, 4))],
         "user_id bigint, data_date date",
     )
     state = spark.createDataFrame(

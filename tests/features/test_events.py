@@ -24,13 +24,19 @@ def raw(spark: SparkSession, *rows: tuple[object, ...]) -> DataFrame:
 
 
 def test_a_row_is_read_as_declared_and_kept_as_received(spark: SparkSession, config: Config) -> None:
-    rows = raw(spark, (1, 10, millis(2, 3), 4, 1.0, 21_495))
+    rows = raw(spark, (1, 10, millis(2, 3), None, 1.0, 21_495))
 
     [event] = rows_of(to_events(rows, config), "source_row_id")
 
     assert json.loads(event.pop("raw_row")) == {
-        "user": 1, "video": 10, "time_ms": millis(2, 3), "tab": 4, "click": 1.0, "play_ms": 21_495, "note": "as is",
-    }  # fmt: skip
+        "user": 1,
+        "video": 10,
+        "time_ms": millis(2, 3),
+        "tab": None,
+        "click": 1.0,
+        "play_ms": 21_495,
+        "note": "as is",
+    }
     assert event == {
         "source_row_id": "5ha:0",
         "source_path": "log/2022-05-02.parquet",
@@ -39,10 +45,11 @@ def test_a_row_is_read_as_declared_and_kept_as_received(spark: SparkSession, con
         "user_id": 1,
         "item_id": 10,
         "event_time": datetime(2022, 5, 2, 3),
-        "tab": 4,
+        "tab": None,
         "is_click": 1,
         "play_seconds": Decimal("21.495"),
         "event_date": date(2022, 5, 2),
+        "days_late": 0,
         "data_date": date(2022, 5, 2),
     }
 
@@ -61,17 +68,18 @@ def test_a_date_is_of_the_source_zone_and_beyond_the_horizon_the_files(
     )
 
     dates = [
-        (row["event_date"], row["data_date"]) for row in rows_of(to_events(rows, config), "source_row_id")
+        (row["event_date"], row["data_date"], row["days_late"])
+        for row in rows_of(to_events(rows, config), "source_row_id")
     ]
 
     first, second, third = (date(2022, 5, day) for day in (1, 2, 3))
     assert dates == [
-        (second, second),
-        (second, second),
-        (first, first),
-        (third, second),
-        (date(2022, 4, 30), second),
-        (None, second),
+        (second, second, 0),
+        (second, second, 0),
+        (first, first, 1),
+        (third, second, -1),
+        (date(2022, 4, 30), second, 2),
+        (None, second, None),
     ]
 
 

@@ -96,6 +96,19 @@ def test_a_bundle_that_cannot_be_finished_leaves_nothing_behind(tmp_path: Path) 
     assert list(home.iterdir()) == []
 
 
+def test_a_bundle_appears_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(made: Path, target: Path) -> None:
+        assert len(list(made.iterdir())) == 5
+        assert not target.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path)
+
+    assert [file.name for file in tmp_path.iterdir()] == ["trained.safetensors"]
+
+
 @pytest.mark.parametrize(
     "name", ["weights.safetensors", "model.yaml", "encoder.json", "calibration.json", "manifest.json"]
 )

@@ -84,14 +84,19 @@ def test_a_task_with_one_class_is_left_as_it_is_with_a_note(label: int) -> None:
     assert fitted.notes == (f"click: {2 * label} positives of 2 rows, not calibrated",)
 
 
-def test_separable_rows_and_padding_do_no_harm() -> None:
-    z = np.array([-1.0, -2.0, 1.0, 2.0, -9.0])
-    y = np.array([0, 0, 1, 1, 1])
-    weight = np.array([1, 1, 1, 1, 0])  # the last row would say the opposite
-
-    fitted = fit(z, y, weight=weight)
+def test_separable_rows_do_no_harm() -> None:
+    fitted = fit(np.array([-1.0, -2.0, 1.0, 2.0]), np.array([0, 0, 1, 1]))
 
     assert 1 < fitted.slopes[0] < 100
+
+
+def test_padding_changes_nothing_not_even_the_size_of_a_cohort() -> None:
+    z, y, group = draw(300, shift_of_new=1.5)
+    weight = np.repeat([1.0, 0.0], len(z))
+
+    padded = fit(np.tile(z, 2), np.concatenate([y, ~y]), np.tile(group, 2), weight)
+
+    assert padded == fit(z, y, group)
 
 
 def test_a_calibration_that_would_turn_the_order_around_cannot_be_made() -> None:

@@ -81,6 +81,18 @@ def test_order_is_a_function_of_seed_and_epoch(tmp_path: Path) -> None:
     assert order(17, 0) != order(18, 0)
 
 
+def test_rows_and_files_are_ordered_anew_in_each_epoch(tmp_path: Path) -> None:
+    uris = write_blocks(tmp_path, "train", shards=8, blocks=1)
+    one_file, half = share(uris[:1], 0, 1, "pyarrow"), share(uris, 0, 2, "pyarrow")
+
+    rows = [[b.dense.tobytes() for b in one_file.shuffled_batches(64, 1, 17, epoch)] for epoch in (0, 1)]
+    files = [[row_set([b])[0] for b in half.shuffled_batches(64, 1, 17, epoch)] for epoch in (0, 2)]
+
+    assert rows[0] != rows[1]
+    assert sorted(files[0]) == sorted(files[1])  # the same files again, two epochs later
+    assert files[0] != files[1]
+
+
 def test_rows_of_several_blocks_meet_in_a_batch_and_none_is_cut_short(tmp_path: Path) -> None:
     blocks = share(write_blocks(tmp_path, "train", shards=1, blocks=3), 0, 1, "pyarrow")
     block_of = {row.tobytes(): no for no, b in enumerate(blocks.batches(BLOCK_ROWS)) for row in b.dense}

@@ -1,0 +1,87 @@
+"""A slice of the embedded log in a folder of its own, with a warehouse, to be broken at will."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from conf.load import PROJECT_DIR
+from jobs.runtime.arguments import Arguments
+from jobs.runtime.run import Scene
+
+EMBEDDED = PROJECT_DIR / "data" / "kuairand_pure"
+FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT = date(2022, 5, 3), date(2022, 5, 7), date(2022, 5, 8)
+ONE_USER_IN = 20
+
+
+@dataclass(frozen=True)
+class House:
+    """A source folder and a warehouse, and how to ask for jobs on them."""
+
+    source: Path
+    warehouse: Path
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Settings that fit the slice: few rows, few epochs, few replicates."""
+        return (
+            f"source.root={self.source}",
+            f"paths.warehouse={self.warehouse}",
+            f"paths.reports={self.warehouse}/reports",
+            "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2'}",
+            "training.first_data_date=2022-05-04",
+            "training.window_days=3",
+            "training.block_rows=256",
+            "training.shards=2",
+            "model.optimiser.max_epochs=1",
+            "evaluation.replicates=20",
+            "evaluation.min_class_count=10",
+            "candidates.most_shown=25",
+            "candidates.newest=5",
+            "ranking.top_k=5",
+            "ranking.buckets=2",
+        )
+
+    def ask(
+        self, first: date, last: date | None = None, model: str | None = None, allow_empty: bool = False
+    ) -> Arguments:
+        """Arguments of a job on this house."""
+        return Arguments(first, last or first, settings=self.settings, model=model, allow_empty=allow_empty)
+
+    def scene(self, day: date = SECOND_NIGHT) -> Scene:
+        """What there is on a date."""
+        return Scene(self.ask(day))
+
+    def log_file(self, day: date) -> Path:
+        """A file of the log."""
+        return self.source / "log" / f"{day}.parquet"
+
+    def copy(self, folder: Path) -> "House":
+        """The same, to be broken at will."""
+        copied = House(folder / "source", folder / "warehouse")
+        shutil.copytree(self.source, copied.source)
+        if self.warehouse.exists():
+            shutil.copytree(self.warehouse, copied.warehouse)
+        return copied
+
+
+def cut_slice(folder: Path) -> House:
+    """Every 20th user of the embedded log, from 05-03 on, with a folder for a warehouse."""
+    source = folder / "source"
+    (source / "log").mkdir(parents=True)
+    for file in sorted((EMBEDDED / "log").glob("*.parquet")):
+        if date.fromisoformat(file.stem) >= FIRST_LOG_DATE:
+            _filter_users(file, source / "log" / file.name)
+    _filter_users(EMBEDDED / "user_features.parquet", source / "user_features.parquet")
+    shutil.copy(EMBEDDED / "video_features_basic.parquet", source)
+    return House(source, folder / "warehouse")
+
+
+def _filter_users(file: Path, to: Path) -> None:
+    rows = pq.read_table(file)
+    user = rows["user_id"]
+    kept = pc.equal(pc.subtract(user, pc.multiply(pc.divide(user, ONE_USER_IN), ONE_USER_IN)), 0)
+    pq.write_table(rows.filter(kept), to)

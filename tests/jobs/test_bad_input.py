@@ -1,0 +1,234 @@
+"""Bad input ends in one clear line and an exit code, or in quarantine; never in silence."""
+
+import json
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from conf.errors import BlockedError, LamplighterError
+from jobs.build_features import build_features
+from jobs.check import check
+from jobs.ingest import ingest
+from jobs.label_cohorts import label_cohorts
+from jobs.publish import publish
+from jobs.runtime.ledger import new_run_id
+from jobs.score import score
+from tests.jobs.house import FIRST_NIGHT, House
+from tests.jobs.runtime.test_locks import hold_elsewhere
+
+DAY = date(2022, 5, 3)  # the first date of the slice: nothing is needed before it
+AFTER_THE_LAST = date(2022, 5, 9)
+
+
+def rewrite(file: Path, change: Any) -> None:
+    """Put the rows of a Parquet file through a function of dicts."""
+    table = pq.read_table(file)
+    pq.write_table(pa.Table.from_pylist(change(table.to_pylist()), schema=table.schema), file)
+
+
+def refusal(house: House, day: date = DAY) -> str:
+    """What ingest says when it refuses a date; the events table stays as it was."""
+    before = house.scene().store.version("events")
+    with pytest.raises(LamplighterError) as error:
+        ingest(house.ask(day))
+    assert house.scene().store.version("events") == before
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_missing_column_is_named_with_its_file(spark: SparkSession, house: House) -> None:
+    table = pq.read_table(house.log_file(DAY))
+    pq.write_table(table.drop_columns(["long_view"]), house.log_file(DAY))
+
+    assert "log/2022-05-03.parquet: columns ['long_view'] are missing" in refusal(house)
+
+
+def test_a_missing_source_file_is_named(spark: SparkSession, house: House) -> None:
+    house.log_file(DAY).unlink()
+
+    assert "log/2022-05-03.parquet: source file is missing (the last is of 2022-05-08)" in refusal(house)
+
+
+def test_a_missing_attribute_file_is_named(spark: SparkSession, house: House) -> None:
+    (house.source / "user_features.parquet").unlink()
+
+    assert "user_features.parquet: attribute file is missing" in refusal(house)
+
+
+def test_a_truncated_file_is_named(spark: SparkSession, house: House) -> None:
+    content = house.log_file(DAY).read_bytes()
+    house.log_file(DAY).write_bytes(content[: len(content) // 2])
+
+    assert "log/2022-05-03.parquet: no readable Parquet file" in refusal(house)
+
+
+def test_a_file_that_is_no_parquet_is_named(spark: SparkSession, house: House) -> None:
+    house.log_file(DAY).write_text("user_id,video_id\n1,2\n")
+
+    assert "log/2022-05-03.parquet: no readable Parquet file" in refusal(house)
+
+
+def test_a_file_with_another_days_rows_is_not_what_its_name_says(spark: SparkSession, house: House) -> None:
+    shutil.copy(house.log_file(date(2022, 5, 6)), house.log_file(DAY))
+
+    assert "not what its name says" in refusal(house)
+    assert "2022-05-06" in refusal(house)
+
+
+def test_a_date_after_the_last_file_says_which_the_last_is(spark: SparkSession, house: House) -> None:
+    assert "data date 2022-05-09 is after the last file, of 2022-05-08" in refusal(house, AFTER_THE_LAST)
+
+
+def test_a_date_without_events_is_blocked(spark: SparkSession, house: House) -> None:
+    rewrite(house.log_file(DAY), lambda rows: [])
+
+    with pytest.raises(BlockedError, match="no acceptable event of data date 2022-05-03") as error:
+        ingest(house.ask(DAY))
+
+    assert error.value.exit_code == 3
+    assert "--allow-empty" in str(error.value)
+
+
+def test_an_empty_date_may_be_allowed_and_is_scored_as_of_itself(
+    spark: SparkSession, old_house: House
+) -> None:
+    ask = old_house.ask(AFTER_THE_LAST, allow_empty=True)
+    for job in (ingest, check, build_features, label_cohorts, score, publish):
+        job(ask)
+
+    store = old_house.scene().store
+    tonight = store.rows("user_features", "data_date = '2022-05-09'")
+    before = {row["user_id"]: row for row in store.rows("user_features", "data_date = '2022-05-08'")}
+    assert len(tonight) == len(before)
+    for row in tonight:
+        known = before[row["user_id"]]
+        assert row["user_impression_count_all"] == known["user_impression_count_all"]
+        assert row["user_impression_count_1d"] == 0
+    assert len(store.rows("scores", "data_date = '2022-05-09'")) == 5 * len(tonight)
+
+
+def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
+    spark: SparkSession, house: House
+) -> None:
+    def spoil(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        noon = int(datetime(2022, 5, 3, 4, tzinfo=UTC).timestamp() * 1000)  # 12:00 in Shanghai
+        base = rows[0] | {"time_ms": noon}
+        twice = base | {"video_id": 77, "is_click": 1, "play_time_ms": 9000}
+        days = 24 * 3600 * 1000
+        return [
+            *rows,
+            base | {"user_id": None, "video_id": 70},
+            base | {"video_id": 71, "play_time_ms": -5},
+            base | {"video_id": 72, "is_like": 2},
+            base | {"video_id": 73, "time_ms": noon - 3 * days},
+            base | {"video_id": 74, "time_ms": noon + 2 * days},
+            base | {"video_id": 75, "time_ms": None},
+            base | {"user_id": None, "video_id": 76, "is_click": 7},
+            twice,
+            twice | {"play_time_ms": 100, "is_click": 0},
+            twice,
+        ]
+
+    sound = pq.read_table(house.log_file(DAY)).num_rows
+    rewrite(house.log_file(DAY), spoil)
+    run = ingest(house.ask(DAY))
+
+    found = {
+        json.loads(row["raw_row"])["video_id"]: set(row["failed_rules"])
+        for row in house.scene().store.rows("quarantine")
+        if json.loads(row["raw_row"])["video_id"] in range(70, 78)
+    }
+    assert found == {
+        70: {"user_id_not_null"},
+        71: {"play_seconds_between"},
+        72: {"is_like_in_set"},
+        73: {"too_late"},
+        74: {"after_its_file"},
+        75: {"event_time_not_null"},
+        76: {"user_id_not_null", "is_click_in_set"},
+        77: {"conflicting_event"},
+    }
+    balance = run.entry.facts["balance"]["2022-05-03"]
+    assert balance["read"] == sound + 10
+    assert balance["read"] == sum(balance[n] for n in ("accepted", "duplicate", "conflict", "quarantined"))
+    kept = [row for row in house.scene().store.rows("events") if row["item_id"] == 77]
+    assert [float(row["play_seconds"]) for row in kept] == [9.0]  # the longer play stays
+
+
+def test_too_many_bad_rows_block_the_date(spark: SparkSession, house: House) -> None:
+    rewrite(house.log_file(DAY), lambda rows: [row | {"user_id": None} for row in rows])
+
+    with pytest.raises(BlockedError, match="user_id"):
+        ingest(house.ask(DAY))
+
+
+def test_a_late_row_goes_to_the_date_of_its_event(spark: SparkSession, house: House) -> None:
+    late = pq.read_table(house.log_file(DAY)).to_pylist()[-1]  # of 05-03, delivered on 05-04
+    rewrite(house.log_file(DAY), lambda rows: rows[:-1])
+    rewrite(house.log_file(date(2022, 5, 4)), lambda rows: [*rows, late])
+    events = {f"{late['user_id']}:{late['video_id']}:{late['time_ms']}"}
+
+    ingest(house.ask(DAY))
+    assert not events & ids(house, DAY)
+    ingest(house.ask(date(2022, 5, 4)))
+    assert not events & ids(house, date(2022, 5, 4))
+    ingest(house.ask(DAY))  # the manifest knows by now that the later file covers this date
+    assert events <= ids(house, DAY)
+
+
+def ids(house: House, day: date) -> set[str]:
+    """Event ids of one data date."""
+    return {row["event_id"] for row in house.scene().store.rows("events", f"data_date = '{day}'")}
+
+
+def test_a_job_says_which_job_must_come_first(spark: SparkSession, house: House) -> None:
+    with pytest.raises(LamplighterError) as error:
+        score(house.ask(FIRST_NIGHT))
+
+    assert str(error.value) == (
+        "score 2022-05-07: build_features is not done for data date 2022-05-07, which score reads; "
+        "run `lamplighter build_features --data-date 2022-05-07` first"
+    )
+
+
+def test_without_a_champion_nothing_is_scored(spark: SparkSession, old_house: House) -> None:
+    with pytest.raises(LamplighterError, match="no champion as of 2022-05-06"):
+        score(old_house.ask(date(2022, 5, 6)))
+
+
+def test_a_bundle_that_no_longer_fits_is_refused(spark: SparkSession, old_house: House) -> None:
+    ask = old_house.ask(FIRST_NIGHT)
+    other = type(ask)(
+        ask.first,
+        ask.last,
+        settings=(*ask.settings, "cohorts.user.default=busy", "cohorts.user.rollups={old: [low, busy]}"),
+    )
+
+    with pytest.raises(LamplighterError) as error:
+        score(other)
+
+    assert "does not fit the tables any more: values of user_cohort are ['new', 'low', 'busy']" in str(
+        error.value
+    )
+
+
+def test_a_second_writer_is_refused_while_one_is_at_work(spark: SparkSession, house: House) -> None:
+    first = hold_elsewhere(house.scene().catalog.lock("events"))
+    try:
+        with pytest.raises(LamplighterError, match=r"events: another writer is at work \(run 20220507-a"):
+            ingest(house.ask(DAY))
+    finally:
+        first.kill()
+        first.wait()
+
+    ingest(house.ask(DAY))
+
+
+def test_run_ids_sort_by_time() -> None:
+    assert new_run_id() < new_run_id()
