@@ -135,24 +135,24 @@ def to_lists(
         frame = users.to_pandas()
         side = bundle.encoder.side("user")
         categorical, dense = to_arrays(frame, side)
-        chosen, probabilities, scores = _top_of_groups(
+        top = _top_of_groups(
             scorer, bundle.manifest.groups, frame["user_cohort"].to_numpy(), (categorical, dense), top_k
         )
-        count = chosen.shape[1]
+        count = top.item.shape[1]
         owner = np.repeat(np.arange(len(frame)), count)
         columns = {
             "user_id": users["user_id"].take(owner),
             "data_date": users["data_date"].take(owner),
             "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
-            "item_id": pa.array(items.item_ids[chosen.reshape(-1)]),
-            "score": pa.array(scores.reshape(-1).astype(np.float64)),
+            "item_id": pa.array(items.item_ids[top.item.reshape(-1)]),
+            "score": pa.array(top.score.reshape(-1)),
             "cohort": users["user_cohort"].take(owner),
             "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
             "bucket": users["bucket"].take(owner),
         }
         for task in weights:
             number = task_numbers(bundle)[task]
-            columns[f"p_{task}"] = pa.array(probabilities[:, :, number].reshape(-1).astype(np.float64))
+            columns[f"p_{task}"] = pa.array(top.probabilities[:, :, number].reshape(-1))
         return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
     return lists
@@ -174,7 +174,12 @@ def _top_of_groups(
         rows = np.flatnonzero(cohort == name)
         parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], number, top_k)))
     place = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-    return TopK(*(np.concatenate(arrays)[place] for arrays in zip(*(top for _, top in parts), strict=True)))
+    tops = [top for _, top in parts]
+    return TopK(
+        item=np.concatenate([top.item for top in tops])[place],
+        probabilities=np.concatenate([top.probabilities for top in tops])[place],
+        score=np.concatenate([top.score for top in tops])[place],
+    )
 
 
 class Pool:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from conf.errors import LamplighterError
@@ -51,7 +52,7 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509  # one prctl call; launch starts before any thread of ours
+        preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  # one prctl call; launch starts before any thread of ours
     )
     assert process.stdout is not None  # asked for with PIPE
     with process, progress_bar() as progress:

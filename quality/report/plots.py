@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from quality.report import svg
 from quality.report.model import CalibrationPoint, MetricCell, Role, ScoreDistribution
+from quality.report.views import roles
 from quality.report.words import interval, not_enough
 
-ROLES: tuple[Role, ...] = ("champion", "candidate")
 WIDTH = 760.0
 ROW = 26.0
 
@@ -32,7 +32,7 @@ def forest_plot(cells: Sequence[MetricCell], metric: str, axis: str) -> Markup:
     bottom = top + ROW * len(lines)
     x = svg.Scale(low, high, left, WIDTH - 16)
 
-    parts = [*_legend(_roles_of(cell.role for cell in drawn), left)]
+    parts = [*_legend(roles(drawn), left)]
     parts += _x_axis(x, top, bottom, axis)
     for number, (label, row) in enumerate(lines):
         y = top + ROW * (number + 0.5)
@@ -66,7 +66,7 @@ def calibration_plot(points: Sequence[CalibrationPoint], task: str) -> Markup:
     turned = f"rotate(-90 12 {middle:.0f})"
     parts.append(svg.text(12, middle, "observed", "axis", "middle", transform=turned))
     parts.append(svg.line(x(0), y(0), x(high), y(high), "ideal"))
-    for role in _roles_of(point.role for point in drawn):
+    for role in roles(drawn):
         curve = sorted((point for point in drawn if point.role == role), key=lambda point: point.predicted)
         parts.append(svg.path([(x(p.predicted), y(p.observed)) for p in curve], f"curve {role}"))
         for p in curve:
@@ -160,17 +160,12 @@ def _x_axis(x: svg.Scale, top: float, bottom: float, name: str, about: int = 6) 
     return parts
 
 
-def _legend(roles: Iterable[Role], left: float) -> list[Markup]:
+def _legend(shown: Iterable[Role], left: float) -> list[Markup]:
     parts = []
-    for number, role in enumerate(roles):
+    for number, role in enumerate(shown):
         x = left + 8 + 120 * number
         parts += [svg.mark(x, 13, role, role), svg.text(x + 12, 17, role)]
     return parts
-
-
-def _roles_of(roles: Iterable[Role]) -> list[Role]:
-    present = set(roles)
-    return [role for role in ROLES if role in present]
 
 
 def _labelled(values: list[float]) -> list[tuple[float, str]]:

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from quality.report.model import (
+    CalibrationPoint,
     CohortMove,
     CohortSize,
     MetricCell,
@@ -97,9 +98,9 @@ def table_verdicts(verdicts: Iterable[VerdictRow]) -> list[TableVerdict]:
     ]
 
 
-def roles(cells: Iterable[MetricCell]) -> list[Role]:
-    """The models that have cells, the champion first."""
-    present = {cell.role for cell in cells}
+def roles(rows: Iterable[MetricCell | CalibrationPoint]) -> list[Role]:
+    """The models that have rows, the champion first."""
+    present = {row.role for row in rows}
     order: tuple[Role, ...] = ("champion", "candidate")
     return [role for role in order if role in present]
 
@@ -122,7 +123,7 @@ def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:
 
 
 def in_order(night: NightReport) -> NightReport:
-    """The night with cells and outcomes from whole to part, cohorts in the order of their sizes' table."""
+    """The night with cells and outcomes from whole to part, cohorts in the order of their table of sizes."""
     names = [f"{size.entity}:{size.cohort}" for size in night.cohort_sizes]
     places = {name: place for place, name in enumerate(names)}
 
@@ -130,8 +131,14 @@ def in_order(night: NightReport) -> NightReport:
         parts = row.cohort.split("|")
         return [cohort_rank(row.cohort), *(places.get(part, len(places)) for part in parts)]
 
+    def place_after(move: CohortMove) -> int:
+        return places.get(f"{move.entity}:{move.after}", len(places))
+
     return replace(
-        night, cells=tuple(sorted(night.cells, key=place)), outcomes=tuple(sorted(night.outcomes, key=place))
+        night,
+        cells=tuple(sorted(night.cells, key=place)),
+        outcomes=tuple(sorted(night.outcomes, key=place)),
+        cohort_moves=tuple(sorted(night.cohort_moves, key=place_after)),
     )
 
 
