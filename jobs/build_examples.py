@@ -17,18 +17,19 @@ def build_examples(run: Run) -> None:
     """Replace the data dates of `examples`."""
     run.require_inputs()
     first, last = run.first - timedelta(days=1), run.last - timedelta(days=1)
-    examples = to_examples(
-        run.read("events", run.first, run.last),
-        run.read("user_features", first, last),
-        run.read("item_features", first, last),
-        run.read("user_cohorts", first, last),
-        run.read("item_cohorts", first, last),
-        run.config,
-    ).persist()
+    examples = run.compute(
+        to_examples(
+            run.read("events", run.first, run.last),
+            run.read("user_features", first, last),
+            run.read("item_features", first, last),
+            run.read("user_cohorts", first, last),
+            run.read("item_cohorts", first, last),
+            run.config,
+        )
+    )
 
     run.validate(examples, "examples")
     run.replace("examples", examples)
-    examples.unpersist()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def build_features(run: Run) -> None:
     """Replace the data dates of tiles and features of users and items."""
     run.require_inputs()
     require_state(run)
-    events = run.read("events", run.first, run.last).persist()
+    events = run.compute(run.read("events", run.first, run.last))
     build(run, events, "user")
     build(run, events, "item")
 
@@ -48,7 +48,8 @@ def require_state(run: Run) -> None:
 def build(run: Run, events: DataFrame, entity: EntityName) -> None:
     """Tiles, then features, of one entity; the features are committed last."""
     features = getattr(run.config.features, entity)
-    run.replace(f"{entity}_daily", to_daily_tiles(events, entity, features, run.config.behaviours))
+    daily = run.compute(to_daily_tiles(events, entity, features, run.config.behaviours))
+    run.replace(f"{entity}_daily", daily)
 
     day_before = run.first - timedelta(days=1)
     oldest = run.first - timedelta(days=longest_window_days(features) - 1)
@@ -58,11 +59,11 @@ def build(run: Run, events: DataFrame, entity: EntityName) -> None:
         state = no_state(tiles, features, entity)
     entities = run.read(f"{entity}s")
     keys = to_known_keys(entities, tiles, state, entity, run.first, run.last)
-    rows = to_features(keys, tiles, state, entities, features, entity, run.first, run.last).persist()
+    rows = to_features(keys, tiles, state, entities, features, entity, run.first, run.last)
+    rows = run.compute(rows)
 
     run.validate(rows, f"{entity}_features")
     run.replace(f"{entity}_features", rows)
-    rows.unpersist()
 
 
 if __name__ == "__main__":

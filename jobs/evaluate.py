@@ -47,10 +47,9 @@ def evaluate(run: Run) -> None:
     run.entry.facts |= {"candidate": candidate, "champion": champion}
 
     days = evaluation_days(run.config, run.last)
-    examples = with_cohort_axes(run.read("examples", days[0], days[-1]), run).persist()
+    examples = run.compute(with_cohort_axes(run.read("examples", days[0], days[-1]), run))
     versions = list(dict.fromkeys(version for version in (candidate, champion) if version is not None))
     cells = [cell for version in versions for cell in measure(run, examples, version)]
-    examples.unpersist()
 
     rows = [to_row(cell, days) for cell in cells]
     rows += [to_row(gain, days) for gain in gains(cells, candidate, champion)]

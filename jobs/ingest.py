@@ -30,12 +30,12 @@ def ingest(run: Run) -> None:
     for file in files:
         run.sources.check_log_file(file)
 
-    rows = to_events(read_log(run, files), run.config).persist()
+    rows = run.compute(to_events(read_log(run, files), run.config))
     register(run, files, rows)
     rows = rows.where(F.col("data_date").between(run.first, run.last))
 
     verdict = run_suite(rows, "events", run.suite("events"))
-    judged = with_verdict(with_failed_rules(rows, failing_filters(verdict)), run.config).persist()
+    judged = run.compute(with_verdict(with_failed_rules(rows, failing_filters(verdict)), run.config))
     balance(run, judged)
     run.record(verdict)
     if not verdict.passed:
@@ -146,7 +146,7 @@ def replace_entities(run: Run) -> None:
         id_type = run.config.source.events.columns[f"{entity}_id"].type
         made_of = attributes_fingerprint(run.config, file.sha256)
         if not run.is_made_of(table, made_of):
-            entities = to_entities(read_attributes(run, file), source, entity, id_type).persist()
+            entities = run.compute(to_entities(read_attributes(run, file), source, entity, id_type))
             run.replace(table, entities, where="true", made_of=made_of)
 
 

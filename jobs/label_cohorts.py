@@ -19,10 +19,9 @@ def label_cohorts(run: Run) -> None:
     run.require_inputs()
     for entity in ENTITIES:
         features = run.read(f"{entity}_features", run.first, run.last)
-        cohorts = to_cohorts(features, getattr(run.config.cohorts, entity), entity).persist()
+        cohorts = run.compute(to_cohorts(features, getattr(run.config.cohorts, entity), entity))
         run.validate(cohorts, f"{entity}_cohorts")
         run.replace(f"{entity}_cohorts", cohorts)
-        cohorts.unpersist()
 
 
 if __name__ == "__main__":

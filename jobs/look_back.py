@@ -32,7 +32,7 @@ def look_back(run: Run) -> None:
     for task in (task for task in run.config.tasks if task.kind == "binary"):
         found = to_outcomes(lists, events, task, run)
         outcomes = found if outcomes is None else outcomes.unionByName(found)
-    run.replace("outcomes", outcomes.persist())
+    run.replace("outcomes", run.compute(outcomes))
 
 
 def to_outcomes(lists: DataFrame, events: DataFrame, task: Task, run: Run) -> DataFrame:

@@ -34,7 +34,7 @@ def pack(run: Run) -> None:
         return
 
     split = len(days) - run.config.training.validation_days
-    train = run.read("examples", days[0], days[split - 1]).persist()
+    train = run.compute(run.read("examples", days[0], days[split - 1]))
     validation = run.read("examples", days[split], days[-1])
     encoder = fit_encoder(train, run.config.inputs)
     row = (training_set, days[0], days[-1], encoder.model_dump_json())
@@ -45,8 +45,7 @@ def pack(run: Run) -> None:
     blocks = to_blocks(train, encoder, run.config, training_set, "train").unionByName(
         to_blocks(validation, encoder, run.config, training_set, "validation")
     )
-    run.replace("training_blocks", blocks.persist(), where)
-    train.unpersist()
+    run.replace("training_blocks", run.compute(blocks), where)
 
 
 def require_examples(run: Run, days: list[date]) -> None:

@@ -21,7 +21,7 @@ def publish(run: Run) -> None:
     staged = run.read("scores_staging", run.last)
     scored = run.newest_runs()[("score", "", run.last)]
     lists = staged.where(F.col("fingerprint") == scored.fingerprint)
-    lists = lists.select(*run.catalog["scores"].columns).persist()
+    lists = run.compute(lists.select(*run.catalog["scores"].columns))
     if lists.isEmpty():
         raise LamplighterError(
             f"scores_staging holds no list of run {scored.run_id}; run `lamplighter score --data-date "
@@ -30,7 +30,6 @@ def publish(run: Run) -> None:
     run.validate(lists, "scores")
     with spark_progress(run.spark, f"publish {run.last}: tasks"):
         commit = run.replace("scores", lists)
-    lists.unpersist()
     announce(run, str(scored.facts["model_version"]), commit.version)
 
 

@@ -32,10 +32,9 @@ def score(run: Run) -> None:
 
     pool = read_pool(run, bundle)
     users = read_users(run, bundle)
-    lists = score_users(run, bundle, users, pool).persist()
     with spark_progress(run.spark, f"score {run.last}: tasks"):
-        run.replace("scores_staging", lists)
-    lists.unpersist()
+        lists = run.compute(score_users(run, bundle, users, pool))
+    run.replace("scores_staging", lists)
     run.entry.facts |= {"model_version": model_version, "pool": len(pool.item_ids)}
     run.notes.append(f"{model_version} on {len(pool.item_ids)} items")
 

@@ -154,8 +154,9 @@ def _decision(run: Run) -> Decision | None:
 def _cells(run: Run, decision: Decision | None) -> Iterator[MetricCell]:
     if decision is None:
         return
+    order = {task.name: number for number, task in enumerate(run.config.tasks)}
     rows = run.rows("evaluations", f"last_data_date = '{run.last}'")
-    for row in sorted(rows, key=lambda row: (row["task"], row["cohort"], row["metric"])):
+    for row in sorted(rows, key=lambda row: (order[row["task"]], row["cohort"], row["metric"])):
         names = ("task", "cohort", "metric", "value", "low", "high", "positives", "negatives")
         if row["model_version"] in (decision.candidate, decision.champion_before):
             role = "candidate" if row["model_version"] == decision.candidate else "champion"
@@ -177,8 +178,8 @@ def _score_distribution(run: Run, tonight: DataFrame) -> ScoreDistribution | Non
     """Histograms of final scores, tonight and the night before, over the same bins."""
     before = run.read("scores", run.last - timedelta(days=1))
     largest = tonight.unionByName(before).agg(F.max("score").alias("largest")).first()
-    if largest is None or largest["largest"] is None:
-        return None
+    if largest is None or not largest["largest"]:
+        return None  # no list, or no score above 0
     edges = np.linspace(0.0, float(largest["largest"]), SCORE_BINS + 1)
     shares = _histogram(tonight, edges)
     if shares is None:

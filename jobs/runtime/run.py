@@ -162,6 +162,14 @@ class Run(Scene):
                     f"run `lamplighter {job} --data-date {span}{flags}` first"
                 )
 
+    def compute(self, frame: DataFrame) -> DataFrame:
+        """Compute a result once: what is checked is what is committed.
+
+        A local checkpoint rather than persist(): the result forgets the plan that made it, which Spark
+        would otherwise analyse again for every rule and every write. Freed with the frame.
+        """
+        return frame.localCheckpoint(eager=True)
+
     # --- check and write -----------------------------------------------------------------------
 
     def validate(self, frame: DataFrame, table: str, suite: str | None = None) -> Verdict:
@@ -170,7 +178,9 @@ class Run(Scene):
         Raises:
             BlockedError: a critical rule fails above its threshold; nothing was written.
         """
+        started = time.monotonic()
         verdict = run_suite(frame, table, self.suite(suite or table))
+        log.debug("%s %s: suite met in %.1f s", self.run_id, table, time.monotonic() - started)
         self.record(verdict)
         if not verdict.passed:
             raise BlockedError(
@@ -217,9 +227,14 @@ class Run(Scene):
         Args:
             made_of: what the whole table is made of, for `is_made_of`.
         """
+        started = time.monotonic()
         check_rows(frame, self.catalog[table])
+        checked = time.monotonic()
         where = where or dates_where(self.first, self.last)
-        return self._note(self.store.replace(table, frame, where, self.metadata | {"made_of": made_of}))
+        commit = self.store.replace(table, frame, where, self.metadata | {"made_of": made_of})
+        seconds = (checked - started, time.monotonic() - checked)
+        log.debug("%s %s: checked in %.1f s, written in %.1f s", self.run_id, table, *seconds)
+        return self._note(commit)
 
     def is_made_of(self, table: str, made_of: str) -> bool:
         """Whether the newest commit of a table was made of just this."""

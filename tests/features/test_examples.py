@@ -12,13 +12,13 @@ from conf.schema import Config
 from features.encoding import encoded, fit_encoder
 from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
 
-FIRST, LAST = date(2022, 5, 1), date(2022, 5, 5)  # as-of days; examples are of 05-02 .. 05-06
-CHANGED = 6  # the leakage probe changes events from this day on
+FIRST, LAST = date(2022, 5, 1), date(2022, 5, 6)  # as-of days; examples are of 05-02 .. 05-07
+CHANGED = 6  # the leakage probe changes events from this day on, which is inside the range
 
 
 @pytest.fixture(scope="module")
 def log() -> list[Event]:
-    """Users 1-6, of whom 6 appears on 05-06 for the first time; items 1-4, of whom 4 is never described."""
+    """Users 1-6, of whom 6 appears on 05-06 for the first time; items 1-4, of which 4 is never described."""
     chance = random.Random(3)
     return [
         Event(
@@ -141,8 +141,9 @@ def test_scoring_sees_the_vector_that_the_next_days_example_has(tables: Tables, 
     encoder = fit_encoder(tables.examples, config.inputs)
     inputs = [name for name in encoder.columns if name != "tab"]
     examples = tables.examples.where(F.col("data_date") == date(2022, 5, 6))
-    users = tables.user_features.where(F.col("data_date") == LAST).drop("data_date")
-    items = tables.item_features.where(F.col("data_date") == LAST).drop("data_date")
+    day_before = F.col("data_date") == date(2022, 5, 5)
+    users = tables.user_features.where(day_before).drop("data_date")
+    items = tables.item_features.where(day_before).drop("data_date")
     pairs = users.crossJoin(items).withColumn("tab", F.lit(1))
     key = ["user_id", "item_id"]
 

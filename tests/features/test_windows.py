@@ -91,6 +91,7 @@ def test_one_date_reads_as_many_days_of_tiles_as_its_longest_window(config: Conf
 
     assert longest_window_days(config.features.user) == 3
     assert longest_window_days(EntityFeatures(aggregates=(all_time,))) == 1
+    assert longest_window_days(EntityFeatures(aggregates=())) == 1
 
 
 # --- a range, its dates, and a recomputation from raw events ----------------------------------------

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from conf.errors import ConfigError
+from conf.features import feature_columns
 from conf.load import load_config
 from conf.schema import Expectation, Suite
-from features.windows import feature_columns
 from quality.rules import to_rules
 
 
