@@ -95,18 +95,13 @@ def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> 
 
 
 def _holds(layer: Any, loc: tuple[int | str, ...]) -> bool:
-    values = OmegaConf.to_container(layer, resolve=False)
+    values: Any = OmegaConf.to_container(layer, resolve=False)
     for part in loc:
-        is_there = part in values if isinstance(values, dict) else _is_index(values, part)
-        if is_there:
+        try:
             values = values[part]
-        else:
+        except (KeyError, IndexError, TypeError):
             return False
     return True
-
-
-def _is_index(values: Any, part: int | str) -> bool:
-    return isinstance(values, list) and isinstance(part, int) and part < len(values)
 
 
 def _plain(message: str) -> str:

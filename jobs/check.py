@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from conf.errors import BlockedError
 from jobs.runtime.job import job
 from jobs.runtime.run import Run
-from quality.verdicts import RuleResult, Verdict, percent
+from quality.verdicts import Outcome, RuleResult, Verdict, percent
 
 AUDIT = "audit of events"
 DAYS_BEFORE = 7
@@ -87,7 +87,7 @@ def references(counted: dict[str, Any]) -> tuple[RuleResult, ...]:
     for entity in ("user", "item"):
         unknown = counted.get(f"{entity}s", 0)
         share = unknown / events if events else 0.0
-        outcome = "failed" if share > MOST_UNKNOWN else "warned" if unknown else "passed"
+        outcome: Outcome = "failed" if share > MOST_UNKNOWN else "warned" if unknown else "passed"
         results.append(
             RuleResult(
                 rule=f"{entity}_id_has_attributes",

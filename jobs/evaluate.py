@@ -104,7 +104,7 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
 
 def _cell_metrics(key: tuple[str, str, str], of_cell: pd.DataFrame, least: int) -> Iterator[Cell]:
     state = merge_states(of_cell)
-    common = dict(zip(("model_version", "task", "cohort"), key, strict=True))
+    common: Cell = dict(zip(("model_version", "task", "cohort"), key, strict=True))
     common |= {"positives": state.positives, "negatives": state.negatives}
     for metric in METRICS:
         value = state.value(metric, least)

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.errors import BlockedError, LamplighterError
+from conf.schema import AttributeSource, EntityName
 from features.entities import to_entities
 from features.events import to_events, with_verdict
 from jobs.runtime.job import job
@@ -137,10 +138,12 @@ def balance(run: Run, judged: DataFrame) -> None:
 
 def replace_entities(run: Run) -> None:
     """Replace `users` and `items` by their undated snapshots, unless they are made of these files already."""
-    for table, source, entity in (
-        ("users", run.config.source.users, "user"),
-        ("items", run.config.source.items, "item"),
-    ):
+    sources: dict[EntityName, AttributeSource] = {
+        "user": run.config.source.users,
+        "item": run.config.source.items,
+    }
+    for entity, source in sources.items():
+        table = f"{entity}s"
         file = run.sources.attribute_file(source)
         run.sources.check_attribute_file(file, source)
         id_type = run.config.source.events.columns[f"{entity}_id"].type

@@ -7,6 +7,7 @@ numbers compare nights, not policies. Cost: the date's events joined with as man
 """
 
 from datetime import timedelta
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -28,10 +29,8 @@ def look_back(run: Run) -> None:
         run.replace("outcomes", run.spark.createDataFrame([], run.catalog["outcomes"].schema))
         return
     events = run.read("events", run.last)
-    outcomes = None
-    for task in (task for task in run.config.tasks if task.kind == "binary"):
-        found = to_outcomes(lists, events, task, run)
-        outcomes = found if outcomes is None else outcomes.unionByName(found)
+    tasks = [task for task in run.config.tasks if task.kind == "binary"]
+    outcomes = reduce(DataFrame.unionByName, [to_outcomes(lists, events, task, run) for task in tasks])
     run.replace("outcomes", run.compute(outcomes))
 
 

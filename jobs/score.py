@@ -7,6 +7,7 @@ date are scored, also those without one event, by the champion as of the data da
 Cost: users x items of the pool forward passes; nothing grows with history.
 """
 
+import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -67,14 +68,14 @@ def read_pool(run: Run, bundle: Bundle) -> Pool:
     features = run.read("item_features", run.last)
     items = features.join(to_item_pool(features, run.config.candidates), on="item_id", how="left_semi")
     side = bundle.encoder.side("item")
-    rows = items.select("item_id", *encoded(items, side)).orderBy("item_id").toPandas()
+    rows: pd.DataFrame = items.select("item_id", *encoded(items, side)).orderBy("item_id").toPandas()
     if rows.empty:
         raise LamplighterError(f"item_features has no item as of {run.last}; build features first")
     context = run.spark.createDataFrame(
         [tuple(run.config.list_context.values())], list(run.config.list_context)
     )
     context_side = bundle.encoder.side("context")
-    one_row = context.select(*encoded(context, context_side)).toPandas()
+    one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
     categorical, dense = to_arrays(one_row, context_side)
     return Pool(rows["item_id"].to_numpy(), to_arrays(rows, side), (categorical[0], dense[0]))
 

@@ -4,7 +4,6 @@ Code names tables, never paths. Columns that depend on a data set (behaviours, f
 from its configuration.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +13,17 @@ from conf.features import context_columns, feature_columns
 from conf.load import resolve_path
 from conf.schema import Config, EntityName
 
-Columns = Mapping[str, T.DataType]
+Columns = dict[str, T.DataType]
 
-STRING, LONG, INT, DOUBLE, BOOLEAN = (
-    T.StringType(),
-    T.LongType(),
-    T.IntegerType(),
-    T.DoubleType(),
-    T.BooleanType(),
-)
-DATE, TIME, BINARY, STRINGS = T.DateType(), T.TimestampType(), T.BinaryType(), T.ArrayType(T.StringType())
+STRING: T.DataType = T.StringType()
+LONG: T.DataType = T.LongType()
+INT: T.DataType = T.IntegerType()
+DOUBLE: T.DataType = T.DoubleType()
+BOOLEAN: T.DataType = T.BooleanType()
+DATE: T.DataType = T.DateType()
+TIME: T.DataType = T.TimestampType()
+BINARY: T.DataType = T.BinaryType()
+STRINGS: T.DataType = T.ArrayType(T.StringType())
 SECONDS, SECONDS_SUM = T.DecimalType(12, 3), T.DecimalType(22, 3)
 SQL_TYPES: Columns = {
     "bigint": LONG,
@@ -167,7 +167,7 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
         name: SQL_TYPES[column.type] for name, column in getattr(config.source, f"{entity}s").columns.items()
     }
     id_column = {f"{entity}_id": key[entity]}
-    measures: dict[str, T.DataType] = {}
+    measures: Columns = {}
     for aggregate in features.aggregates:
         source = "" if aggregate.of is None else aggregate.of
         if source == "event_time":

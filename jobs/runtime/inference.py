@@ -3,9 +3,10 @@
 What needs Spark and torch at once lives here. A worker loads a bundle once and keeps it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,10 +90,10 @@ def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 def to_states(
     path: str, model_version: str, tasks: tuple[str, ...], replicates: int
-) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
     """Function of mapInPandas: encoded examples -> the state of every cell in the partition."""
 
-    def states(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         bundle = bundle_in_worker(path)
         order = [task_numbers(bundle)[task] for task in tasks]
         for rows in batches:

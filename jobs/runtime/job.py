@@ -82,9 +82,9 @@ class exit_codes:  # noqa: N801  # reads as a statement: with exit_codes()
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)):
-            return False
+            return
         log.debug("".join(traceback.format_exception(error)))
         if isinstance(error, LamplighterError):
             log.error(str(error))

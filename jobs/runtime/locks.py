@@ -35,8 +35,9 @@ class TableLock:
             LamplighterError: another process, or another job of this one, is writing the table.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
-        jvm = spark.sparkContext._jvm
         gateway = spark.sparkContext._gateway
+        assert gateway is not None  # a session has one
+        jvm = gateway.jvm
         options = gateway.new_array(jvm.java.nio.file.OpenOption, 2)
         options[0] = jvm.java.nio.file.StandardOpenOption.CREATE
         options[1] = jvm.java.nio.file.StandardOpenOption.WRITE

@@ -52,4 +52,5 @@ def spark_progress(spark: "SparkSession", label: str) -> Iterator[None]:
 def progress_bar() -> Progress:
     """A bar that vanishes when it is done, so that one line a step remains."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    return Progress(*columns, TimeElapsedColumn(), console=CONSOLE, transient=True)
+    off = not CONSOLE.is_terminal
+    return Progress(*columns, TimeElapsedColumn(), console=CONSOLE, transient=True, disable=off)

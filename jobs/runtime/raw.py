@@ -12,8 +12,6 @@ from jobs.runtime.sources import SourceFile
 if TYPE_CHECKING:
     from jobs.runtime.run import Run
 
-PROVENANCE = "source_path string, source_sha256 string, file_date date, row_index bigint"
-
 
 def read_log(run: "Run", files: list[SourceFile]) -> DataFrame:
     """Rows of log files with source_path, source_sha256, file_date and row_index.
@@ -48,13 +46,8 @@ def _read_alike(run: "Run", files: list[SourceFile]) -> DataFrame:
 
 
 def _declared_schema(run: "Run") -> T.StructType:
-    """The schema of no file at all: columns that the mapping reads, as strings."""
-    from conf.expressions import columns_of
-
-    source = run.config.source.events
-    texts = [m.expr for m in (*source.columns.values(), *run.config.behaviours.values())]
-    names = sorted(set(source.event_id).union(*(columns_of(text, "source") for text in texts)))
-    fields = [T.StructField(name, T.LongType()) for name in names]
+    """The schema of no file at all: the columns that the mapping reads."""
+    fields = [T.StructField(name, T.LongType()) for name in sorted(run.sources.log_columns())]
     provenance = [
         T.StructField("source_path", T.StringType()),
         T.StructField("source_sha256", T.StringType()),

@@ -90,9 +90,14 @@ class Sources:
 
     def check_log_file(self, file: SourceFile) -> pa.Schema:
         """Open a log file; see `check_file`."""
-        texts = [m.expr for m in (*self._source.events.columns.values(), *self._behaviours.values())]
-        needed = set(self._source.events.event_id).union(*(columns_of(text, "source") for text in texts))
-        return check_file(file, needed)
+        return check_file(file, self.log_columns())
+
+    def log_columns(self) -> set[str]:
+        """Columns of a log file that the configuration reads."""
+        mapped = [column.expr for column in self._source.events.columns.values()]
+        behaved = [behaviour.expr for behaviour in self._behaviours.values()]
+        texts = [*mapped, *behaved]
+        return set(self._source.events.event_id).union(*(columns_of(text, "source") for text in texts))
 
     def check_attribute_file(self, file: SourceFile, source: AttributeSource) -> pa.Schema:
         """Open a file of attributes; see `check_file`."""

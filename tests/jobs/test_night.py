@@ -73,14 +73,16 @@ def test_published_probabilities_are_a_plain_forward_of_the_bundle(
     lists = scene.store.read(spark, "scores").where(F.col("data_date") == F.lit(FIRST_NIGHT))
     some = lists.where(F.col("user_id") % 300 == 0)
 
-    def as_of(table: str):  # noqa: ANN202
+    def as_of(table: str):
         return (
             scene.store.read(spark, table).where(F.col("data_date") == F.lit(FIRST_NIGHT)).drop("data_date")
         )
 
     pairs = some.join(as_of("user_features"), on="user_id").join(as_of("item_features"), on="item_id")
     pairs = pairs.withColumns({name: F.lit(value) for name, value in scene.config.list_context.items()})
-    rows = pairs.select("user_id", "rank", "cohort", "p_click", "p_like", "score", *encoded(pairs, bundle.encoder))
+    rows = pairs.select(
+        "user_id", "rank", "cohort", "p_click", "p_like", "score", *encoded(pairs, bundle.encoder)
+    )
     frame = rows.orderBy("user_id", "rank").toPandas()
     categorical, dense = to_arrays(frame, bundle.encoder)
     group = frame["cohort"].map({name: i for i, name in enumerate(bundle.manifest.groups)}).to_numpy()
@@ -104,7 +106,9 @@ def test_scoring_and_examples_see_the_same_vector(spark: SparkSession, lived_in:
     examples = scene.store.read(spark, "examples").where(F.col("data_date") == F.lit(SECOND_NIGHT))
     for entity in ("user", "item"):
         side = bundle.encoder.side(entity)
-        features = scene.store.read(spark, f"{entity}_features").where(F.col("data_date") == F.lit(FIRST_NIGHT))
+        features = scene.store.read(spark, f"{entity}_features").where(
+            F.col("data_date") == F.lit(FIRST_NIGHT)
+        )
         served = features.select(f"{entity}_id", *encoded(features, side))
         trained = examples.select("event_id", f"{entity}_id", *encoded(examples, side))
         matched = trained.join(served.withColumn("is_served", F.lit(True)), on=[*served.columns[:1]])
@@ -152,7 +156,9 @@ def test_events_of_a_day_change_nothing_that_was_known_before_it(
         old_house.log_file(SECOND_NIGHT),
         lambda rows: [row | {"is_click": 1 - row["is_click"], "play_time_ms": 7} for row in rows[::2]],
     )
-    run_night(old_house.ask(SECOND_NIGHT, model="mfh"), ["ingest", "check", "build_features", "label_cohorts"])
+    run_night(
+        old_house.ask(SECOND_NIGHT, model="mfh"), ["ingest", "check", "build_features", "label_cohorts"]
+    )
     run_night(old_house.ask(SECOND_NIGHT, model="mfh"), ["build_examples"])
 
     changed = {(table, day) for table, day, _ in before ^ digest_of(spark, old_house)}

@@ -1,0 +1,65 @@
+"""The same program three ways, with exit codes that a scheduler can act on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conf.load import PROJECT_DIR
+from tests.jobs.house import SECOND_NIGHT, House
+
+SPARK_SUBMIT = str(Path(sys.executable).parent / "spark-submit")
+LAMPLIGHTER = str(Path(sys.executable).parent / "lamplighter")
+
+
+def run(*command: str) -> "subprocess.CompletedProcess[str]":
+    """A program as a user starts it."""
+    return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=600, check=False)
+
+
+def flags(house: House) -> list[str]:
+    return [part for setting in house.settings for part in ("--set", setting)]
+
+
+def test_wrong_usage_ends_with_2_and_one_line() -> None:
+    found = run(LAMPLIGHTER, "ingest", "--data-date", "2022-05-07", "--set", "training.epocs=3")
+
+    assert found.returncode == 2
+    assert found.stdout.strip() == (
+        "--set: training.epocs: unknown key; remove it or correct its spelling "
+        "(conf/schema.py lists the keys)"
+    )
+    assert "Traceback" not in found.stdout + found.stderr
+
+
+@pytest.mark.slow
+def test_spark_submit_runs_a_job_by_itself(old_house: House) -> None:
+    found = run(SPARK_SUBMIT, "jobs/label_cohorts.py", "--data-date", str(SECOND_NIGHT), *flags(old_house))
+
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "label_cohorts" in found.stdout
+
+
+@pytest.mark.slow
+def test_a_blocked_date_ends_with_3_under_spark_submit(house: House) -> None:
+    house.log_file(SECOND_NIGHT).write_bytes(house.log_file(SECOND_NIGHT).read_bytes()[:100])
+    truncated = run(SPARK_SUBMIT, "jobs/ingest.py", "--data-date", str(SECOND_NIGHT), *flags(house))
+    assert truncated.returncode == 1
+    assert "no readable Parquet file" in truncated.stdout
+
+    found = run(LAMPLIGHTER, "lists", "--user", "0", *flags(house))
+    assert found.returncode == 1
+    assert "publications is empty" in found.stdout
+
+
+@pytest.mark.spark
+def test_one_can_ask_for_runs_tables_models_and_lists(lived_in: House) -> None:
+    asked = {name: run(LAMPLIGHTER, name, *flags(lived_in)) for name in ("runs", "tables", "models")}
+    asked["lists"] = run(LAMPLIGHTER, "lists", "--user", "20", *flags(lived_in))
+
+    assert all(found.returncode == 0 for found in asked.values()), asked
+    assert "build_features" in asked["runs"].stdout
+    assert "user_id, data_date, rank" in asked["tables"].stdout
+    assert "mfh-" in asked["models"].stdout
+    assert "as of 2022-05-08" in asked["lists"].stdout
