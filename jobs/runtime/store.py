@@ -36,7 +36,7 @@ ARROW_TYPES: Mapping[type[T.DataType], pa.DataType] = {
     T.ArrayType: pa.list_(pa.string()),  # the only arrays in books are of strings
 }
 
-# Statistics of the first columns, the keys, are what files are skipped by; of wide rows they would cost as much
+# Statistics of the first columns, the keys, are what files are skipped by; of wide rows they cost as much
 # as the rows.
 TABLE_PROPERTIES = {"delta.dataSkippingNumIndexedCols": "4"}
 

@@ -30,8 +30,10 @@ def test_the_pool_is_the_most_shown_and_beside_them_the_newest(spark: SparkSessi
     )
 
     pool = to_item_pool(items, config.candidates)
+    all_seen = to_item_pool(items, config.candidates.model_copy(update={"newest": 99}))
 
     assert sorted(row["item_id"] for row in pool.collect()) == [1, 2, 3, 5, 7]
+    assert sorted(row["item_id"] for row in all_seen.collect()) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_window_that_is_not_counted_is_a_configuration_error(spark: SparkSession) -> None:

@@ -71,14 +71,14 @@ def test_every_shard_has_as_many_blocks_in_order_and_a_task_of_its_own(blocks: l
 
 
 def test_a_block_holds_its_rows_as_declared_and_then_padding(blocks: list[dict[str, Any]]) -> None:
-    found = []
+    found = defaultdict(list)
     for block in blocks:
         dense, weight = matrix(block, "dense", "<f4"), matrix(block, "weight", "<f4")[:, 0]
         assert weight.tolist() == [1.0] * block["rows"] + [0.0] * (BLOCK_ROWS - block["rows"])
         assert np.isnan(dense[block["rows"] :]).all()
         assert not matrix(block, "mask", "u1")[block["rows"] :].any()
         numbers = (dense[: block["rows"], 0] * 2).astype(int)
-        found += numbers.tolist()
+        found[block["shard"]] += numbers.tolist()
         for row, number in enumerate(numbers):
             days = np.nan if number % 3 == 0 else number
             label = 0 if number % 5 == 0 else number  # unknown, and outside of the mask
@@ -89,16 +89,22 @@ def test_a_block_holds_its_rows_as_declared_and_then_padding(blocks: list[dict[s
             assert matrix(block, "mask", "u1")[row].tolist() == [1, number % 5 > 0]
             assert matrix(block, "user_group", "u1")[row].tolist() == [[2, 0, 1][number % 3]]
 
-    assert sorted(found) == list(range(ROWS))
-    assert found != sorted(found)  # the seed decides the order
+    assert sorted(number for numbers in found.values() for number in numbers) == list(range(ROWS))
+    assert all(numbers != sorted(numbers) for numbers in found.values())  # the seed decides the order
 
 
 def test_blocks_do_not_depend_on_how_rows_came(
     spark: SparkSession, config: Config, blocks: list[dict[str, Any]]
 ) -> None:
     shuffled = to_rows(spark, ROWS).repartition(3, "number").sortWithinPartitions(F.desc("number"))
+    batch_rows = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(batch_rows)
 
-    again = [row.asDict() for row in to_blocks(shuffled, ENCODER, config, "set-1", "train").collect()]
+    spark.conf.set(batch_rows, "5")  # no divisor of a block: blocks are cut across batches
+    try:
+        again = [row.asDict() for row in to_blocks(shuffled, ENCODER, config, "set-1", "train").collect()]
+    finally:
+        spark.conf.set(batch_rows, before)
 
     assert {b["block_id"]: b for b in again} == {
         b["block_id"]: {name: value for name, value in b.items() if name != "task"} for b in blocks
