@@ -228,10 +228,10 @@ class Run(Scene):
             made_of: what the whole table is made of, for `is_made_of`.
         """
         started = time.monotonic()
-        check_rows(frame, self.catalog[table])
+        rows = check_rows(frame, self.catalog[table])
         checked = time.monotonic()
         where = where or dates_where(self.first, self.last)
-        commit = self.store.replace(table, frame, where, self.metadata | {"made_of": made_of})
+        commit = self.store.replace(table, frame, where, self.metadata | {"made_of": made_of}, rows)
         seconds = (checked - started, time.monotonic() - checked)
         log.debug("%s %s: checked in %.1f s, written in %.1f s", self.run_id, table, *seconds)
         return self._note(commit)

@@ -123,7 +123,9 @@ class Store:
 
     # --- write -------------------------------------------------------------------------------
 
-    def replace(self, name: str, frame: DataFrame, where: str, metadata: Mapping[str, Any]) -> Commit:
+    def replace(
+        self, name: str, frame: DataFrame, where: str, metadata: Mapping[str, Any], rows: int
+    ) -> Commit:
         """Replace the rows that meet `where` by those of the frame, in one commit, or nothing.
 
         Columns are put into the declared order; missing ones, surplus ones and other types are an
@@ -131,6 +133,7 @@ class Store:
 
         Args:
             where: SQL predicate that every row of the frame meets; "true" replaces the table.
+            rows: of the frame, as `check_rows` counted them.
 
         Raises:
             LamplighterError: the frame is not what the catalog declares.
@@ -143,8 +146,7 @@ class Store:
             writer = writer.option("replaceWhere", where)
         writer.save(str(self.catalog.path(name)))
         table.update_incremental()
-        metrics = table.history(1)[0].get("operationMetrics", {})
-        return Commit(name, table.version(), int(metrics.get("numOutputRows", 0)))
+        return Commit(name, table.version(), rows)
 
     def append_rows(
         self, name: str, rows: Sequence[Mapping[str, Any]], owner: str, metadata: Mapping[str, Any]
