@@ -36,11 +36,11 @@ def ingest(run: Run) -> None:
     rows = rows.where(F.col("data_date").between(run.first, run.last))
 
     verdict = run_suite(rows, "events", run.suite("events"))
-    judged = run.compute(with_verdict(with_failed_rules(rows, failing_filters(verdict)), run.config))
-    balance(run, judged)
     run.record(verdict)
     if not verdict.passed:
         raise BlockedError(f"{verdict.describe()}; tables unchanged; mend the source files, then run again")
+    judged = run.compute(with_verdict(with_failed_rules(rows, failing_filters(verdict)), run.config))
+    balance(run, judged)
 
     replace_entities(run)
     run.replace("quarantine", to_quarantine(judged, run))

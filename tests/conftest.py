@@ -28,7 +28,10 @@ def spark() -> Iterator[SparkSession]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a session, so that `make check` can leave it out."""
+    """Mark what uses a session (`make check` leaves it out) and what waits for two whole nights (slow)."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "spark" in fixtures:
             item.add_marker("spark")
+        if "lived_in" in fixtures:
+            item.add_marker("slow")

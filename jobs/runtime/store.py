@@ -264,7 +264,13 @@ def _as_declared(frame: DataFrame, declared: Table) -> DataFrame:
 
 
 def _arrow_schema(declared: Table) -> pa.Schema:
-    return pa.schema([(name, ARROW_TYPES[type(kind)]) for name, kind in declared.columns.items()])
+    return pa.schema([(name, _arrow_type(kind)) for name, kind in declared.columns.items()])
+
+
+def _arrow_type(kind: T.DataType) -> pa.DataType:
+    if isinstance(kind, T.DecimalType):
+        return pa.decimal128(kind.precision, kind.scale)
+    return ARROW_TYPES[type(kind)]
 
 
 def union_of_dates(dates: Iterable[date]) -> str:

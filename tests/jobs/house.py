@@ -14,7 +14,7 @@ from jobs.runtime.run import Scene
 
 EMBEDDED = PROJECT_DIR / "data" / "kuairand_pure"
 FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT = date(2022, 5, 3), date(2022, 5, 7), date(2022, 5, 8)
-ONE_USER_IN = 20
+ONE_USER_IN = 10
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,16 @@ class House:
             f"source.root={self.source}",
             f"paths.warehouse={self.warehouse}",
             f"paths.reports={self.warehouse}/reports",
-            "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2'}",
+            "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2', "
+            "spark.sql.adaptive.enabled: 'false'}",
             "training.first_data_date=2022-05-04",
             "training.window_days=3",
             "training.block_rows=256",
             "training.shards=2",
-            "model.optimiser.max_epochs=1",
+            "model.optimiser.max_epochs=4",
+            "model.optimiser.patience=4",
+            "model.optimiser.batch_rows=128",
+            "promotion.primary_tasks=[click]",  # the only one with enough positives in a slice
             "evaluation.replicates=20",
             "evaluation.min_class_count=10",
             "candidates.most_shown=25",
@@ -69,7 +73,7 @@ class House:
 
 
 def cut_slice(folder: Path) -> House:
-    """Every 20th user of the embedded log, from 05-03 on, with a folder for a warehouse."""
+    """Every 10th user of the embedded log, from 05-03 on, with a folder for a warehouse."""
     source = folder / "source"
     (source / "log").mkdir(parents=True)
     for file in sorted((EMBEDDED / "log").glob("*.parquet")):
