@@ -3,6 +3,7 @@
 `pack` and `score` both select `encoded(...)`, so a value has one id, whoever asks.
 """
 
+import json
 import math
 from collections.abc import Iterable, Iterator
 
@@ -100,7 +101,9 @@ def _categorical(encoding: CategoricalEncoding) -> Column:
         known = 1 + F.pmod(F.xxhash64(value), F.lit(encoding.size - 1))
         number = F.when(value.isNotNull(), known).otherwise(0)
     elif encoding.vocabulary:
-        number = F.coalesce(F.array_position(F.lit(list(encoding.vocabulary)), value), F.lit(0))
+        # One literal that Spark folds into an array: a call to the JVM for each value would be slow.
+        vocabulary = F.from_json(F.lit(json.dumps(encoding.vocabulary)), "array<string>")
+        number = F.coalesce(F.array_position(vocabulary, value), F.lit(0))
     else:
         number = F.lit(0)
     return number.cast("int").alias(f"cat_{encoding.column}")

@@ -11,26 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from pyspark.sql import DataFrame
 
 from conf.errors import LamplighterError
 from features.cohorts import with_rollups
 from features.encoding import encoded
-from jobs.runtime.inference import STATE_SCHEMA, merge_states, task_numbers, to_states
+from jobs.runtime.inference import CELL_SCHEMA, STATE_SCHEMA, task_numbers, to_cells, to_states
 from jobs.runtime.job import job
 from jobs.runtime.registry import champion_as_of
 from jobs.runtime.run import Run
 from jobs.runtime.steps import evaluation_days
 from models.bootstrap import interval, paired_interval
 from models.bundle import read_bundle
-from models.metrics import METRICS
-
-CELL_SCHEMA = (
-    "model_version string, task string, cohort string, metric string, value double, positives long, "
-    "negatives long, replicates array<double>, curve array<array<double>>"
-)
-WITH_INTERVALS = ("auc",)
 
 Cell = dict[str, Any]
 
@@ -90,28 +82,12 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
     states = encoded_rows.mapInPandas(
         to_states(str(path), model_version, tasks, run.config.evaluation.replicates), STATE_SCHEMA
     )
-    least = run.config.evaluation.min_class_count
-
-    def finish(key: tuple[str, str, str], of_cell: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame(_cell_metrics(key, of_cell, least))
-
-    rows = states.groupBy("model_version", "task", "cohort").applyInPandas(finish, CELL_SCHEMA).collect()
+    by_cell = states.groupBy("model_version", "task", "cohort")
+    rows = by_cell.applyInPandas(to_cells(run.config.evaluation.min_class_count), CELL_SCHEMA).collect()
     cells = [cell.asDict() for cell in sorted(rows, key=lambda c: (c["task"], c["cohort"], c["metric"]))]
     curves = {c["task"]: c["curve"] for c in cells if c["metric"] == "ece" and c["cohort"] == "all"}
     run.entry.facts.setdefault("calibration_curves", {})[model_version] = curves
     return cells
-
-
-def _cell_metrics(key: tuple[str, str, str], of_cell: pd.DataFrame, least: int) -> Iterator[Cell]:
-    state = merge_states(of_cell)
-    common: Cell = dict(zip(("model_version", "task", "cohort"), key, strict=True))
-    common |= {"positives": state.positives, "negatives": state.negatives}
-    for metric in METRICS:
-        value = state.value(metric, least)
-        has_interval = metric in WITH_INTERVALS and value is not None
-        replicates = state.replicate_values(metric) if has_interval else np.array([])
-        curve = state.calibration_curve() if metric == "ece" and value is not None else []
-        yield common | {"metric": metric, "value": value, "replicates": replicates, "curve": curve}
 
 
 def gains(cells: list[Cell], candidate: str, champion: str | None) -> Iterator[Cell]:

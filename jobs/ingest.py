@@ -21,7 +21,7 @@ from jobs.runtime.raw import read_attributes, read_log
 from jobs.runtime.run import Run
 from jobs.runtime.sources import SourceFile
 from jobs.runtime.steps import attributes_fingerprint
-from quality.suites import failing_filters, run_suite, with_failed_rules
+from quality.failing import failing_filters, with_failed_rules
 
 
 @job
@@ -35,10 +35,7 @@ def ingest(run: Run) -> None:
     register(run, files, rows)
     rows = rows.where(F.col("data_date").between(run.first, run.last))
 
-    verdict = run_suite(rows, "events", run.suite("events"))
-    run.record(verdict)
-    if not verdict.passed:
-        raise BlockedError(f"{verdict.describe()}; tables unchanged; mend the source files, then run again")
+    verdict = run.validate(rows, "events")
     judged = run.compute(with_verdict(with_failed_rules(rows, failing_filters(verdict)), run.config))
     balance(run, judged)
 

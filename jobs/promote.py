@@ -13,7 +13,6 @@ from typing import Any
 from jobs.runtime.job import job
 from jobs.runtime.registry import champion_as_of, mirror_champion
 from jobs.runtime.run import Run
-from quality.suites import run_suite
 
 Cells = list[dict[str, Any]]
 
@@ -70,9 +69,7 @@ def suite_passes(run: Run, evaluated: Cells, candidate: str) -> bool:
         and row["task"] in run.config.promotion.primary_tasks
     ]
     frame = run.spark.createDataFrame(overall, "task string, value double")
-    verdict = run_suite(frame, "evaluations", run.suite("evaluations"))
-    run.record(verdict)
-    return bool(verdict.passed and overall)
+    return bool(run.judge(frame, "evaluations").passed and overall)
 
 
 def decide(cells: Cells, champion: str | None, candidate: str, is_sound: bool) -> tuple[bool, list[str]]:

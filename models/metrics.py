@@ -10,7 +10,7 @@ grows with rows: at most 2 * 2**14 * (1 + R) numbers, in practice those of the o
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -120,30 +120,37 @@ class CellState:
             predictions=p @ columns,
         )
 
-    def merge(self, other: "CellState") -> "CellState":
-        """Add up two states of disjoint rows; any order gives the same, up to rounding of weights."""
-        bins = np.union1d(self.bins, other.bins)
+    def merge(self, *others: "CellState") -> "CellState":
+        """Add up states of disjoint rows; any order gives the same, up to rounding of weights."""
+        states = (self, *others)
+        bins = np.unique(np.concatenate([state.bins for state in states]))
         sums = np.zeros((2, len(bins), self.sums.shape[2]))
         predicted = np.zeros(len(bins))
-        for state in (self, other):
+        for state in states:
             at = np.searchsorted(bins, state.bins)
             sums[:, at] += state.sums
             predicted[at] += state.predicted
         return CellState(
-            positives=self.positives + other.positives,
-            negatives=self.negatives + other.negatives,
+            positives=sum(state.positives for state in states),
+            negatives=sum(state.negatives for state in states),
             bins=bins,
             sums=sums,
             predicted=predicted,
-            losses=self.losses + other.losses,
-            predictions=self.predictions + other.predictions,
+            losses=np.sum([state.losses for state in states], axis=0),
+            predictions=np.sum([state.predictions for state in states], axis=0),
         )
 
     def value(self, metric: Metric, min_class_count: int = 30) -> float | None:
         """Give a metric of the sample; null with fewer positives or negatives than asked for."""
         if min(self.positives, self.negatives) < max(min_class_count, 1):
             return None
-        return float(self._all_values(metric)[0])
+        sample = replace(
+            self,
+            sums=self.sums[:, :, :1],
+            losses=self.losses[:1],
+            predictions=self.predictions[:1],
+        )
+        return float(sample._all_values(metric)[0])
 
     def replicate_values(self, metric: Metric) -> Floats:
         """Give a metric of each replicate, (R,); NaN in one that has drawn a single class."""

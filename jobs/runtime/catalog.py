@@ -189,8 +189,13 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
         name: (built_in | windows | attributes).get(name, DOUBLE)
         for name in feature_columns(features, entity)
     }
-    counts = [
-        f"{entity}_{a.name}_{w} >= 0" for a in features.aggregates if a.agg == "count" for w in a.windows
+    counts = [a for a in features.aggregates if a.agg == "count"]
+    bounds = [f"{entity}_{a.name}_{w} >= 0" for a in counts for w in a.windows]
+    bounds += [  # all-time holds every window
+        f"{entity}_{a.name}_{w} <= {entity}_{a.name}_all"
+        for a in counts
+        for w in a.windows
+        if "all" in a.windows and w != "all"
     ]
     grain = (f"{entity}_id", "data_date")
     return [
@@ -206,7 +211,7 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
             id_column | {"data_date": DATE, "first_event_time": TIME} | measures,
         ),
         Table(
-            f"{entity}_features", grain, id_column | {"data_date": DATE} | columns, constraints=tuple(counts)
+            f"{entity}_features", grain, id_column | {"data_date": DATE} | columns, constraints=tuple(bounds)
         ),
         Table(
             f"{entity}_cohorts",

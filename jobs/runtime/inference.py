@@ -4,7 +4,7 @@ What needs Spark and torch at once lives here. A worker loads a bundle once and 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, reduce
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,16 @@ from conf.encoder import Encoder
 from conf.errors import LamplighterError
 from models.bootstrap import user_weights
 from models.bundle import Bundle, read_bundle
-from models.metrics import CellState
+from models.metrics import METRICS, CellState
 from models.model import MultiTaskModel
 from models.scorer import PairScorer, TopK
 
 STATE_SCHEMA = "model_version string, task string, cohort string, state binary"
+CELL_SCHEMA = (
+    "model_version string, task string, cohort string, metric string, value double, positives long, "
+    "negatives long, replicates array<double>, curve array<array<double>>"
+)
+WITH_INTERVALS = ("auc",)
 
 
 @lru_cache(maxsize=4)
@@ -76,11 +81,9 @@ def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     yield "all", np.ones(len(rows), dtype=bool)
     members: dict[str, dict[str, NDArray[np.bool_]]] = {}
     for entity in ("user", "item"):
-        axes = rows[f"{entity}_cohort_axis"]
+        axis_of_row, axes = pd.factorize(rows[f"{entity}_cohort_axis"].map(tuple))
         names = sorted({name for axis in axes for name in axis})
-        members[entity] = {
-            name: axes.map(lambda axis, name=name: name in axis).to_numpy(dtype=bool) for name in names
-        }
+        members[entity] = {name: np.array([name in axis for axis in axes])[axis_of_row] for name in names}
         for name, is_member in members[entity].items():
             yield f"{entity}:{name}", is_member
     for user_name, is_user in members["user"].items():
@@ -117,8 +120,31 @@ def to_states(
 
 def merge_states(rows: pd.DataFrame) -> CellState:
     """One cell's states of all partitions as one, in an order that does not depend on the shuffle."""
-    states = [CellState.from_bytes(data) for data in sorted(rows["state"])]
-    return reduce(lambda one, other: one.merge(other), states)
+    first, *others = (CellState.from_bytes(data) for data in sorted(rows["state"]))
+    return first.merge(*others)
+
+
+def to_cells(least: int) -> Callable[[tuple[str, str, str], pd.DataFrame], pd.DataFrame]:
+    """Function of applyInPandas: the states of one cell -> a row a metric, null below `least` rows a class.
+
+    It stands here and not in the job: a worker imports the module of what it runs, and a job's takes
+    seconds.
+    """
+
+    def cells(key: tuple[str, str, str], of_cell: pd.DataFrame) -> pd.DataFrame:
+        state = merge_states(of_cell)
+        common: dict[str, Any] = dict(zip(("model_version", "task", "cohort"), key, strict=True))
+        common |= {"positives": state.positives, "negatives": state.negatives}
+        rows = []
+        for metric in METRICS:
+            value = state.value(metric, least)
+            has_interval = metric in WITH_INTERVALS and value is not None
+            replicates = state.replicate_values(metric) if has_interval else np.array([])
+            curve = state.calibration_curve() if metric == "ece" and value is not None else []
+            rows.append(common | {"metric": metric, "value": value, "replicates": replicates, "curve": curve})
+        return pd.DataFrame(rows)
+
+    return cells
 
 
 def to_lists(

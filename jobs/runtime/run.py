@@ -24,7 +24,6 @@ from jobs.runtime.registry import champion_as_of
 from jobs.runtime.session import spark_session
 from jobs.runtime.sources import Sources
 from jobs.runtime.store import Commit, Store, check_rows, dates_where
-from quality.suites import run_suite
 from quality.verdicts import Verdict
 
 log = logging.getLogger("lamplighter")
@@ -172,20 +171,29 @@ class Run(Scene):
 
     # --- check and write -----------------------------------------------------------------------
 
-    def validate(self, frame: DataFrame, table: str, suite: str | None = None) -> Verdict:
-        """Run a table's suite over the rows that are about to be committed, and record the verdict.
+    def validate(self, frame: DataFrame, table: str) -> Verdict:
+        """Judge the rows that are about to be committed, and stop if they do not pass.
 
         Raises:
             BlockedError: a critical rule fails above its threshold; nothing was written.
         """
-        started = time.monotonic()
-        verdict = run_suite(frame, table, self.suite(suite or table))
-        log.debug("%s %s: suite met in %.1f s", self.run_id, table, time.monotonic() - started)
-        self.record(verdict)
+        verdict = self.judge(frame, table)
         if not verdict.passed:
             raise BlockedError(
                 f"{verdict.describe()}; table unchanged; mend the input or the code, then run again"
             )
+        return verdict
+
+    def judge(self, frame: DataFrame, table: str) -> Verdict:
+        """Run a table's suite over rows, and record the verdict."""
+        from quality.suites import (
+            run_suite,  # Great Expectations takes 4 s to import; most commands need none
+        )
+
+        started = time.monotonic()
+        verdict = run_suite(frame, table, self.suite(table))
+        log.debug("%s %s: suite met in %.1f s", self.run_id, table, time.monotonic() - started)
+        self.record(verdict)
         return verdict
 
     def suite(self, table: str) -> Suite:

@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from conf.load import load_config
 from conf.schema import Expectation, Suite
-from quality.suites import failing_filters, run_suite, with_failed_rules
+from quality.failing import failing_filters, with_failed_rules
+from quality.suites import run_suite
 from quality.verdicts import Verdict
 
 pytestmark = pytest.mark.spark
