@@ -45,10 +45,8 @@ def evaluate(run: Run) -> None:
 
     rows = [to_row(cell, days) for cell in cells]
     rows += [to_row(gain, days) for gain in gains(cells, candidate, champion)]
-    schema = run.catalog["evaluations"].schema
-    frame = run.spark.createDataFrame([tuple(row[c] for c in schema.names) for row in rows], schema)
     names = ", ".join(f"'{version}'" for version in versions)
-    run.replace("evaluations", frame, f"last_data_date = DATE'{run.last}' AND model_version IN ({names})")
+    run.replace_rows("evaluations", rows, f"last_data_date = '{run.last}' AND model_version IN ({names})")
     run.notes.append(" and ".join(versions))
 
 

@@ -37,10 +37,14 @@ def pack(run: Run) -> None:
     train = run.compute(run.read("examples", days[0], days[split - 1]))
     validation = run.read("examples", days[split], days[-1])
     encoder = fit_encoder(train, run.config.inputs)
-    row = (training_set, days[0], days[-1], encoder.model_dump_json())
-    encoders = run.spark.createDataFrame([row], run.catalog["encoders"].schema)
+    row = {
+        "training_set": training_set,
+        "first_data_date": days[0],
+        "last_data_date": days[-1],
+        "encoder": encoder.model_dump_json(),
+    }
     where = f"training_set = '{training_set}'"
-    run.replace("encoders", encoders, where)
+    run.replace_rows("encoders", [row], where)
 
     blocks = to_blocks(train, encoder, run.config, training_set, "train").unionByName(
         to_blocks(validation, encoder, run.config, training_set, "validation")

@@ -156,7 +156,7 @@ STEPS: dict[str, Step] = {
             ("examples",),
             needs=(("ingest", 0), ("build_features", 1), ("label_cohorts", 1)),
         ),
-        Step("pack", ("inputs", "training"), _pack_inputs, ("encoders", "training_blocks"), is_training=True),
+        Step("pack", ("inputs", "training"), _pack_inputs, ("training_blocks",), is_training=True),
         Step(
             "train",
             ("model", "training"),
@@ -169,7 +169,6 @@ STEPS: dict[str, Step] = {
             "evaluate",
             ("evaluation", "promotion"),
             _evaluate_inputs,
-            ("evaluations",),
             needs=(("train", 0), ("build_examples", 0)),
             is_training=True,
             of_model=True,
@@ -200,7 +199,6 @@ STEPS: dict[str, Step] = {
             "look_back",
             ("tasks",),
             lambda x, d: [x.of("publish", _before(d)), x.of("ingest", d)],
-            ("outcomes",),
             needs=(("ingest", 0),),
         ),
         Step(

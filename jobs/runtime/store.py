@@ -151,7 +151,11 @@ class Store:
     def append_rows(
         self, name: str, rows: Sequence[Mapping[str, Any]], owner: str, metadata: Mapping[str, Any]
     ) -> Commit:
-        """Append rows to a book."""
+        """Append rows to a book.
+
+        Raises:
+            LamplighterError: a key among them is null or stands twice; another writer does not end.
+        """
         return self._write_rows(name, rows, owner, metadata, predicate=None)
 
     def replace_rows(
@@ -174,6 +178,12 @@ class Store:
         predicate: str | None,
     ) -> Commit:
         declared = self.catalog[name]
+        keys = [tuple(row[column] for column in declared.grain) for row in rows]
+        if len(set(keys)) < len(keys) or any(None in key for key in keys):
+            raise LamplighterError(
+                f"{name}: a key ({', '.join(declared.grain)}) stands more than once or holds a null; expected "
+                "neither; table unchanged. This is a fault of the code: mend it first"
+            )
         schema = _arrow_schema(declared)
         data = pa.Table.from_pylist([{c: row.get(c) for c in schema.names} for row in rows], schema=schema)
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
