@@ -197,7 +197,7 @@ class CategoricalInput(Part):
     """A categorical model input: a vocabulary fitted on training days, or a hash of the value."""
 
     column: Name
-    hash_size: Positive | None = None  # none: a vocabulary
+    hash_size: Annotated[int, Field(ge=2)] | None = None  # id 0 is for missing values; none: a vocabulary
     dim: Positive
 
 

@@ -71,6 +71,14 @@ class Lineage:
             self._made[(job, day)] = _hash([job, *parts])
         return self._made[(job, day)]
 
+    def of_all_models(self, job: str, day: date) -> list[str]:
+        """Fingerprints of one partition under every model that has it, whichever is configured."""
+        found = {model: known for (name, model, at), known in self.known.items() if (name, at) == (job, day)}
+        own = self.of(job, day)
+        if own != "none":
+            found[self.config.model.name if STEPS[job].of_model else ""] = own
+        return [found[model] for model in sorted(found)]
+
     # --- training sets -------------------------------------------------------------------------
 
     def model_version(self, day: date) -> str:
@@ -204,7 +212,7 @@ STEPS: dict[str, Step] = {
         Step(
             "report",
             (),
-            lambda x, d: [x.of(job, d) for job in STEPS if job != "report"],
+            lambda x, d: [made for job in STEPS if job != "report" for made in x.of_all_models(job, d)],
         ),
     )
 }

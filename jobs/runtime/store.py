@@ -181,8 +181,8 @@ class Store:
         keys = [tuple(row[column] for column in declared.grain) for row in rows]
         if len(set(keys)) < len(keys) or any(None in key for key in keys):
             raise LamplighterError(
-                f"{name}: a key ({', '.join(declared.grain)}) stands more than once or holds a null; expected "
-                "neither; table unchanged. This is a fault of the code: mend it first"
+                f"{name}: a key ({', '.join(declared.grain)}) stands more than once or holds a null; "
+                "expected neither; table unchanged. This is a fault of the code: mend it, then run again"
             )
         schema = _arrow_schema(declared)
         data = pa.Table.from_pylist([{c: row.get(c) for c in schema.names} for row in rows], schema=schema)

@@ -130,6 +130,7 @@ def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
             base | {"video_id": 74, "time_ms": noon + 2 * days},
             base | {"video_id": 75, "time_ms": None},
             base | {"user_id": None, "video_id": 76, "is_click": 7},
+            base | {"video_id": 78, "time_ms": 2**62},
             twice,
             twice | {"play_time_ms": 100, "is_click": 0},
             twice,
@@ -142,7 +143,7 @@ def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
     found = {
         json.loads(row["raw_row"])["video_id"]: set(row["failed_rules"])
         for row in house.scene().store.rows("quarantine")
-        if json.loads(row["raw_row"])["video_id"] in range(70, 78)
+        if json.loads(row["raw_row"])["video_id"] in range(70, 79)
     }
     assert found == {
         70: {"user_id_not_null"},
@@ -153,9 +154,10 @@ def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
         75: {"event_time_not_null"},
         76: {"user_id_not_null", "is_click_in_set"},
         77: {"conflicting_event"},
+        78: {"event_time_not_null"},
     }
     balance = run.entry.facts["balance"]["2022-05-03"]
-    assert balance["read"] == sound + 10
+    assert balance["read"] == sound + 11
     assert balance["read"] == sum(balance[n] for n in ("accepted", "duplicate", "conflict", "quarantined"))
     kept = [row for row in house.scene().store.rows("events") if row["item_id"] == 77]
     assert [float(row["play_seconds"]) for row in kept] == [9.0]  # the longer play stays
