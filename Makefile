@@ -34,10 +34,10 @@ check: $(READY) ## before a commit: style, types, import rules, tests without Sp
 	@$(BIN)/lint-imports --no-logo >build/imports.log || { cat build/imports.log; exit 1; }
 	@$(PYTEST) -m "not spark and not slow"
 
-test: check ## check, then the tests with Spark (12 minutes)
+test: check ## check, then the tests with Spark, two nights on a slice among them (12 minutes)
 	@$(PYTEST) -m "spark and not slow"
 
-test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environment, kill and rerun, README commands
+test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environment, kill and rerun, commands of the README
 	@$(PYTEST) -m slow
 
 airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05-08 again, as Airflow's tasks; no digest changes

@@ -28,10 +28,10 @@ def spark() -> Iterator[SparkSession]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a session (`make check` leaves it out) and what waits for two whole nights (slow)."""
+    """Mark what needs a session (`make check` leaves it out) and what needs a house of its own to break (slow)."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "spark" in fixtures:
+        if "spark" in fixtures or "lived_in" in fixtures:
             item.add_marker("spark")
-        if "lived_in" in fixtures:
+        if "old_house" in fixtures:
             item.add_marker("slow")

@@ -24,7 +24,8 @@ def test_the_readme_names_commands_and_targets() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_of_the_readme_exists(target: str) -> None:
-    found = subprocess.run(["make", "-n", target], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    command = ["make", "-n", target]
+    found = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stderr
 

@@ -110,14 +110,13 @@ class Run(Scene):
         self.notes: list[str] = []  # for the line that a person reads
         self._started = time.monotonic()
         self._ended: float | None = None
-        lineage = self.lineage()
         self.entry = Entry(
             run_id=self.run_id,
             job=job,
             model=self.config.model.name if self.step.of_model else "",
             config_hash=steps.config_hash(self.config),
             code_revision=code_revision(),
-            fingerprints={day: lineage.make(job, day) for day in self.dates},
+            fingerprints=self.fingerprints(),
         )
 
     # --- read ----------------------------------------------------------------------------------
@@ -258,8 +257,12 @@ class Run(Scene):
 
     def refresh_fingerprints(self) -> None:
         """Compute the fingerprints again, now that the run has learnt more of its inputs."""
-        lineage = self.lineage()
-        self.entry.fingerprints = {day: lineage.make(self.job, day) for day in self.dates}
+        self.entry.fingerprints = self.fingerprints()
+
+    def fingerprints(self) -> dict[date, str]:
+        """What each of our dates will be made of; where a date continues the one before, that is ours too."""
+        lineage = self.lineage(expected=(self.job,))
+        return {day: lineage.make(self.job, day) for day in self.dates}
 
     @property
     def fingerprint(self) -> str:

@@ -11,13 +11,13 @@ from pyspark.sql import functions as F
 from features.encoding import encoded
 from jobs.build_features import build_features
 from jobs.ingest import ingest
-from jobs.night import plan, run_night
+from jobs.night import plan, run_history, run_night
 from jobs.runtime.digest import digests
 from jobs.runtime.inference import to_arrays
 from jobs.runtime.registry import champion_as_of, registered
 from jobs.runtime.run import Run
 from models.bundle import read_bundle
-from tests.jobs.house import FIRST_NIGHT, SECOND_NIGHT, House
+from tests.jobs.house import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, House
 from tests.jobs.test_bad_input import rewrite
 
 LAST_OF_HISTORY = date(2022, 5, 6)
@@ -122,6 +122,12 @@ def test_a_second_time_everything_is_up_to_date(lived_in: House) -> None:
 
     assert [step.job for step in steps if step.dates] == []
     assert {"train", "promote", "report"} <= {step.job for step in steps}
+
+
+def test_a_history_is_up_to_date_once_it_ran(lived_in: House) -> None:
+    steps = run_history(lived_in.ask(FIRST_LOG_DATE, LAST_OF_HISTORY))
+
+    assert [(step.job, step.dates, step.why) for step in steps if step.dates] == []
 
 
 def test_a_plan_says_what_a_changed_setting_brings_about(lived_in: House) -> None:

@@ -91,3 +91,24 @@ def test_a_training_set_ends_the_day_before_it_is_pinned() -> None:
     assert training_days(config, date(2022, 5, 7))[0] == date(2022, 4, 29)
     assert training_days(config, date(2022, 5, 7))[-1] == date(2022, 5, 6)
     assert evaluation_days(config, date(2022, 5, 8)) == [date(2022, 5, 7), date(2022, 5, 8)]
+
+
+def test_a_range_has_the_fingerprints_of_its_dates_one_by_one() -> None:
+    """Rows in: 05-06 and 05-07, never run; rows out: the second continues the first, not what was there before."""
+    first, second = date(2022, 5, 6), date(2022, 5, 7)
+
+    def of(dates: set[date], known: dict[tuple[str, str, date], str]) -> Lineage:
+        return Lineage(
+            config=load_config(),
+            sources=TwoFiles("x"),  # type: ignore[arg-type]
+            known={("ingest", "", first): "a", ("ingest", "", second): "b", **known},
+            champions=lambda day, candidate: None,
+            dates=frozenset(dates),
+            expected=frozenset(["build_features"]),
+        )
+
+    together = of({first, second}, {("build_features", "", first): "outdated"}).make("build_features", second)
+    made = of({first}, {}).make("build_features", first)
+    alone = of({second}, {("build_features", "", first): made}).make("build_features", second)
+
+    assert together == alone
