@@ -28,7 +28,7 @@ def spark() -> Iterator[SparkSession]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a session (`make check` leaves it out) and what needs a house of its own to break (slow)."""
+    """Mark what needs a session (not in `make check`) and what needs an old house of its own (slow)."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "spark" in fixtures or "lived_in" in fixtures:

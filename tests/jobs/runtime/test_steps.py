@@ -94,7 +94,7 @@ def test_a_training_set_ends_the_day_before_it_is_pinned() -> None:
 
 
 def test_a_range_has_the_fingerprints_of_its_dates_one_by_one() -> None:
-    """Rows in: 05-06 and 05-07, never run; rows out: the second continues the first, not what was there before."""
+    """The second date continues the first as it will be, not as it was recorded before."""
     first, second = date(2022, 5, 6), date(2022, 5, 7)
 
     def of(dates: set[date], known: dict[tuple[str, str, date], str]) -> Lineage:
