@@ -16,6 +16,7 @@ from jobs.runtime.digest import digests
 from jobs.runtime.inference import to_arrays
 from jobs.runtime.registry import champion_as_of, registered
 from jobs.runtime.run import Run
+from jobs.score import score
 from models.bundle import read_bundle
 from tests.jobs.house import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, House
 from tests.jobs.test_bad_input import rewrite
@@ -151,6 +152,18 @@ def test_a_job_run_again_changes_no_digest(spark: SparkSession, old_house: House
     build_features(old_house.ask(SECOND_NIGHT))
 
     assert digest_of(spark, old_house) == before
+
+
+def test_a_model_of_choice_scores_in_place_of_the_champion(old_house: House) -> None:
+    scene = old_house.scene()
+    versions = {version.tags["model_version"] for version in registered(scene.catalog)}
+    (mfh,) = (version for version in versions if version.startswith("mfh-"))
+
+    score(old_house.ask(SECOND_NIGHT, model="mfh"))
+
+    staged = scene.store.rows("scores_staging", f"data_date = '{SECOND_NIGHT}'")
+    assert {row["model_version"] for row in staged} == {mfh}
+    assert {row["user_id"] for row in staged} == {row["user_id"] for row in scene.store.rows("users")}
 
 
 def test_events_of_a_day_change_nothing_that_was_known_before_it(
