@@ -4,18 +4,21 @@ The same program three ways: `spark-submit jobs/NAME.py`, `lamplighter NAME`, a 
 """
 
 import logging
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+import psutil
 import typer
 
 from conf.errors import LamplighterError
 from conf.load import DEFAULT_DATASET
 from jobs.runtime.arguments import Arguments, parse_dates
-from jobs.runtime.logs import set_up_logging
+from jobs.runtime.logs import CONSOLE, set_up_logging
 from jobs.runtime.progress import step_line
 from jobs.runtime.run import Run, open_run
 
@@ -77,13 +80,16 @@ def job(outline: Callable[[Run], None]) -> JobProgram:
 
 
 class exit_codes:  # noqa: N801  # reads as a statement: with exit_codes()
-    """Turn an error into one line and its exit code; the stack trace goes to the log file."""
+    """Turn an error into one line and its exit code; the stack trace goes to the log file.
+
+    Ctrl-C ends the process at once, with 130: as after kill -9, running again repairs everything.
+    """
 
     def __enter__(self) -> None:
-        return None
+        signal.signal(signal.SIGINT, _end_at_once)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)):
+        if error is None or isinstance(error, SystemExit):
             return
         log.debug("".join(traceback.format_exception(error)))
         if isinstance(error, LamplighterError):
@@ -93,3 +99,13 @@ class exit_codes:  # noqa: N801  # reads as a statement: with exit_codes()
         reason = text.splitlines()[0] if text else ""
         log.error(f"{type(error).__name__}: {reason}; unexpected: the stack trace is in the log file")
         sys.exit(1)
+
+
+def _end_at_once(*_: object) -> None:
+    """End without asking anything of Spark, which may still owe the answer to an earlier question."""
+    for child in psutil.Process().children():  # the JVM would go on for a moment, and complain
+        child.kill()
+    log.error("interrupted; the same command goes on with the first unfinished step")
+    CONSOLE.show_cursor()  # a progress bar may have hidden it
+    logging.shutdown()
+    os._exit(128 + signal.SIGINT)

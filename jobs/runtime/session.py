@@ -5,7 +5,9 @@ where spark-submit and sessions made in Python both find it; what a `where` laye
 """
 
 import os
+import signal
 import sys
+import threading
 
 from pyspark.sql import SparkSession
 
@@ -20,6 +22,10 @@ def spark_session(config: Config) -> SparkSession:
     builder = SparkSession.builder.appName("lamplighter")
     for key, value in config.runtime.spark.items():
         builder = builder.config(key, value)
+    on_interrupt = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
+    if threading.current_thread() is threading.main_thread():
+        # PySpark's own handler talks to the JVM in the middle of a call to it, which ends in a stack trace.
+        signal.signal(signal.SIGINT, on_interrupt)
     spark.sparkContext.setLogLevel("ERROR")
     return spark

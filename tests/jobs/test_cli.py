@@ -1,7 +1,9 @@
 """The same program three ways, with exit codes that a scheduler can act on."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,25 @@ def test_wrong_usage_ends_with_2_and_one_line() -> None:
         "(conf/schema.py lists the keys)"
     )
     assert "Traceback" not in found.stdout + found.stderr
+
+
+@pytest.mark.spark
+def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_repairs(house: House) -> None:
+    command = [LAMPLIGHTER, "ingest", "--data-date", str(SECOND_NIGHT), *flags(house)]
+    process = subprocess.Popen(
+        command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not house.warehouse.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(4)  # Spark is at work by then
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 130, output
+    assert output.splitlines()[-1] == "interrupted; the same command goes on with the first unfinished step"
+    assert "Traceback" not in output
+    assert run(*command).returncode == 0
 
 
 @pytest.mark.slow
