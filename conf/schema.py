@@ -333,7 +333,8 @@ class Model(Part):
     name: Name
     architecture: Name
     trunk: dict[str, Any]
-    tower: tuple[Positive, ...]
+    tower: tuple[Positive, ...]  # widths of the hidden layers of every task's (or cell's) tower
+    towers: dict[str, tuple[Positive, ...]] = Field(default_factory=dict)  # of some cells, tasks or groups
     loss: "Loss"
     optimiser: "Optimiser"
 

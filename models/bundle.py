@@ -86,7 +86,8 @@ class Bundle:
             LamplighterError: the weights are not those of model.yaml.
         """
         tasks = [task.name for task in self.manifest.tasks]
-        model = build_model(self.model_yaml, self.encoder, tasks, self.manifest.groups, self.manifest.seed)
+        cohorts = {self.manifest.group_column: self.manifest.groups}
+        model = build_model(self.model_yaml, self.encoder, tasks, cohorts, self.manifest.seed)
         try:
             model.load_state_dict(load_weights(_checked(self.path, WEIGHTS, self.manifest)))
         except (RuntimeError, SafetensorError) as error:

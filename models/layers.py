@@ -1,15 +1,17 @@
-"""The parts that all architectures are made of: stacked experts, the mix of a gate, towers, the frame.
+"""The parts that all architectures are made of: stacked experts, gates, their mixtures, towers.
 
-Letters: B rows, D input width, N experts, H expert width, K tasks, G groups.
+Letters: B rows, D input width, N experts, H expert width.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+GateKind = Literal["softmax", "sigmoid"]
 
 
 class Experts(nn.Module):
@@ -66,6 +68,32 @@ def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Sequence[Tensor]:
     return torch.split(y_BNH, [stack.count for stack in stacks], dim=1)
 
 
+class Gates(nn.Module):
+    """Gates of branches: one linear map of a selector each, to a score an expert (Tang 2020, eq. 3).
+
+    Args:
+        in_dim: D, width of every selector.
+        sizes: branch -> N, the number of experts that its gate weighs.
+        kind: softmax, or sigmoid divided by N (Liu et al., CIKM 2022).
+    """
+
+    def __init__(self, in_dim: int, sizes: Mapping[str, int], kind: GateKind) -> None:
+        super().__init__()
+        self.kind = kind
+        self.linear = nn.ModuleDict({f"{b}_gate": nn.Linear(in_dim, n, bias=False) for b, n in sizes.items()})
+
+    def forward(self, x_BD: Mapping[str, Tensor], branches: Iterable[str]) -> dict[str, Tensor]:
+        """Map the selectors of some branches, (B, D) each, to the weights of their experts, (B, N)."""
+        weights_BN: dict[str, Tensor] = {}
+        for readers in readers_of_the_same(branches, x_BD):
+            gates_ND = [cast(nn.Linear, self.linear[f"{branch}_gate"]).weight for branch in readers]
+            scores_NB = join(gates_ND) @ x_BD[readers[0]].T  # N first: a softmax down long columns is fast
+            for branch, own_NB in zip(readers, scores_NB.split([len(g) for g in gates_ND]), strict=True):
+                weights_NB = own_NB.softmax(0) if self.kind == "softmax" else own_NB.sigmoid() / len(own_NB)
+                weights_BN[branch] = weights_NB.T
+        return weights_BN
+
+
 def mix(weights_BN: Tensor, experts: Sequence[Tensor]) -> Tensor:
     """Sum experts, (B, N of one branch, H) each and N in all, by their weights: (B, H).
 
@@ -85,23 +113,6 @@ def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
     for d, h in pairwise([in_dim, *widths]):
         layers += [nn.Linear(d, h), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(widths[-1] if widths else in_dim, 1))
-
-
-class Network(nn.Module, ABC):
-    """An architecture: from the input vector to the logits of all cells (task x group).
-
-    `cell_groups` is G, or 1 for an architecture that does not tell groups apart.
-    """
-
-    cell_groups: int
-
-    @abstractmethod
-    def forward(self, x_BD: Tensor) -> Tensor:
-        """Map (B, D) to the logits of all cells, (B, K, cell_groups)."""
-
-    @abstractmethod
-    def for_group(self, x_BD: Tensor, group: int) -> Tensor:
-        """Map (B, D) to the logits of one group's cells, (B, K), computing nothing for others alone."""
 
 
 def join(parameters: Sequence[Tensor]) -> Tensor:

@@ -1,130 +1,160 @@
-"""MFH: tasks are the cells of behaviour x user group, reached by one tree a facet.
+"""MFH: tasks are the cells of several facets (behaviour x user group), reached by one tree a facet.
 
 Liu, Xia, Lei, Li, Wang: "Multi-Faceted Hierarchical Multi-Task Learning for Recommender Systems",
 CIKM 2022 (arXiv 2110.13365).
 
-A switcher has one input and several outputs. Each facet's tree is a switcher from x to the values of
-the facet and, for each value, a switcher to the values of the other facet: 2 + A + G switchers for A
-behaviours and G groups. A cell is reached once in each tree; it adds what it finds there.
+A switcher has one input and several outputs; any trunk with one output a name serves as one. Each
+facet's tree is a switcher from x to the values of the facet and, for each value, a switcher to the
+combinations of the other facets' values: of A behaviours and G groups 2 + A + G switchers. A cell is
+reached once in each tree; it adds what it finds there.
 
 Differences from the paper:
-    1. Two facets, behaviour and user group; a switcher is a PLE (or CGC) trunk.
-    2. Both trees use the same switcher sizes, so that their vectors can be added.
+    1. Both trees use the same sizes of switchers, so that their vectors can be added.
 
-Letters: B rows, D input width, H output width of level 2, K tasks (= A), G groups.
+Letters: B rows, D input width, H output width of level 2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import Literal
+from typing import Annotated, Any, Literal, cast
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
-from conf.schema import Name, Part, Positive
-from models.layers import Network, to_logit
-from models.ple import PleConfig, PleTrunk
+from conf.schema import Name, Part
+from models.trunk import CELL, Architecture, Facets, Trunk, find_architecture, make_trunk
 
 
-class SwitcherConfig(PleConfig):
-    """A switcher; `kind` says which trunk serves as one."""
+class SwitcherConfig(Part):
+    """A switcher: the architecture that serves as one, and its own `trunk`."""
 
-    kind: Literal["ple"]
+    kind: Name
+    trunk: dict[str, Any]
 
 
-class MfhConfig(Part):
-    """`model.trunk` of architecture mfh; `group_towers` gives groups towers of their own widths."""
+class TreeConfig(Part):
+    """What trees are made of: the cohort columns that are facets beside the tasks, and both levels."""
 
-    groups: Literal["user_cohort"]  # the column that holds a row's group
+    facets: Annotated[tuple[Literal["user_cohort", "item_cohort"], ...], Field(min_length=1)]
     level1: SwitcherConfig
     level2: SwitcherConfig
-    group_towers: dict[Name, tuple[Positive, ...]] = Field(default_factory=dict)
 
 
-SWITCHERS: dict[str, Callable[..., PleTrunk]] = {"ple": PleTrunk}
+class MfhConfig(TreeConfig):
+    """`model.trunk` of architecture mfh."""
 
 
 class FacetTree(nn.Module):
-    """The tree of one facet: x -> value of the facet -> (value, value of the other facet).
+    """The tree of one facet: x -> value of the facet -> cell.
 
     Args:
         in_dim: D.
-        values: of this facet.
-        others: values of the other facet.
-        config: sizes of both levels.
+        facets: all of them; a cell is one value of each, in this order.
+        first: the facet whose values come first.
+        config: both levels.
     """
 
-    def __init__(self, in_dim: int, values: Sequence[str], others: Sequence[str], config: MfhConfig) -> None:
+    def __init__(self, in_dim: int, facets: Facets, first: str, config: TreeConfig) -> None:
         super().__init__()
-        self.level1 = SWITCHERS[config.level1.kind](in_dim, values, config.level1, "model.trunk.level1")
-        self.out_dim = config.level2.levels[-1].expert_widths[-1]
+        self.place = list(facets).index(first)
+        others = [CELL.join(rest) for rest in product(*(v for name, v in facets.items() if name != first))]
+        self.level1 = _switcher(in_dim, facets[first], config.level1, "level1")
         self.level2 = nn.ModuleDict(
             {
-                f"{value}_switcher": SWITCHERS[config.level2.kind](
-                    self.level1.out_dim, others, config.level2, "model.trunk.level2"
-                )
-                for value in values
+                f"{value}_switcher": _switcher(width, others, config.level2, "level2")
+                for value, width in self.level1.out_dims.items()
             }
         )
 
-    def forward(
-        self, x_BD: Tensor, values: Sequence[str], others: Sequence[str]
-    ) -> dict[tuple[str, str], Tensor]:
-        """Map (B, D) to the cells of the given values, (value, other) -> (B, H); nothing else is computed."""
-        first: dict[str, Tensor] = self.level1(x_BD, values)
+    def forward(self, x_BD: Tensor, cells: Sequence[str]) -> dict[str, Tensor]:
+        """Map (B, D) to the wanted cells, (B, H) each; no switcher runs that none of them needs."""
+        others_of: dict[str, dict[str, str]] = {}  # value of this facet -> others' values -> cell
+        for cell in cells:
+            value, rest = self._split(cell)
+            others_of.setdefault(value, {})[rest] = cell
+        first = self.level1(x_BD, list(others_of))
         return {
-            (value, other): y_BH
-            for value in values
-            for other, y_BH in self.level2[f"{value}_switcher"](first[value], others).items()
+            cell_of[rest]: y_BH
+            for value, cell_of in others_of.items()
+            for rest, y_BH in self.level2[f"{value}_switcher"](first[value], list(cell_of)).items()
         }
 
+    def out_dims(self, cells: Sequence[str]) -> dict[str, int]:
+        """Widths of the cells."""
+        found = {}
+        for cell in cells:
+            value, rest = self._split(cell)
+            found[cell] = cast(Trunk, self.level2[f"{value}_switcher"]).out_dims[rest]
+        return found
 
-class Mfh(Network):
-    """Both trees, and a tower a cell."""
+    def _split(self, cell: str) -> tuple[str, str]:
+        values = cell.split(CELL)
+        return values.pop(self.place), CELL.join(values)
 
-    def __init__(
-        self,
-        in_dim: int,
-        tasks: Sequence[str],
-        groups: Sequence[str],
-        config: MfhConfig,
-        tower: Sequence[int],
-    ) -> None:
+
+class MfhTrunk(Trunk):
+    """One tree a facet; a cell is the sum of what its trees hold for it.
+
+    Args:
+        in_dim: D.
+        facets: all there are; those of `config.facets` are used, beside the tasks.
+        config: facets and both levels.
+
+    Raises:
+        ConfigError: a facet that there is not, or vectors of different widths for one cell.
+    """
+
+    def __init__(self, in_dim: int, facets: Facets, config: MfhConfig) -> None:
         super().__init__()
-        unknown = sorted(set(config.group_towers) - set(groups))
-        if unknown:
-            raise ConfigError(f"model.trunk.group_towers names {unknown}; user cohorts are {list(groups)}")
-        self.tasks, self.groups, self.cell_groups = tuple(tasks), tuple(groups), len(groups)
-        self.by_task = FacetTree(in_dim, tasks, groups, config)
-        self.by_group = FacetTree(in_dim, groups, tasks, config)
-        self.towers = nn.ModuleDict(
-            {
-                f"{task}|{group}_tower": to_logit(self.by_task.out_dim, widths)
-                for group in groups
-                for widths in [config.group_towers.get(group, tower)]
-                for task in tasks
-            }
-        )
+        facets = own_facets(facets, config)
+        self.trees = nn.ModuleDict({f"by_{name}": FacetTree(in_dim, facets, name, config) for name in facets})
+        cells = cells_of(facets)
+        widths = [cast(FacetTree, tree).out_dims(cells) for tree in self.trees.values()]
+        for cell in cells:
+            if len({of_tree[cell] for of_tree in widths}) > 1:
+                raise ConfigError(
+                    f"level2: cell {cell} has widths {[of_tree[cell] for of_tree in widths]} in "
+                    "the facets' trees, which cannot be added; choose a switcher of one width for all outputs"
+                )
+        self.out_dims = widths[0]
 
-    def forward(self, x_BD: Tensor) -> Tensor:
-        """Map (B, D) to the logits of all cells, (B, K, G)."""
-        return self._cells(x_BD, self.groups)
+    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Map (B, D) to the wanted cells (default: all), (B, H) each.
 
-    def for_group(self, x_BD: Tensor, group: int) -> Tensor:
-        """Map (B, D) to the logits of one group's cells, (B, K).
-
-        Left out: towers and group-tree switchers of other groups, and in each behaviour's switcher the
-        other groups' outputs at the last level.
+        For the cells of one group this leaves out group-tree switchers of other groups and, in each
+        behaviour's switcher, what only the other groups' outputs need.
         """
-        return self._cells(x_BD, [self.groups[group]]).squeeze(2)
+        cells = tuple(self.out_dims) if wanted is None else wanted
+        first, *others = (tree(x_BD, cells) for tree in self.trees.values())
+        return {cell: sum((tree[cell] for tree in others), start=first[cell]) for cell in cells}
 
-    def _cells(self, x_BD: Tensor, groups: Sequence[str]) -> Tensor:
-        by_task = self.by_task(x_BD, self.tasks, groups)
-        by_group = self.by_group(x_BD, groups, self.tasks)
-        logits = [
-            self.towers[f"{task}|{group}_tower"](by_task[task, group] + by_group[group, task])
-            for task, group in product(self.tasks, groups)
-        ]
-        return torch.cat(logits, dim=1).view(-1, len(self.tasks), len(groups))
+
+def own_facets(facets: Facets, config: TreeConfig) -> Facets:
+    """The facets that a configuration wants, tasks first.
+
+    Raises:
+        ConfigError: there is none of a name.
+    """
+    if missing := sorted(set(config.facets) - set(facets)):
+        raise ConfigError(f"facets names {missing}; rows have {sorted(set(facets) - {'task'})}")
+    return {name: facets[name] for name in ("task", *config.facets)}
+
+
+def cells_of(facets: Facets) -> list[str]:
+    """Names of all cells, the last facet running fastest."""
+    return [CELL.join(cell) for cell in product(*facets.values())]
+
+
+def _switcher(in_dim: int, outputs: Sequence[str], config: SwitcherConfig, key: str) -> Trunk:
+    try:
+        if find_architecture(config.kind).is_by_cell:
+            raise ConfigError(
+                f"kind {config.kind} has cells for outputs; a switcher has the values of one facet"
+            )
+        return make_trunk(config.kind, in_dim, {"task": outputs}, config.trunk)
+    except ConfigError as error:
+        raise ConfigError(f"{key}.{error}") from error
+
+
+ARCHITECTURE = Architecture(MfhConfig, MfhTrunk, is_by_cell=True)

@@ -3,33 +3,18 @@
 Letters: B rows, C categorical and F dense columns, D width of the input vector, K tasks, G groups.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from conf.encoder import Encoder
 from conf.errors import ConfigError
-from conf.schema import Model, Part
+from conf.schema import Model
 from models.input import InputLayer
-from models.layers import Network
-from models.mfh import Mfh, MfhConfig
-from models.ple import Ple, PleConfig
-
-
-class Architecture(NamedTuple):
-    """How to read `model.trunk`, and what to make of it: (D, tasks, groups, trunk, tower) -> network."""
-
-    config: type[Part]
-    network: Callable[[int, Sequence[str], Sequence[str], Any, Sequence[int]], Network]
-
-
-ARCHITECTURES = {
-    "ple": Architecture(PleConfig, Ple),
-    "mfh": Architecture(MfhConfig, Mfh),
-}
+from models.network import Network
+from models.trunk import make_trunk
 
 
 class MultiTaskModel(nn.Module):
@@ -39,14 +24,10 @@ class MultiTaskModel(nn.Module):
     architecture that does not tell groups apart: groups then do not matter, here and in the loss.
     """
 
-    def __init__(
-        self, input_layer: InputLayer, network: Network, tasks: Sequence[str], groups: Sequence[str]
-    ) -> None:
+    def __init__(self, input_layer: InputLayer, network: Network) -> None:
         super().__init__()
         self.input = input_layer
         self.network = network
-        self.tasks = tuple(tasks)
-        self.groups = tuple(groups)
 
     @property
     def cell_groups(self) -> int:
@@ -59,12 +40,12 @@ class MultiTaskModel(nn.Module):
         Args:
             categorical_BC: ids, (B, C) int64, in the encoder's order.
             dense_BF: raw values, (B, F) float32, NaN for null.
-            group_B: index into `groups`, (B,) int64.
+            group_B: index into the user cohorts, (B,) int64.
         """
         cells_BKG = self.all_cells(categorical_BC, dense_BF)
         if self.cell_groups == 1:
             return cells_BKG.squeeze(2)
-        own_BK1 = group_B[:, None, None].expand(-1, len(self.tasks), 1)
+        own_BK1 = group_B[:, None, None].expand(-1, cells_BKG.shape[1], 1)
         return cells_BKG.gather(2, own_BK1).squeeze(2)
 
     def all_cells(self, categorical_BC: Tensor, dense_BF: Tensor) -> Tensor:
@@ -81,7 +62,7 @@ class MultiTaskModel(nn.Module):
 
 
 def build_model(
-    model: Model, encoder: Encoder, tasks: Sequence[str], groups: Sequence[str], seed: int
+    model: Model, encoder: Encoder, tasks: Sequence[str], cohorts: Mapping[str, Sequence[str]], seed: int
 ) -> MultiTaskModel:
     """Make a model with fresh weights, the same for the same seed; the global generator is left alone.
 
@@ -89,30 +70,18 @@ def build_model(
         model: the model YAML.
         encoder: what its inputs are.
         tasks: K names, the order of the logits.
-        groups: G names of user cohorts; `group` indexes them.
+        cohorts: cohort column of the rows -> its values; `group` indexes those of user_cohort.
         seed: of the initial weights.
 
     Raises:
         ConfigError: an unknown architecture, or a trunk that it cannot read.
     """
-    where = f"conf/models/{model.name}.yaml"
-    if model.architecture not in ARCHITECTURES:
-        raise ConfigError(
-            f"{where}: model.architecture is {model.architecture!r}; known are {sorted(ARCHITECTURES)}"
-        )
-    architecture = ARCHITECTURES[model.architecture]
     try:
-        trunk = architecture.config.model_validate(model.trunk)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"model.trunk.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-        )
-        raise ConfigError(f"{where}: {faults}; mend the key for architecture {model.architecture}") from error
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        input_layer = InputLayer(encoder)
-        try:
-            network = architecture.network(input_layer.width, tasks, groups, trunk, model.tower)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
-    return MultiTaskModel(input_layer, network, tasks, groups)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            input_layer = InputLayer(encoder)
+            trunk = make_trunk(model.architecture, input_layer.width, {"task": tasks, **cohorts}, model.trunk)
+            network = Network(trunk, tasks, model.tower, model.towers)
+    except ConfigError as error:
+        raise ConfigError(f"conf/models/{model.name}.yaml: model.{error}") from error
+    return MultiTaskModel(input_layer, network)

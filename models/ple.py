@@ -12,15 +12,15 @@ Letters: B rows, D input width, N experts one gate sees, H expert width, K tasks
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.schema import Name, Part, Positive
-from models.layers import Experts, Network, join, mix, readers_of_the_same, run_experts, to_logit
+from models.layers import Experts, GateKind, Gates, mix, run_experts
+from models.trunk import Architecture, Trunk
 
 SHARED = "SHARED"
 """The branch of the shared experts; names of tasks and groups are lower case."""
@@ -32,7 +32,7 @@ class LevelConfig(Part):
     task_experts: Positive | dict[Name, Positive]
     shared_experts: Positive
     expert_widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    gate: Literal["softmax", "sigmoid"] = "softmax"
+    gate: GateKind = "softmax"
 
 
 class PleConfig(Part):
@@ -56,33 +56,22 @@ class PleLevel(nn.Module):
     ) -> None:
         super().__init__()
         self.sees = dict(sees)
-        self.is_softmax = config.gate == "softmax"
         self.experts = nn.ModuleDict(
             {f"{b}_experts": Experts(n, in_dim, config.expert_widths) for b, n in experts.items()}
         )
-        widths = {b: sum(experts[s] for s in seen) for b, seen in sees.items()}
-        self.gates = nn.ModuleDict({f"{b}_gate": nn.Linear(in_dim, n, bias=False) for b, n in widths.items()})
-
-    def gate_weights(self, x_BD: Mapping[str, Tensor], branches: Sequence[str]) -> dict[str, Tensor]:
-        """Weights that each branch's gate gives to the experts it sees, (B, D) -> (B, N) (eq. 3)."""
-        weights_BN: dict[str, Tensor] = {}
-        for readers in readers_of_the_same(branches, x_BD):
-            gates_ND = [cast(nn.Linear, self.gates[f"{branch}_gate"]).weight for branch in readers]
-            scores_NB = join(gates_ND) @ x_BD[readers[0]].T  # N first: a softmax down long columns is fast
-            for branch, own_NB in zip(readers, scores_NB.split([len(g) for g in gates_ND]), strict=True):
-                weights_NB = own_NB.softmax(0) if self.is_softmax else own_NB.sigmoid() / len(own_NB)
-                weights_BN[branch] = weights_NB.T
-        return weights_BN
+        self.gates = Gates(
+            in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate
+        )
 
     def forward(self, x_BD: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Map the inputs of all branches, (B, D) each, to the mixtures of the wanted ones, (B, H) each."""
         needed = dict.fromkeys(seen for branch in wanted for seen in self.sees[branch])
         outputs_BNH = run_experts({b: cast(Experts, self.experts[f"{b}_experts"]) for b in needed}, x_BD)
-        weights_BN = self.gate_weights(x_BD, wanted)
+        weights_BN = self.gates(x_BD, wanted)
         return {b: mix(weights_BN[b], [outputs_BNH[s] for s in self.sees[b]]) for b in wanted}
 
 
-class PleTrunk(nn.Module):
+class PleTrunk(Trunk):
     """Levels on top of each other: one input, one output a task (eq. 6; one level: eq. 2-4).
 
     Each level but the last also has a shared gate, over all experts of the level. A branch reads, and
@@ -92,61 +81,33 @@ class PleTrunk(nn.Module):
         in_dim: D.
         tasks: names of the outputs.
         config: the levels.
-        key: where the configuration stands, for messages.
+
+    Raises:
+        ConfigError: numbers of experts for other names than the outputs'.
     """
 
-    def __init__(
-        self, in_dim: int, tasks: Sequence[str], config: PleConfig, key: str = "model.trunk"
-    ) -> None:
+    def __init__(self, in_dim: int, tasks: Sequence[str], config: PleConfig) -> None:
         super().__init__()
-        self.tasks = tuple(tasks)
         self.branches = (*tasks, SHARED)
         task_gates: dict[str, Sequence[str]] = {task: (task, SHARED) for task in tasks}
         shared_gate: dict[str, Sequence[str]] = {SHARED: self.branches}
         levels, width = [], in_dim
         for j, level in enumerate(config.levels):
             is_last = j == len(config.levels) - 1
-            experts = _experts_of_tasks(level, self.tasks, f"{key}.levels.{j}")
+            experts = _experts_of_tasks(level, tasks, f"levels.{j}")
             sees = task_gates if is_last else task_gates | shared_gate
             levels.append(PleLevel(width, experts | {SHARED: level.shared_experts}, sees, level))
             width = level.expert_widths[-1]
         self.levels = nn.ModuleList(levels)
-        self.out_dim = width
+        self.out_dims = dict.fromkeys(tasks, width)
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the outputs of the wanted tasks (default: all), (B, H) each."""
+        wanted = tuple(self.out_dims) if wanted is None else wanted
         branch_BD = dict.fromkeys(self.branches, x_BD)
         for level in self.levels[:-1]:
             branch_BD = level(branch_BD, self.branches)  # all: the shared gate sees every expert
-        return cast(dict[str, Tensor], self.levels[-1](branch_BD, self.tasks if wanted is None else wanted))
-
-
-class Ple(Network):
-    """A PLE trunk and a tower a task (eq. 5, 7)."""
-
-    cell_groups = 1
-
-    def __init__(
-        self,
-        in_dim: int,
-        tasks: Sequence[str],
-        groups: Sequence[str],
-        config: PleConfig,
-        tower: Sequence[int],
-    ) -> None:
-        super().__init__()
-        self.trunk = PleTrunk(in_dim, tasks, config)
-        self.towers = nn.ModuleDict({f"{task}_tower": to_logit(self.trunk.out_dim, tower) for task in tasks})
-
-    def forward(self, x_BD: Tensor) -> Tensor:
-        """Map (B, D) to logits, (B, K, 1): one cell a task, whatever the group."""
-        outputs = self.trunk(x_BD)
-        logits_BK = torch.cat([self.towers[f"{task}_tower"](y_BH) for task, y_BH in outputs.items()], dim=1)
-        return logits_BK.unsqueeze(2)
-
-    def for_group(self, x_BD: Tensor, group: int) -> Tensor:
-        """Map (B, D) to logits, (B, K), the same for every group."""
-        return cast(Tensor, self(x_BD)).squeeze(2)
+        return cast(dict[str, Tensor], self.levels[-1](branch_BD, wanted))
 
 
 def _experts_of_tasks(level: LevelConfig, tasks: Sequence[str], key: str) -> dict[str, int]:
@@ -159,3 +120,6 @@ def _experts_of_tasks(level: LevelConfig, tasks: Sequence[str], key: str) -> dic
             "give each of them its number, or one number for all"
         )
     return {task: level.task_experts[task] for task in tasks}
+
+
+ARCHITECTURE = Architecture(PleConfig, PleTrunk)

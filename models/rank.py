@@ -61,7 +61,8 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
         for uris in (spec.blocks.train, spec.blocks.validation)
     )
     tasks = tuple(task.name for task in spec.tasks)
-    model = build_model(spec.model, spec.encoder, tasks, spec.groups, spec.seed).to(ranks.device)
+    model = build_model(spec.model, spec.encoder, tasks, {"user_cohort": spec.groups}, spec.seed)
+    model.to(ranks.device)
     trainer = Trainer(model, spec, train_blocks, validation_blocks, ranks)
 
     history = trainer.fit()

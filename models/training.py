@@ -126,6 +126,8 @@ class Trainer:
             sums_KG = self._sums(logits_BK, batch)
             weights_K = losses.task_weights(self.tasks, epoch).to(sums_KG)
             loss = losses.total_loss(sums_KG, counts_KG, weights_K, self.normalise, self.ranks.size)
+            if (penalty := self.model.network.trunk.penalty()) is not None:
+                loss = loss + penalty  # the same on every rank, so the mean over ranks is, too
             self._adam.zero_grad(set_to_none=True)
             loss.backward()
             self.ranks.average_gradients(self.model.parameters())

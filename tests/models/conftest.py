@@ -12,15 +12,25 @@ from conf.schema import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 
 LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}
-TRUNKS: dict[str, dict[str, Any]] = {
-    "cgc": {"levels": [LEVEL]},
-    "ple": {"levels": [LEVEL, LEVEL]},
-    "mfh": {
-        "groups": "user_cohort",
-        "level1": {"kind": "ple", "levels": [LEVEL]},
-        "level2": {"kind": "ple", "levels": [LEVEL, LEVEL]},
-    },
+ONE_LEVEL, TWO_LEVELS = ({"kind": "ple", "trunk": {"levels": [LEVEL] * n}} for n in (1, 2))
+TREES = {"facets": ["user_cohort"], "level1": ONE_LEVEL, "level2": TWO_LEVELS}
+EXPERTS = {"experts": 3, "expert_widths": [5]}
+TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "single_task": ("single_task", {"widths": [6, 5]}),
+    "shared_bottom": ("shared_bottom", {"widths": [6, 5]}),
+    "asymmetric": ("asymmetric", {"widths": [6, 5], "reads": {"like": ["click"]}}),
+    "customized": ("customized", {"shared_widths": [6, 5], "task_widths": [4]}),
+    "cross_stitch": ("cross_stitch", {"widths": [6, 5]}),
+    "sluice": ("sluice", {"layers": 2, "subspace_width": 3, "orthogonality": 0.01}),
+    "mmoe": ("mmoe", {"levels": [EXPERTS]}),
+    "ml_mmoe": ("mmoe", {"levels": [EXPERTS, EXPERTS, EXPERTS]}),
+    "cgc": ("ple", {"levels": [LEVEL]}),
+    "ple": ("ple", {"levels": [LEVEL, LEVEL]}),
+    "h_mtl": ("h_mtl", TREES),
+    "mfh": ("mfh", TREES),
+    "esmm": ("esmm", {"widths": [5], "after": {"like": "click"}}),
 }
+"""Name in tests -> architecture and trunk, small, for tasks that have `click` and `like` among them."""
 
 
 @pytest.fixture(autouse=True)
@@ -53,24 +63,29 @@ def encoder() -> Encoder:
 
 @pytest.fixture
 def make_model(encoder: Encoder) -> Callable[..., MultiTaskModel]:
-    """Build `architecture` (cgc, ple, mfh, or a trunk of one's own) with tower [4]."""
+    """Build one of TRUNKS, or its architecture with a trunk of one's own, with tower [4]."""
 
     def make(
-        architecture: str,
+        name: str,
         tasks: tuple[str, ...] = ("click", "like"),
         groups: tuple[str, ...] = ("new", "low", "high"),
         trunk: dict[str, Any] | None = None,
+        towers: dict[str, tuple[int, ...]] | None = None,
         seed: int = 1,
+        items: tuple[str, ...] = (),
     ) -> MultiTaskModel:
+        architecture, of_name = TRUNKS[name]
         model = Model(
-            name=architecture,
-            architecture="ple" if architecture == "cgc" else architecture,
-            trunk=TRUNKS[architecture] if trunk is None else trunk,
+            name=name,
+            architecture=architecture,
+            trunk=of_name if trunk is None else trunk,
             tower=(4,),
+            towers=towers or {},
             loss=Loss(normalise="per_task"),
             optimiser=Optimiser(learning_rate=0.01, batch_rows=8, max_epochs=1, patience=1),
         )
-        return build_model(model, encoder, tasks, groups, seed)
+        cohorts = {"user_cohort": groups} | ({"item_cohort": items} if items else {})
+        return build_model(model, encoder, tasks, cohorts, seed)
 
     return make
 

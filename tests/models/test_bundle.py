@@ -46,7 +46,7 @@ CALIBRATION = Calibration(
 
 
 def model(seed: int = 17) -> MultiTaskModel:
-    return build_model(PLE, ENCODER, NAMES, GROUPS, seed).eval()
+    return build_model(PLE, ENCODER, NAMES, {"user_cohort": GROUPS}, seed).eval()
 
 
 def write(folder: Path, path: Path | None = None, manifest: Manifest = MANIFEST) -> Bundle:

@@ -14,16 +14,18 @@ from torch import Tensor, nn
 from conf.schema import Task
 from models import ple
 from models.losses import cell_counts, multi_task_loss
-from models.mfh import Mfh
 from models.model import MultiTaskModel
+from models.network import Network
 from models.ple import SHARED, PleConfig, PleTrunk
+from models.trunk import Trunk
+from tests.models.conftest import TRUNKS
 
 Make = Callable[..., MultiTaskModel]
 Batch = Callable[..., tuple[Tensor, Tensor, Tensor]]
 Positive = Callable[[nn.Module], nn.Module]
 
-ARCHITECTURES = ["cgc", "ple", "mfh"]
-TASKS, GROUPS = ("click", "like"), ("new", "low", "high")
+ARCHITECTURES = list(TRUNKS)
+TASKS, GROUPS, ITEMS = ("click", "like"), ("new", "low", "high"), ("fresh", "known")
 UNEQUAL = [
     {"task_experts": {"click": 3, "like": 1}, "shared_experts": 2, "expert_widths": [5]},
     {"task_experts": {"click": 1, "like": 2}, "shared_experts": 4, "expert_widths": [6]},
@@ -49,29 +51,24 @@ def all_have_gradient(parameters: Iterable[nn.Parameter]) -> bool:
 def test_1_the_shared_gate_sees_all_experts_of_its_level_and_the_last_level_has_none() -> None:
     first, last = PleTrunk(7, TASKS, PleConfig(levels=UNEQUAL)).levels
 
-    assert {name: gate.out_features for name, gate in first.gates.items()} == {
+    assert {name: gate.out_features for name, gate in first.gates.linear.items()} == {
         "click_gate": 3 + 2,
         "like_gate": 1 + 2,
         "SHARED_gate": 3 + 1 + 2,
     }
-    assert {name: gate.out_features for name, gate in last.gates.items()} == {
+    assert {name: gate.out_features for name, gate in last.gates.linear.items()} == {
         "click_gate": 1 + 4,
         "like_gate": 2 + 4,
     }
 
 
 @pytest.mark.parametrize("perturbed", ["click", "like", SHARED, "x"])
-def test_2_a_level_2_gate_selects_by_its_own_branch_one_level_down(
-    perturbed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_2_a_level_2_gate_selects_by_its_own_branch_one_level_down(perturbed: str) -> None:
     trunk = PleTrunk(7, TASKS, PleConfig(levels=[UNEQUAL[0], UNEQUAL[1], UNEQUAL[1]])).double()
     between = {b: torch.randn(4, 5, dtype=torch.float64) for b in trunk.branches}
     trunk.levels[0].register_forward_hook(lambda *_: dict(between))
     seen: dict[str, Tensor] = {}
-    gate_weights = trunk.levels[1].gate_weights
-    monkeypatch.setattr(
-        trunk.levels[1], "gate_weights", lambda *args: seen.update(gate_weights(*args)) or dict(seen)
-    )
+    trunk.levels[1].gates.register_forward_hook(lambda _, __, weights: seen.update(weights))
 
     x = x_of(4, 7)
     trunk(x)
@@ -153,9 +150,9 @@ def test_6_no_parameter_is_without_gradient_after_all_tasks(
 def test_7_names_that_are_prefixes_of_each_other_or_of_methods_stay_apart(
     make_model: Make, make_batch: Batch, positive: Positive, architecture: str
 ) -> None:
-    names, (ids, dense, group) = ("click", "click_buy", "apply", "shared"), make_batch(6)
+    names, (ids, dense, group) = ("click", "click_buy", "like", "apply", "shared"), make_batch(6)
     model = make_model(architecture, names, ("old", "old_new", "train"))
-    plain = make_model(architecture, ("a", "b", "c", "d"), ("e", "f", "g"))
+    plain = make_model(architecture, ("click", "b", "like", "d", "e"), ("f", "g", "h"))
 
     assert torch.equal(model(ids, dense, group), plain(ids, dense, group))  # names are only names
 
@@ -174,12 +171,13 @@ def test_7_names_that_are_prefixes_of_each_other_or_of_methods_stay_apart(
     assert {name: has_gradient(own) for name, own in of_task.items()} == {
         "click": True,
         "click_buy": False,
+        "like": False,
         "apply": False,
         "shared": False,
     }
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "esmm"])
 def test_9_outputs_are_logits(make_model: Make, make_batch: Batch, architecture: str) -> None:
     model, (ids, dense, group) = make_model(architecture, TASKS, GROUPS), make_batch(6)
     before = model(ids, dense, group)
@@ -195,97 +193,122 @@ def test_9_outputs_are_logits(make_model: Make, make_batch: Batch, architecture:
 
 
 @pytest.fixture
-def mfh(make_model: Make) -> Mfh:
+def mfh(make_model: Make) -> Network:
     """Two behaviours, three groups, in double; level 2 has two PLE levels, so a shared gate."""
-    network = make_model("mfh", TASKS, GROUPS).network.double()
-    assert isinstance(network, Mfh)
-    return network
+    return make_model("mfh", TASKS, GROUPS).network.double()
 
 
-def last_experts(switcher: PleTrunk) -> list[nn.Module]:
-    return list(switcher.levels[-1].experts.values())
+@pytest.fixture
+def mfh3(make_model: Make) -> Network:
+    """The same with a third facet, two kinds of items."""
+    trunk = TRUNKS["mfh"][1] | {"facets": ["user_cohort", "item_cohort"]}
+    return make_model("mfh", TASKS, GROUPS, items=ITEMS, trunk=trunk).network.double()
+
+
+def tree(network: Network, facet: str) -> nn.Module:
+    return network.trunk.trees[f"by_{facet}"]
+
+
+def switchers(network: Network) -> dict[str, Trunk]:
+    """Name without what all share -> switcher."""
+    return {
+        name.removeprefix("trunk.trees."): module
+        for name, module in network.named_modules()
+        if isinstance(module, PleTrunk)
+    }
 
 
 def test_10a_there_are_2_and_as_many_switchers_as_values_each_fanning_out_to_the_other_facet(
-    mfh: Mfh,
+    mfh: Network,
 ) -> None:
-    fan_out = {name: module.tasks for name, module in mfh.named_modules() if isinstance(module, PleTrunk)}
+    fan_out = {name: tuple(switcher.out_dims) for name, switcher in switchers(mfh).items()}
 
     assert fan_out == {
         "by_task.level1": TASKS,
         "by_task.level2.click_switcher": GROUPS,
         "by_task.level2.like_switcher": GROUPS,
-        "by_group.level1": GROUPS,
-        "by_group.level2.new_switcher": TASKS,
-        "by_group.level2.low_switcher": TASKS,
-        "by_group.level2.high_switcher": TASKS,
+        "by_user_cohort.level1": GROUPS,
+        "by_user_cohort.level2.new_switcher": TASKS,
+        "by_user_cohort.level2.low_switcher": TASKS,
+        "by_user_cohort.level2.high_switcher": TASKS,
     }
 
 
-class HMtl(nn.Module):
-    """One tree, behaviour then group or the other way round, as H-MTL has it; the oracle of 10 (b)."""
+def test_10a_three_facets_have_as_many_switchers_as_facets_and_values_and_fan_out_to_products(
+    mfh3: Network,
+) -> None:
+    fan_out = {name: tuple(switcher.out_dims) for name, switcher in switchers(mfh3).items()}
 
-    def __init__(
-        self, first: PleTrunk, second: dict[str, PleTrunk], towers: dict[tuple[str, str], nn.Module]
-    ) -> None:
-        super().__init__()
-        self.first, self.second, self.tower = first, second, towers
+    assert len(fan_out) == 3 + (2 + 3 + 2)
+    assert fan_out["by_item_cohort.level1"] == ITEMS
+    assert fan_out["by_task.level2.click_switcher"] == tuple("|".join(c) for c in product(GROUPS, ITEMS))
+    assert fan_out["by_user_cohort.level2.low_switcher"] == tuple("|".join(c) for c in product(TASKS, ITEMS))
+    assert fan_out["by_item_cohort.level2.known_switcher"] == tuple(
+        "|".join(c) for c in product(TASKS, GROUPS)
+    )
+    assert mfh3(x_of(4)).shape == (4, 2, 3 * 2)
 
-    def cell(self, x_BD: Tensor, value: str, other: str) -> Tensor:
-        return self.tower[value, other](self.second[value](self.first(x_BD)[value])[other])
 
-
-@pytest.mark.parametrize("kept", ["by_task", "by_group"])
-def test_10b_without_the_other_tree_every_cell_is_that_of_h_mtl(mfh: Mfh, kept: str) -> None:
-    tree, dropped = (mfh.by_task, mfh.by_group) if kept == "by_task" else (mfh.by_group, mfh.by_task)
+def silence(network: Network, facet: str) -> None:
+    """Set the last layer of every level-2 switcher of a facet's tree to zero."""
     with torch.no_grad():
-        for switcher in dropped.level2.values():
-            for experts in last_experts(switcher):
+        for switcher in tree(network, facet).level2.values():
+            for experts in switcher.levels[-1].experts.values():
                 experts.first.weight.zero_()
                 experts.first.bias.zero_()
-    values, others = (TASKS, GROUPS) if kept == "by_task" else (GROUPS, TASKS)
-    as_cell = {(v, o): (v, o) if kept == "by_task" else (o, v) for v, o in product(values, others)}
-    h_mtl = HMtl(
-        tree.level1,
-        {value: tree.level2[f"{value}_switcher"] for value in values},
-        {path: mfh.towers["|".join(cell) + "_tower"] for path, cell in as_cell.items()},
-    )
+
+
+@pytest.mark.parametrize(("kept", "dropped"), [("task", "user_cohort"), ("user_cohort", "task")])
+def test_10b_without_the_other_tree_every_cell_is_that_of_h_mtl(
+    mfh: Network, make_model: Make, kept: str, dropped: str
+) -> None:
+    h_mtl = make_model("h_mtl", TASKS, GROUPS, trunk=TRUNKS["h_mtl"][1] | {"first": kept}).network.double()
+    h_mtl.trunk.tree.load_state_dict(tree(mfh, kept).state_dict())
+    h_mtl.towers.load_state_dict(mfh.towers.state_dict())
     x = x_of(5)
+    assert not torch.allclose(mfh(x), h_mtl(x))
 
-    cells_BKG = mfh(x)
+    silence(mfh, dropped)
 
-    assert len(as_cell) == 6
-    for (value, other), (task, group) in as_cell.items():
-        ours = cells_BKG[:, TASKS.index(task), GROUPS.index(group)]
-        torch.testing.assert_close(ours, h_mtl.cell(x, value, other).squeeze(1))
+    torch.testing.assert_close(mfh(x), h_mtl(x))
+
+
+def test_10b_three_facets_of_which_two_are_silent_are_h_mtl(mfh3: Network, make_model: Make) -> None:
+    trunk = TRUNKS["h_mtl"][1] | {"facets": ["user_cohort", "item_cohort"], "first": "item_cohort"}
+    h_mtl = make_model("h_mtl", TASKS, GROUPS, items=ITEMS, trunk=trunk).network.double()
+    h_mtl.trunk.tree.load_state_dict(tree(mfh3, "item_cohort").state_dict())
+    h_mtl.towers.load_state_dict(mfh3.towers.state_dict())
+
+    for facet in ("task", "user_cohort"):
+        silence(mfh3, facet)
+
+    torch.testing.assert_close(mfh3(x_of(5)), h_mtl(x_of(5)))
 
 
 @pytest.mark.parametrize(("task", "group"), [*product(TASKS, GROUPS)])
 def test_10c_a_cell_reaches_its_own_level_2_switchers_and_both_of_level_1(
-    mfh: Mfh, positive: Positive, task: str, group: str
+    mfh: Network, positive: Positive, task: str, group: str
 ) -> None:
     positive(mfh)
 
     mfh(x_of(4))[:, TASKS.index(task), GROUPS.index(group)].sum().backward()
 
-    reached = {
-        name for name, m in mfh.named_modules() if isinstance(m, PleTrunk) and has_gradient(m.parameters())
-    }
+    reached = {name for name, switcher in switchers(mfh).items() if has_gradient(switcher.parameters())}
     assert reached == {
         "by_task.level1",
-        "by_group.level1",
+        "by_user_cohort.level1",
         f"by_task.level2.{task}_switcher",
-        f"by_group.level2.{group}_switcher",
+        f"by_user_cohort.level2.{group}_switcher",
     }
     assert {name for name, tower in mfh.towers.items() if has_gradient(tower.parameters())} == {
         f"{task}|{group}_tower"
     }
 
 
-def test_10d_exchanging_the_facets_leaves_all_cells_unchanged(mfh: Mfh, make_model: Make) -> None:
+def test_10d_exchanging_the_facets_leaves_all_cells_unchanged(mfh: Network, make_model: Make) -> None:
     exchanged = make_model("mfh", GROUPS, TASKS).network.double()
-    exchanged.by_task.load_state_dict(mfh.by_group.state_dict())
-    exchanged.by_group.load_state_dict(mfh.by_task.state_dict())
+    tree(exchanged, "task").load_state_dict(tree(mfh, "user_cohort").state_dict())
+    tree(exchanged, "user_cohort").load_state_dict(tree(mfh, "task").state_dict())
     for task, group in product(TASKS, GROUPS):
         exchanged.towers[f"{group}|{task}_tower"].load_state_dict(
             mfh.towers[f"{task}|{group}_tower"].state_dict()
@@ -296,18 +319,47 @@ def test_10d_exchanging_the_facets_leaves_all_cells_unchanged(mfh: Mfh, make_mod
     torch.testing.assert_close(exchanged(x).transpose(1, 2), mfh(x))
 
 
+def test_10d_exchanging_two_of_three_facets_leaves_all_cells_unchanged(
+    mfh3: Network, make_model: Make
+) -> None:
+    """The order of the second and third facet decides where a cell stands, and nothing else."""
+    trunk = TRUNKS["mfh"][1] | {"facets": ["item_cohort", "user_cohort"]}
+    exchanged = make_model("mfh", TASKS, GROUPS, items=ITEMS, trunk=trunk).network.double()
+    order = [GROUPS.index(group) * len(ITEMS) + ITEMS.index(item) for item, group in product(ITEMS, GROUPS)]
+
+    def turned(name: str) -> str:
+        """A parameter's name in the other order, where it speaks of a pair of facets or of a cell."""
+        for first, second in product(GROUPS, ITEMS):
+            name = name.replace(f"{first}|{second}_", f"{second}|{first}_")
+        return name
+
+    with torch.no_grad():
+        exchanged.load_state_dict(
+            {turned(name): value for name, value in mfh3.state_dict().items()}, strict=False
+        )
+        # The shared gates of a tree by task weigh experts in the order of the outputs: turn them, too.
+        for task in TASKS:
+            ours = tree(mfh3, "task").level2[f"{task}_switcher"].levels[0]
+            theirs = tree(exchanged, "task").level2[f"{task}_switcher"].levels[0]
+            gate = ours.gates.linear[f"{SHARED}_gate"].weight
+            theirs.gates.linear[f"{SHARED}_gate"].weight.copy_(gate[[*order, *range(len(order), len(gate))]])
+
+    x = x_of(5)
+
+    torch.testing.assert_close(exchanged(x), mfh3(x)[:, :, order])
+
+
 @pytest.mark.parametrize("group", range(3))
 def test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others(
-    mfh: Mfh, group: int, monkeypatch: pytest.MonkeyPatch
+    mfh: Network, group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, own = x_of(5), GROUPS[group]
     expected = mfh(x)[:, :, group]
     outputs: dict[str, tuple[str, ...]] = {}  # of each switcher that ran
     towers: set[str] = set()
     experts: set[int] = set()
-    for name, module in mfh.named_modules():
-        if isinstance(module, PleTrunk):
-            module.register_forward_hook(lambda *args, name=name: outputs.update({name: tuple(args[2])}))
+    for name, module in switchers(mfh).items():
+        module.register_forward_hook(lambda *args, name=name: outputs.update({name: tuple(args[2])}))
     for name, tower in mfh.towers.items():
         tower.register_forward_hook(lambda *_, name=name: towers.add(name))
     run_experts = ple.run_experts
@@ -323,10 +375,15 @@ def test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others(
         "by_task.level1": TASKS,
         "by_task.level2.click_switcher": (own,),
         "by_task.level2.like_switcher": (own,),
-        "by_group.level1": (own,),
-        f"by_group.level2.{own}_switcher": TASKS,
+        "by_user_cohort.level1": (own,),
+        f"by_user_cohort.level2.{own}_switcher": TASKS,
     }
-    for switcher in [mfh.by_group.level1, *mfh.by_task.level2.values()]:
+    for switcher in [tree(mfh, "user_cohort").level1, *tree(mfh, "task").level2.values()]:
         last = switcher.levels[-1].experts
         ran = {name for name, module in last.items() if id(module) in experts}
         assert ran == {f"{own}_experts", f"{SHARED}_experts"}
+
+
+@pytest.mark.parametrize("group", range(6))
+def test_10e_one_pair_of_groups_alone_is_the_same(mfh3: Network, group: int) -> None:
+    torch.testing.assert_close(mfh3.for_group(x_of(5), group), mfh3(x_of(5))[:, :, group], rtol=1e-5, atol=0)

@@ -16,6 +16,7 @@ from torch import Tensor
 from conf.schema import Task
 from models.losses import cell_counts, multi_task_loss
 from models.model import MultiTaskModel
+from tests.models.conftest import TRUNKS
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 VERSION = ".".join(torch.__version__.split(".")[:2])
@@ -48,7 +49,7 @@ def losses_of(model: MultiTaskModel, batch: tuple[Tensor, Tensor, Tensor]) -> li
     return losses
 
 
-@pytest.mark.parametrize("architecture", ["cgc", "ple", "mfh"])
+@pytest.mark.parametrize("architecture", TRUNKS)
 def test_twenty_steps_give_the_golden_losses(
     make_model: Callable[..., MultiTaskModel],
     make_batch: Callable[..., tuple[Tensor, Tensor, Tensor]],

@@ -9,40 +9,84 @@ from torch import Tensor
 from conf.errors import ConfigError
 from models.model import MultiTaskModel
 
-LEVEL = {"task_experts": 1, "shared_experts": 1, "expert_widths": [5]}
-SWITCHER = {"kind": "ple", "levels": [LEVEL]}
-TRUNK = {"groups": "user_cohort", "level1": SWITCHER, "level2": SWITCHER}
+ONE = {"kind": "shared_bottom", "trunk": {"widths": [5]}}
+TRUNK = {"facets": ["user_cohort"], "level1": ONE, "level2": ONE}
 
 
-def test_a_group_may_have_towers_of_its_own_width(make_model: Callable[..., MultiTaskModel]) -> None:
-    network = make_model("mfh", trunk=TRUNK | {"group_towers": {"new": [2]}}).network
-
-    hidden = {name: tower[0].out_features for name, tower in network.towers.items()}
-
-    assert hidden == {
-        "click|new_tower": 2,
-        "like|new_tower": 2,
-        "click|low_tower": 4,
-        "like|low_tower": 4,
-        "click|high_tower": 4,
-        "like|high_tower": 4,
-    }
-
-
-def test_towers_of_an_unknown_group_are_refused(make_model: Callable[..., MultiTaskModel]) -> None:
-    with pytest.raises(
-        ConfigError, match=r"conf/models/mfh.yaml: model.trunk.group_towers names \['old'\].*'new'"
-    ):
-        make_model("mfh", trunk=TRUNK | {"group_towers": {"old": [2]}})
-
-
-def test_an_unknown_kind_of_switcher_is_refused_with_its_key(
-    make_model: Callable[..., MultiTaskModel],
+@pytest.mark.parametrize(
+    ("towers", "widths"),
+    [
+        ({"new": (2,)}, {"click|new": 2, "like|new": 2, "click|low": 4, "like|low": 4}),
+        ({"like": (3,), "new": (2,)}, {"click|new": 2, "like|new": 3, "click|low": 4, "like|low": 3}),
+        ({"like|new": (1,), "like": (3,)}, {"click|new": 4, "like|new": 1, "click|low": 4, "like|low": 3}),
+    ],
+)
+def test_a_cell_a_task_or_a_group_may_have_towers_of_its_own_width(
+    make_model: Callable[..., MultiTaskModel], towers: dict[str, tuple[int, ...]], widths: dict[str, int]
 ) -> None:
-    trunk = TRUNK | {"level2": SWITCHER | {"kind": "mmoe"}}
+    network = make_model("mfh", groups=("new", "low"), trunk=TRUNK, towers=towers).network
 
-    with pytest.raises(ConfigError, match=r"conf/models/mfh.yaml: model.trunk.level2.kind: .*'ple'"):
-        make_model("mfh", trunk=trunk)
+    hidden = {name.removesuffix("_tower"): t[0].out_features for name, t in network.towers.items()}
+
+    assert hidden == widths
+
+
+def test_towers_of_an_unknown_name_are_refused(make_model: Callable[..., MultiTaskModel]) -> None:
+    with pytest.raises(ConfigError, match=r"conf/models/mfh.yaml: model.towers names \['old'\].*'new'"):
+        make_model("mfh", trunk=TRUNK, towers={"old": (2,)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"level2": ONE | {"kind": "mmoo"}},
+            r"model\.trunk: level2\.architecture 'mmoo' is unknown; known are .*'ple'",
+        ),
+        ({"level2": ONE | {"kind": "mfh"}}, r"model\.trunk: level2\.kind mfh has cells for outputs"),
+        (
+            {"level2": {"kind": "shared_bottom", "trunk": {"width": [5]}}},
+            r"model\.trunk: level2\.trunk: widths: Field required; width: Extra inputs are not permitted",
+        ),
+        (
+            {"facets": ["item_cohort"]},
+            r"model\.trunk: facets names \['item_cohort'\]; rows have \['user_cohort'\]",
+        ),
+        (
+            {"level2": {"kind": "asymmetric", "trunk": {"widths": [5], "reads": {"low": ["new"]}}}},
+            r"model\.trunk: level2\.trunk: reads names \['low', 'new'\], but the outputs are .*'like'",
+        ),
+    ],
+)
+def test_trees_that_cannot_be_made_are_refused_with_their_key(
+    make_model: Callable[..., MultiTaskModel], change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"conf/models/mfh\.yaml: .*{message}"):
+        make_model("mfh", trunk=TRUNK | change)
+
+
+@pytest.mark.parametrize(
+    "switcher",
+    [
+        ONE,
+        {"kind": "single_task", "trunk": {"widths": [5]}},
+        {"kind": "mmoe", "trunk": {"levels": [{"experts": 2, "expert_widths": [5]}]}},
+        {"kind": "cross_stitch", "trunk": {"widths": [5]}},
+        {"kind": "sluice", "trunk": {"layers": 1, "subspace_width": 3}},
+        {"kind": "customized", "trunk": {"shared_widths": [3], "task_widths": [2]}},
+    ],
+    ids=lambda switcher: switcher["kind"],
+)
+@pytest.mark.parametrize("level", ["level1", "level2"])
+def test_any_trunk_serves_as_a_switcher_of_either_level(
+    make_model: Callable[..., MultiTaskModel], switcher: dict[str, object], level: str
+) -> None:
+    network = make_model("mfh", trunk=TRUNK | {level: switcher}).network.double()
+    x = torch.rand(4, 10, dtype=torch.float64)
+
+    assert network(x).shape == (4, 2, 3)
+    for group in range(3):
+        torch.testing.assert_close(network.for_group(x, group), network(x)[:, :, group])
 
 
 def test_a_row_reads_the_cells_of_its_own_group(

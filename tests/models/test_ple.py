@@ -54,8 +54,9 @@ def loop_over_experts(trunk: PleTrunk, x_BD: Tensor) -> dict[str, Tensor]:
                 continue
             own = list(TASKS) if branch == SHARED else [branch]
             seen = [y for b in (*own, SHARED) for y in outputs[b]]
-            scores = ple_level.gates[f"{branch}_gate"](inputs[branch])
-            weights = scores.softmax(1) if ple_level.is_softmax else scores.sigmoid() / len(seen)
+            scores = ple_level.gates.linear[f"{branch}_gate"](inputs[branch])
+            is_softmax = ple_level.gates.kind == "softmax"
+            weights = scores.softmax(1) if is_softmax else scores.sigmoid() / len(seen)
             mixed[branch] = torch.stack([weights[:, n, None] * y for n, y in enumerate(seen)]).sum(0)
         inputs = mixed
     return inputs

@@ -24,7 +24,7 @@ USER, ITEM, CONTEXT = ([0], [0]), ([1], [1, 2]), ([2], [])
 
 
 def bundle(folder: Path, model: Model = PLE) -> Bundle:
-    weights = build_model(model, ENCODER, NAMES, GROUPS, seed=3).state_dict()
+    weights = build_model(model, ENCODER, NAMES, {"user_cohort": GROUPS}, seed=3).state_dict()
     weights = {name: 3 * value for name, value in weights.items()}  # so that scores differ well
     save_file(weights, folder / "trained.safetensors")
     calibration = Calibration(

@@ -28,7 +28,8 @@ from tests.models.training_set import (
 def trainer(spec: RunSpec) -> Trainer:
     shape = BlockShape(BLOCK_ROWS, len(ENCODER.categorical), len(ENCODER.dense), len(spec.tasks))
     blocks = [Blocks(uris, shape, 0, 1, "pyarrow") for uris in (spec.blocks.train, spec.blocks.validation)]
-    model = build_model(spec.model, ENCODER, [task.name for task in spec.tasks], GROUPS, spec.seed)
+    names = [task.name for task in spec.tasks]
+    model = build_model(spec.model, ENCODER, names, {"user_cohort": GROUPS}, spec.seed)
     return Trainer(model, spec, blocks[0], blocks[1], Single())
 
 

@@ -40,12 +40,12 @@ PLE = Model(
     loss=Loss(normalise="per_task"),
     optimiser=Optimiser(learning_rate=0.01, batch_rows=32, max_epochs=3, patience=2),
 )
-SWITCHER = {"kind": "ple", "levels": [LEVEL]}
+SWITCHER = {"kind": "ple", "trunk": {"levels": [LEVEL]}}
 MFH = PLE.model_copy(
     update={
         "name": "mfh",
         "architecture": "mfh",
-        "trunk": {"groups": "user_cohort", "level1": SWITCHER, "level2": SWITCHER},
+        "trunk": {"facets": ["user_cohort"], "level1": SWITCHER, "level2": SWITCHER},
         "loss": Loss(normalise="per_cell"),
     }
 )

@@ -1,0 +1,231 @@
+"""Each architecture against its own equations, written as a loop over tasks, experts and layers.
+
+PLE and CGC are in test_ple.py, MFH and H-MTL in test_conformance.py.
+"""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from conf.errors import ConfigError
+from conf.load import load_config
+from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
+from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
+from models.customized import CustomizedConfig, CustomizedTrunk
+from models.esmm import EsmmConfig, EsmmTrunk, logit_of_product
+from models.layers import Experts
+from models.mmoe import MmoeConfig, MmoeTrunk
+from models.shared_bottom import SharedBottomConfig, SharedBottomTrunk
+from models.single_task import SingleTaskConfig, SingleTaskTrunk
+from models.sluice import SluiceConfig, SluiceTrunk
+from models.trunk import Trunk
+from tests.models.conftest import TRUNKS
+
+TASKS = ("click", "like", "share")
+
+
+def x_of(rows: int = 5, width: int = 6) -> Tensor:
+    return torch.randn(rows, width, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def expert(stack: Experts, n: int, x: Tensor) -> Tensor:
+    """Expert n of a stack, layer by layer."""
+    width = len(stack.first.bias) // stack.count
+    own = slice(n * width, (n + 1) * width)
+    y = F.linear(x, stack.first.weight[own], stack.first.bias[own]).relu()
+    for weight_NDH, bias_N1H in zip(stack.weights, stack.biases, strict=True):
+        y = (y @ weight_NDH[n] + bias_N1H[n]).relu()
+    return y
+
+
+def assert_equal(trunk: Trunk, expected: dict[str, Tensor], x: Tensor) -> None:
+    """The trunk's outputs are the expected ones, all together and each alone."""
+    outputs = trunk(x)
+    assert list(outputs) == list(expected)
+    for task, y in expected.items():
+        assert y.shape[1] == trunk.out_dims[task]
+        torch.testing.assert_close(outputs[task], y, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(trunk(x, [task])[task], y, rtol=1e-10, atol=1e-10)
+
+
+def perturbed(trunk: Trunk) -> Trunk:
+    """Double, and no two parameters alike: numbers that start equal would hide a mistaken place."""
+    generator = torch.Generator().manual_seed(4)
+    trunk.double()
+    with torch.no_grad():
+        for parameter in trunk.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return trunk
+
+
+def test_single_task_is_a_network_a_task() -> None:
+    trunk, x = perturbed(SingleTaskTrunk(6, TASKS, SingleTaskConfig(widths=(7, 4)))), x_of()
+
+    assert_equal(trunk, {task: expert(trunk.bottoms[f"{task}_bottom"], 0, x) for task in TASKS}, x)
+
+
+def test_shared_bottom_is_one_network() -> None:
+    trunk, x = perturbed(SharedBottomTrunk(6, TASKS, SharedBottomConfig(widths=(7, 4)))), x_of()
+
+    assert_equal(trunk, dict.fromkeys(TASKS, expert(trunk.bottom, 0, x)), x)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum", "mean"])
+def test_asymmetric_sharing_reads_one_way(fusion: str) -> None:
+    reads = {"like": ("click",), "share": ("like", "click")}
+    config = AsymmetricConfig(widths=(7, 4), reads=reads, fusion=fusion)
+    trunk, x = perturbed(AsymmetricTrunk(6, TASKS, config)), x_of()
+    click, like, share = (expert(trunk.bottoms[f"{task}_bottom"], 0, x) for task in TASKS)
+
+    fuse = {
+        "concat": lambda *parts: torch.cat(parts, dim=1),
+        "sum": lambda *parts: sum(parts),
+        "mean": lambda *parts: sum(parts) / len(parts),
+    }[fusion]
+
+    assert_equal(trunk, {"click": click, "like": fuse(like, click), "share": fuse(share, like, click)}, x)
+
+
+@pytest.mark.parametrize(
+    ("reads", "message"),
+    [
+        ({"like": ("clik",)}, r"reads names \['clik'\], but the outputs are \['click', 'like', 'share'\]"),
+        ({"click": ("like",), "like": ("click",)}, "reads goes round in a circle: .* reads .* reads"),
+        ({"click": ("click",)}, "reads goes round in a circle: click reads click"),
+    ],
+)
+def test_asymmetric_sharing_refuses_unknown_tasks_and_circles(
+    reads: dict[str, tuple[str, ...]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AsymmetricTrunk(6, TASKS, AsymmetricConfig(widths=(4,), reads=reads))
+
+
+def test_customized_sharing_puts_the_shared_bottom_beside_each_tasks_own() -> None:
+    config = CustomizedConfig(shared_widths=(7, 4), task_widths=(3,))
+    trunk, x = perturbed(CustomizedTrunk(6, TASKS, config)), x_of()
+    shared = expert(trunk.shared, 0, x)
+
+    own = {task: expert(trunk.bottoms[f"{task}_bottom"], 0, x) for task in TASKS}
+    assert_equal(trunk, {task: torch.cat([shared, y], dim=1) for task, y in own.items()}, x)
+
+
+@pytest.mark.parametrize("gate", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("counts", [[3], [3, 2], [2, 4, 3]])
+def test_mmoe_mixes_all_experts_for_each_task_and_several_levels_for_each_next_expert(
+    counts: list[int], gate: str
+) -> None:
+    levels = [{"experts": n, "expert_widths": [5, 4 + n], "gate": gate} for n in counts]
+    trunk, x = perturbed(MmoeTrunk(6, TASKS, MmoeConfig(levels=levels))), x_of()
+
+    def mixture(gate_of: nn.Linear, outputs: list[Tensor]) -> Tensor:
+        scores = x @ gate_of.weight.T
+        weights = scores.softmax(1) if gate == "softmax" else scores.sigmoid() / len(outputs)
+        return torch.stack([weights[:, n, None] * y for n, y in enumerate(outputs)]).sum(0)
+
+    outputs = [expert(trunk.experts[0]["all"], n, x) for n in range(counts[0])]
+    for j, count in enumerate(counts[1:], start=1):
+        gates = trunk.gates[j - 1].linear
+        inputs = [mixture(gates[f"{n}_gate"], outputs) for n in range(count)]
+        outputs = [expert(trunk.experts[j][f"{n}"], 0, inputs[n]) for n in range(count)]
+    gates = trunk.gates[-1].linear
+
+    assert_equal(trunk, {task: mixture(gates[f"{task}_gate"], outputs) for task in TASKS}, x)
+
+
+def test_cross_stitch_mixes_the_networks_after_each_layer() -> None:
+    trunk, x = perturbed(CrossStitchTrunk(6, TASKS, CrossStitchConfig(widths=(7, 4)))), x_of()
+
+    branch = dict.fromkeys(TASKS, x)
+    for layers, alpha in zip(trunk.layers, trunk.alphas, strict=True):
+        own = [expert(layers[f"{task}_layer"], 0, branch[task]) for task in TASKS]
+        branch = {task: sum(alpha[k, j] * own[j] for j in range(3)) for k, task in enumerate(TASKS)}
+
+    assert_equal(trunk, branch, x)
+
+
+def test_stitches_start_mostly_with_oneself_and_add_up_to_one() -> None:
+    (alpha,) = CrossStitchTrunk(6, TASKS, CrossStitchConfig(widths=(4,))).alphas
+
+    assert alpha.diagonal().tolist() == pytest.approx([0.9] * 3)
+    assert alpha.sum(1).tolist() == pytest.approx([1.0] * 3)
+    (alone,) = CrossStitchTrunk(6, ("click",), CrossStitchConfig(widths=(4,))).alphas
+    assert alone.tolist() == [[1.0]]
+
+
+def test_sluice_mixes_subspaces_after_each_layer_and_layers_at_the_end() -> None:
+    config = SluiceConfig(layers=3, subspace_width=2, orthogonality=0.5)
+    trunk, x = perturbed(SluiceTrunk(6, TASKS, config)), x_of()
+
+    branch, of_layers = dict.fromkeys(TASKS, x), []
+    penalty = 0.0
+    for layers, alpha in zip(trunk.layers, trunk.alphas, strict=True):
+        spaces = [expert(layers[f"{task}_layer"], half, branch[task]) for task in TASKS for half in (0, 1)]
+        mixed = [sum(alpha[i, j] * spaces[j] for j in range(6)) for i in range(6)]
+        branch = {task: torch.cat(mixed[2 * k : 2 * k + 2], dim=1) for k, task in enumerate(TASKS)}
+        of_layers.append(branch)
+        for task in TASKS:
+            weight = layers[f"{task}_layer"].first.weight.detach()
+            penalty += 0.5 * sum(float(weight[i] @ weight[2 + j]) ** 2 for i in range(2) for j in range(2))
+    expected = {
+        task: sum(trunk.beta_KL[k, j] * layer[task] for j, layer in enumerate(of_layers))
+        for k, task in enumerate(TASKS)
+    }
+
+    assert_equal(trunk, expected, x)
+    assert float(trunk.penalty()) == pytest.approx(penalty)
+    assert SluiceTrunk(6, TASKS, SluiceConfig(layers=1, subspace_width=2)).penalty() is None
+
+
+def test_esmm_multiplies_probabilities_along_a_chain() -> None:
+    config = EsmmConfig(widths=(4,), after={"share": "like", "like": "click"})
+    trunk, x = perturbed(EsmmTrunk(6, TASKS, config)), x_of()
+    assert_equal(trunk, {task: expert(trunk.bottoms[f"{task}_bottom"], 0, x) for task in TASKS}, x)
+    of_towers = {task: torch.randn(5, 1, dtype=torch.float64) for task in TASKS}
+
+    linked = trunk.link(of_towers)
+
+    click, like, share = (of_towers[task].sigmoid() for task in TASKS)
+    torch.testing.assert_close(linked["click"].sigmoid(), click)
+    torch.testing.assert_close(linked["like"].sigmoid(), click * like)
+    torch.testing.assert_close(linked["share"].sigmoid(), click * like * share)
+
+
+@pytest.mark.parametrize("a", [-300.0, -20.0, 0.0, 20.0, 300.0])
+@pytest.mark.parametrize("b", [-300.0, -20.0, 0.0, 20.0, 300.0])
+def test_the_logit_of_a_product_stays_finite_and_has_a_gradient(a: float, b: float) -> None:
+    of = torch.tensor([a, b], requires_grad=True)
+
+    z = logit_of_product(of[0], of[1])
+    z.backward()
+
+    exact = -(math.log1p(math.exp(-abs(a))) if a > 0 else -a + math.log1p(math.exp(a)))
+    exact -= math.log1p(math.exp(-abs(b))) if b > 0 else -b + math.log1p(math.exp(b))
+    if exact < -20:  # there a logit is the logarithm of the probability
+        assert z.item() == pytest.approx(exact, rel=1e-5)
+    assert torch.isfinite(z)
+    assert torch.isfinite(of.grad).all()
+    assert (of.grad >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ({"like": "clik"}, r"after names \['clik'\], but the outputs are"),
+        ({"like": "click", "click": "like"}, "after goes round in a circle: "),
+    ],
+)
+def test_esmm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EsmmTrunk(6, TASKS, EsmmConfig(widths=(4,), after=after))
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_every_architecture_has_a_configuration_that_users_can_start_from(name: str) -> None:
+    config = load_config(model=name)
+
+    assert config.model.name == name
+    assert config.model.architecture == TRUNKS[name][0]
