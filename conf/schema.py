@@ -228,7 +228,14 @@ class Task(Part):
     kind: Literal["binary", "regression"]
     where: str | None = None
     weight: float = 1.0
-    decay: float = 1.0  # weight at epoch t = weight * decay ** t (Tang 2020, eq. 10)
+    decay: float = 1.0  # weight at epoch (or step) t = weight * decay ** t (Tang 2020, eq. 10)
+    huber: Annotated[float, Field(gt=0)] | None = None  # a regression's errors above it count linearly
+
+    @model_validator(mode="after")
+    def _huber_is_of_a_regression(self) -> Self:
+        if self.huber is not None and self.kind != "regression":
+            raise ValueError(f"task {self.name}: huber is for regressions, and this task is {self.kind}")
+        return self
 
 
 class Training(Part):
@@ -340,9 +347,15 @@ class Model(Part):
 
 
 class Loss(Part):
-    """How cells add up to one number (docs/guide.md, losses)."""
+    """How cells add up to one number (docs/guide.md, losses).
+
+    weighting: `fixed` weighs tasks by their `weight` and `decay`, `uncertainty` learns a factor for each
+    beside them (Kendall et al., CVPR 2018).
+    """
 
     normalise: Literal["per_cell", "per_task", "global"]
+    weighting: Literal["fixed", "uncertainty"] = "fixed"
+    decay_per: Literal["epoch", "step"] = "epoch"
 
 
 class Optimiser(Part):

@@ -15,10 +15,10 @@ Letters: B rows, K tasks, G groups that have cells of their own (1 if the archit
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conf.schema import Task
@@ -75,15 +75,14 @@ def cell_sums(
 ) -> Tensor:
     """Return this rank's weighted sum of losses of the valid rows of each cell, (K, G); arguments as above.
 
-    Binary tasks: cross entropy from logits. Regression: squared error.
+    Binary tasks: cross entropy from logits. Regression: squared error, or Huber's loss (half the squared
+    error up to `huber`, linear beyond).
     """
     mask_BK = mask_BK.bool()
     # Labels outside of the sample space may be NaN, which would come back as gradient even times 0.
     labels_BK = torch.where(mask_BK, labels_BK, 0.0)
     losses = [
-        F.mse_loss(z_B, y_B, reduction="none")
-        if task.kind == "regression"
-        else F.binary_cross_entropy_with_logits(z_B, y_B, reduction="none")
+        _row_losses(task, z_B, y_B)
         for task, z_B, y_B in zip(tasks, logits_BK.unbind(1), labels_BK.unbind(1), strict=True)
     ]
     weighted_BK = torch.stack(losses, dim=1) * mask_BK * weight_B[:, None]
@@ -93,12 +92,7 @@ def cell_sums(
 def total_loss(
     sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, normalise: Normalise, world_size: int = 1
 ) -> Tensor:
-    """Return the total loss, a scalar, from sums and the counts of all ranks.
-
-    per_cell: each cell its own mean, all cells of task k weighing w_k. per_task: each task the mean over
-    its valid rows, whatever their group. global: the sum over cells and rows of w v d loss by the number
-    of entries with w v d != 0, so that large groups weigh more (Liu et al., CIKM 2022, the authors' code).
-    Nothing to count gives 0, with gradients of 0.
+    """Return the total loss, a scalar: the tasks' losses by their weights (eq. 8).
 
     Args:
         sums_KG: `cell_sums`, of this rank, or of all ranks when world_size is 1.
@@ -107,17 +101,69 @@ def total_loss(
         normalise: as it was given to `cell_counts`.
         world_size: number of ranks over which the result, or its gradient, will be averaged.
     """
+    losses_K = task_losses(sums_KG, counts_KG, task_weights_K, normalise)
+    return world_size * (task_weights_K * losses_K).sum()
+
+
+def task_losses(sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, normalise: Normalise) -> Tensor:
+    """Return L_k, (K,), from sums and the counts of all ranks; arguments as of `total_loss`.
+
+    per_cell: the sum of the cells' means. per_task: the mean over the task's valid rows, whatever their
+    group. global: the sum over the task's rows by the number of entries of all tasks with w v d != 0, so
+    that large groups and tasks weigh more (Liu et al., CIKM 2022, the authors' code).
+    Nothing to count gives 0, with gradients of 0.
+    """
     if normalise == "per_cell":
-        return world_size * (task_weights_K[:, None] * _ratio(sums_KG, counts_KG)).sum()
+        return _ratio(sums_KG, counts_KG).sum(1)
     if normalise == "per_task":
-        return world_size * (task_weights_K * _ratio(sums_KG.sum(1), counts_KG.sum(1))).sum()
+        return _ratio(sums_KG.sum(1), counts_KG.sum(1))
     entries = counts_KG.sum(1)[task_weights_K != 0].sum()
-    return world_size * _ratio((task_weights_K * sums_KG.sum(1)).sum(), entries)
+    return _ratio(sums_KG.sum(1), entries.expand(len(sums_KG)))
 
 
-def task_weights(tasks: Sequence[Task], epoch: float) -> Tensor:
-    """Return w_k at epoch t, (K,): w_k0 * gamma_k ** t (eq. 10)."""
-    return torch.tensor([task.weight * task.decay**epoch for task in tasks])
+class UncertaintyWeighting(nn.Module):
+    """Weights of tasks learnt from their noise (Kendall, Gal, Cipolla: CVPR 2018, eq. 7 and 10).
+
+    With s_k = log sigma_k^2, which starts at 0, a task adds w_k (exp(-s_k) L_k + s_k / 2) if it is binary
+    and w_k (exp(-s_k) L_k / 2 + s_k / 2) if it is a regression.
+
+    Differences from the paper: the tasks' own weights stay as factors; a task without a row in an update
+    adds nothing, or its s_k would sink without reason.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        super().__init__()
+        self.log_variance_K = nn.Parameter(torch.zeros(len(tasks)))
+        self.register_buffer(
+            "factor_K", torch.tensor([0.5 if t.kind == "regression" else 1.0 for t in tasks])
+        )
+
+    def forward(
+        self,
+        sums_KG: Tensor,
+        counts_KG: Tensor,
+        task_weights_K: Tensor,
+        normalise: Normalise,
+        world_size: int = 1,
+    ) -> Tensor:
+        """Return the total loss, a scalar; arguments as of `total_loss`."""
+        losses_K = world_size * task_losses(sums_KG, counts_KG, task_weights_K, normalise)
+        noise_K = 0.5 * self.log_variance_K * (counts_KG.sum(1) > 0)
+        factor_K = cast(Tensor, self.factor_K)
+        return (task_weights_K * (factor_K * torch.exp(-self.log_variance_K) * losses_K + noise_K)).sum()
+
+
+def task_weights(tasks: Sequence[Task], t: float) -> Tensor:
+    """Return w_k at epoch, or step, t, (K,): w_k0 * gamma_k ** t (eq. 10)."""
+    return torch.tensor([task.weight * task.decay**t for task in tasks])
+
+
+def _row_losses(task: Task, z_B: Tensor, y_B: Tensor) -> Tensor:
+    if task.kind == "binary":
+        return F.binary_cross_entropy_with_logits(z_B, y_B, reduction="none")
+    if task.huber is None:
+        return F.mse_loss(z_B, y_B, reduction="none")
+    return F.huber_loss(z_B, y_B, reduction="none", delta=task.huber)
 
 
 def _by_group(values_BK: Tensor, group_B: Tensor, groups: int) -> Tensor:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,13 +67,20 @@ class Trainer:
         self.tasks, self.groups = spec.tasks, model.cell_groups
         self.normalise = spec.model.loss.normalise
         self.optimiser = spec.model.optimiser
+        self.weighting = losses.UncertaintyWeighting(spec.tasks).to(ranks.device)
+        learnt = list(self.weighting.parameters()) if spec.model.loss.weighting == "uncertainty" else []
+        self._parameters = [*model.parameters(), *learnt]
         ranks.broadcast(model)
+        groups: list[dict[str, Any]] = [
+            {"params": list(model.parameters()), "weight_decay": self.optimiser.weight_decay},
+            {"params": learnt},
+        ]
         self._adam = torch.optim.Adam(
-            model.parameters(),
+            groups,
             lr=self.optimiser.learning_rate,
-            weight_decay=self.optimiser.weight_decay,
             fused=True,  # one kernel for all parameters: a sixth of a step less
         )
+        self._steps = 0
 
     def fit(self) -> list[Epoch]:
         """Train until the validation loss has not fallen for `patience` epochs; keep the best weights.
@@ -124,14 +132,14 @@ class Trainer:
             counts_KG = self.ranks.all_reduce_sum(own_KG)
             logits_BK = self.model(batch.categorical, batch.dense, batch.group)
             sums_KG = self._sums(logits_BK, batch)
-            weights_K = losses.task_weights(self.tasks, epoch).to(sums_KG)
-            loss = losses.total_loss(sums_KG, counts_KG, weights_K, self.normalise, self.ranks.size)
+            loss = self._total_loss(sums_KG, counts_KG, epoch)
             if (penalty := self.model.network.trunk.penalty()) is not None:
                 loss = loss + penalty  # the same on every rank, so the mean over ranks is, too
             self._adam.zero_grad(set_to_none=True)
             loss.backward()
-            self.ranks.average_gradients(self.model.parameters())
+            self.ranks.average_gradients(self._parameters)
             self._adam.step()
+            self._steps += 1
             totals.add(sums_KG, own_KG, batch.weight)
         return self._mean_loss(totals)
 
@@ -168,6 +176,13 @@ class Trainer:
         return losses.cell_sums(
             logits_BK, batch.labels, batch.mask, batch.weight, batch.group, self.tasks, self.groups
         )
+
+    def _total_loss(self, sums_KG: Tensor, counts_KG: Tensor, epoch: int) -> Tensor:
+        """Give this rank's share of the loss of one update."""
+        loss = self.spec.model.loss
+        weights_K = losses.task_weights(self.tasks, epoch if loss.decay_per == "epoch" else self._steps)
+        total = self.weighting if loss.weighting == "uncertainty" else losses.total_loss
+        return total(sums_KG, counts_KG, weights_K.to(sums_KG), self.normalise, self.ranks.size)
 
     def _mean_loss(self, totals: "_Totals") -> tuple[float, int]:
         """Give the total loss and the rows of all ranks; task weights as at epoch 0."""

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 
 from conf.schema import Task
-from models.losses import Normalise, cell_counts, cell_sums, multi_task_loss, task_weights, total_loss
+from models.losses import (
+    Normalise,
+    UncertaintyWeighting,
+    cell_counts,
+    cell_sums,
+    multi_task_loss,
+    task_losses,
+    task_weights,
+    total_loss,
+)
 
 NAN = float("nan")
 TASKS = (
@@ -172,3 +181,76 @@ def test_the_weight_of_a_task_decays_by_epoch() -> None:
 
     assert task_weights(tasks, 0).tolist() == [4.0, 0.5]
     assert task_weights(tasks, 3).tolist() == [0.5, 0.5]
+
+
+def test_huber_is_half_the_square_up_to_its_width_and_a_line_beyond() -> None:
+    task = Task(name="play", label="play_seconds", kind="regression", huber=2.0)
+    z, y = torch.tensor([[1.0], [5.0], [-6.0]]), torch.zeros(3, 1)
+    of_rows = [torch.ones(3, 1, dtype=torch.bool), torch.ones(3), torch.zeros(3, dtype=torch.long)]
+
+    sums = [
+        cell_sums(z[i : i + 1], y[i : i + 1], *(part[i : i + 1] for part in of_rows), [task], 1).item()
+        for i in range(3)
+    ]
+
+    assert sums == pytest.approx([0.5 * 1**2, 2 * (5 - 1), 2 * (6 - 1)])
+
+
+def test_huber_of_a_binary_task_is_refused() -> None:
+    with pytest.raises(ValueError, match="task click: huber is for regressions, and this task is binary"):
+        Task(name="click", label="is_click = 1", kind="binary", huber=1.0)
+
+
+@pytest.mark.parametrize("normalise", NORMALISE)
+def test_uncertainty_weighs_tasks_by_learnt_noise(normalise: Normalise) -> None:
+    rows = list(range(5))
+    weighting = UncertaintyWeighting(TASKS)
+    s = torch.tensor([0.5, -1.0, 2.0])
+    with torch.no_grad():
+        weighting.log_variance_K.copy_(s)
+    sums = cell_sums(LOGITS, LABELS, MASK, WEIGHT, GROUP, TASKS, 2)
+    counts, w = counts_of(rows, normalise), task_weights(TASKS, 0)
+
+    loss = weighting(sums, counts, w, normalise)
+
+    click, play, like = task_losses(sums, counts, w, normalise).tolist()
+    expected = 2.0 * (math.exp(-0.5) * click + 0.25)
+    expected += 0.5 * (math.exp(1.0) * play / 2 - 0.5)
+    expected += 1.0 * (math.exp(-2.0) * like + 1.0)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_at_the_best_noise_the_learnt_weight_is_the_inverse_of_twice_the_loss() -> None:
+    """d/ds (exp(-s) L + s / 2) = 0 at exp(-s) = 1 / (2 L)."""
+    weighting = UncertaintyWeighting(TASKS[:1])
+    sums, counts = torch.tensor([[6.0]]), torch.tensor([[3.0]])  # L = 2
+    optimiser = torch.optim.SGD(weighting.parameters(), lr=0.5)
+    for _ in range(200):
+        optimiser.zero_grad()
+        weighting(sums, counts, torch.ones(1), "per_task").backward()
+        optimiser.step()
+
+    assert weighting.log_variance_K.exp().item() == pytest.approx(2 * 2.0, rel=1e-3)
+
+
+def test_a_task_without_rows_learns_no_noise() -> None:
+    weighting = UncertaintyWeighting(TASKS)
+    sums, counts = torch.tensor([[6.0], [0.0], [2.0]]), torch.tensor([[3.0], [0.0], [2.0]])
+
+    weighting(sums, counts, torch.ones(3), "per_task").backward()
+
+    assert [bool(g != 0) for g in weighting.log_variance_K.grad] == [True, False, True]
+
+
+def test_noise_is_learnt_alike_on_one_rank_and_on_two() -> None:
+    alone, shared = UncertaintyWeighting(TASKS), UncertaintyWeighting(TASKS)
+    counts, w = counts_of(list(range(5)), "per_task"), task_weights(TASKS, 0)
+    sums = [
+        cell_sums(LOGITS[r], LABELS[r], MASK[r], WEIGHT[r], GROUP[r], TASKS, 2) for r in ([0, 3], [1, 2, 4])
+    ]
+
+    alone(sums[0] + sums[1], counts, w, "per_task").backward()
+    for own in sums:
+        (shared(own, counts, w, "per_task", world_size=2) / 2).backward()
+
+    torch.testing.assert_close(shared.log_variance_K.grad, alone.log_variance_K.grad)

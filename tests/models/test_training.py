@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from conf.errors import LamplighterError
-from conf.schema import Model
+from conf.schema import Loss, Model
 from models.distributed import Single
 from models.model import build_model
 from models.rank import train
@@ -20,6 +20,7 @@ from tests.models.training_set import (
     GROUPS,
     MFH,
     PLE,
+    TASKS,
     make_spec,
     with_optimiser,
 )
@@ -42,6 +43,22 @@ def test_losses_fall_and_both_tasks_are_learnt(model: Model, tmp_path: Path) -> 
     assert history[-1].validation_loss < history[0].validation_loss
     assert (history[-1].validation_auc["click"] or 0) > 0.75
     assert (history[-1].validation_auc["like"] or 0) > 0.65
+
+
+def test_weights_of_tasks_may_be_learnt_and_may_decay_by_the_step(tmp_path: Path) -> None:
+    tasks = (TASKS[0], TASKS[1].model_copy(update={"decay": 0.5}))
+    spec = make_spec(tmp_path).model_copy(update={"tasks": tasks})
+
+    learnt = {}
+    for unit in ("epoch", "step"):
+        loss = Loss(normalise="per_task", weighting="uncertainty", decay_per=unit)
+        run = trainer(spec.model_copy(update={"model": PLE.model_copy(update={"loss": loss})}))
+        run.fit()
+        learnt[unit] = run.weighting.log_variance_K.tolist()
+
+    assert all(noise != 0 for unit in learnt for noise in learnt[unit])
+    # Many steps make an epoch: by the step, `like` has soon lost its weight, and with it what moves its noise.
+    assert abs(learnt["step"][1]) < 0.9 * abs(learnt["epoch"][1])
 
 
 def test_training_stops_after_patience_and_keeps_the_best_weights(tmp_path: Path) -> None:
