@@ -57,7 +57,7 @@ def test_weights_of_tasks_may_be_learnt_and_may_decay_by_the_step(tmp_path: Path
         learnt[unit] = run.weighting.log_variance_K.tolist()
 
     assert all(noise != 0 for unit in learnt for noise in learnt[unit])
-    # Many steps make an epoch: by the step, `like` has soon lost its weight, and with it what moves its noise.
+    # Many steps make an epoch: by the step, `like` soon has no weight, and nothing moves its noise.
     assert abs(learnt["step"][1]) < 0.9 * abs(learnt["epoch"][1])
 
 
