@@ -28,30 +28,39 @@ class BlockFiles(BaseModel):
         return self
 
 
-class RunSpec(BaseModel):
+class FitSpec(BaseModel):
+    """What the training loop itself needs to know.
+
+    Args:
+        model: the model YAML.
+        tasks: K tasks in the order of the rows' label columns.
+        seed: of initial weights and of every shuffle; 0 would mean "no seed" to Petastorm.
+        shuffle_blocks: blocks whose rows are mixed with each other before they are cut into batches.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: Model
+    tasks: tuple[Task, ...]
+    seed: Annotated[int, Field(ge=1)]
+    shuffle_blocks: Annotated[int, Field(ge=1)] = 16
+
+
+class RunSpec(FitSpec):
     """One training run. Equal specs on equal machines give equal weights, byte by byte.
 
     Args:
         blocks: files of each split; every split is divided into equal shares of blocks by rank.
         block_rows: R, rows of one block, padding included.
-        shuffle_blocks: blocks whose rows are mixed with each other before they are cut into batches.
         encoder: C categorical and F dense columns in the order of the blocks' arrays.
-        tasks: K tasks in the order of the blocks' label columns.
         groups: names behind `user_group`, in its order.
-        seed: of initial weights and of every shuffle; 0 would mean "no seed" to Petastorm.
         out_dir: existing folder for weights.safetensors, calibration.json, history.json.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     blocks: BlockFiles
     block_rows: Annotated[int, Field(ge=1)]
-    shuffle_blocks: Annotated[int, Field(ge=1)] = 16
     encoder: Encoder
-    model: Model
-    tasks: tuple[Task, ...]
     groups: tuple[str, ...]
-    seed: Annotated[int, Field(ge=1)]
     distributed: Literal["horovod", "torch", "single"]
     reader: Literal["petastorm", "pyarrow"]
     out_dir: str

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from models import losses
 from models.distributed import Distributed
 from models.metrics import BINS, histogram_auc, to_bins
 from models.model import MultiTaskModel
-from models.reader import Batch, Blocks, Rows
-from models.run_spec import RunSpec
+from models.reader import Batch, Rows
+from models.run_spec import FitSpec
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,18 @@ class Epoch:
     is_best: bool
 
 
+class RowSource(Protocol):
+    """One rank's share of a split: `models.reader.Blocks`, or rows in memory."""
+
+    def batches(self, batch_rows: int) -> Iterator[Rows]:
+        """Yield the rows in stored order."""
+        ...
+
+    def shuffled_batches(self, batch_rows: int, window: int, seed: int, epoch: int) -> Iterator[Rows]:
+        """Yield the rows of one epoch in random order."""
+        ...
+
+
 class Trainer:
     """Trains one model on this rank's share of the blocks, in step with the other ranks.
 
@@ -60,7 +72,12 @@ class Trainer:
     """
 
     def __init__(
-        self, model: MultiTaskModel, spec: RunSpec, train: Blocks, validation: Blocks, ranks: Distributed
+        self,
+        model: MultiTaskModel,
+        spec: FitSpec,
+        train: RowSource,
+        validation: RowSource,
+        ranks: Distributed,
     ) -> None:
         self.model, self.spec, self.ranks = model, spec, ranks
         self.train, self.validation = train, validation

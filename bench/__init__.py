@@ -1,0 +1,1 @@
+"""Benchmarks: against peers, against limits, on data of known truth. Results go to docs/benchmarks/."""

@@ -1,0 +1,67 @@
+"""The architectures compared on Census-Income: everything alike but the trunk, whose size is matched."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bench.fit import trunk_parameters
+from conf.encoder import Encoder
+from conf.schema import Loss, Model, Optimiser, Task
+from models.model import build_model
+
+BATCH_ROWS = 1024
+TOWER = (32,)
+PARAMETERS = 130_000
+"""Of trunk and towers; every architecture is brought to it by its width, to within 10 %."""
+
+Shape = Callable[[int], Mapping[str, Any]]
+
+
+def _level(width: int) -> dict[str, Any]:
+    return {"task_experts": 1, "shared_experts": 1, "expert_widths": [width]}
+
+
+def _experts(*widths: int) -> dict[str, Any]:
+    return {"experts": 3, "expert_widths": list(widths)}
+
+
+SHAPES: dict[str, tuple[str, Shape]] = {
+    "single_task": ("single_task", lambda w: {"widths": [w, w // 2]}),
+    "shared_bottom": ("shared_bottom", lambda w: {"widths": [w, w // 2]}),
+    "asymmetric": ("asymmetric", lambda w: {"widths": [w, w // 2], "reads": {"income": ["never_married"]}}),
+    "customized": ("customized", lambda w: {"shared_widths": [w, w // 2], "task_widths": [w, w // 2]}),
+    "cross_stitch": ("cross_stitch", lambda w: {"widths": [w, w // 2]}),
+    "sluice": ("sluice", lambda w: {"layers": 2, "subspace_width": w // 2, "orthogonality": 0.001}),
+    "mmoe": ("mmoe", lambda w: {"levels": [_experts(w, w // 2)]}),
+    "ml_mmoe": ("mmoe", lambda w: {"levels": [_experts(w), _experts(w // 2)]}),
+    "cgc": ("ple", lambda w: {"levels": [_level(w) | {"expert_widths": [w, w // 2]}]}),
+    "ple": ("ple", lambda w: {"levels": [_level(w), _level(w // 2)]}),
+}
+"""Name -> architecture, and its trunk as a function of a width. Two layers each, the second half as wide."""
+
+
+def to_model(name: str, width: int, learning_rate: float) -> Model:
+    """The model YAML, as it were, of one architecture."""
+    architecture, shape = SHAPES[name]
+    return Model(
+        name=name,
+        architecture=architecture,
+        trunk=dict(shape(width)),
+        tower=TOWER,
+        loss=Loss(normalise="per_task"),
+        optimiser=Optimiser(learning_rate=learning_rate, batch_rows=BATCH_ROWS, max_epochs=10, patience=2),
+    )
+
+
+def matched_width(name: str, encoder: Encoder, tasks: tuple[Task, ...]) -> tuple[int, int]:
+    """The even width whose trunk and towers come closest to PARAMETERS, and how many they are."""
+
+    def count(width: int) -> int:
+        model = build_model(to_model(name, width, 0.001), encoder, [t.name for t in tasks], {}, seed=1)
+        return trunk_parameters(model)
+
+    low, high = 2, 1024
+    while high - low > 2:
+        middle = (low + high) // 4 * 2
+        low, high = (middle, high) if count(middle) <= PARAMETERS else (low, middle)
+    width = min((low, high), key=lambda w: abs(count(w) - PARAMETERS))
+    return width, count(width)

@@ -1,0 +1,85 @@
+"""Census-Income as training reads it: validation by a fixed hash, the official test part."""
+
+import zlib
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.fit import Dataset
+from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from conf.load import PROJECT_DIR
+from conf.schema import Task
+from models.reader import Rows
+
+FOLDER = PROJECT_DIR / "data" / "census_income"
+TASKS = (
+    Task(name="income", label="income_50k = '50000+.'", kind="binary"),
+    Task(name="never_married", label="marital_status = 'Never married'", kind="binary"),
+)
+EMBEDDING_DIM = 8
+_AMOUNTS = ("wage_per_hour", "capital_gains", "capital_losses", "dividends_from_stocks")  # long tails
+_NUMBERS = ("age", "num_persons_worked_for_employer", "weeks_worked_in_year")
+_LEFT_OUT = ("income_50k", "marital_status", "instance_weight")  # labels, and the survey's weight
+
+
+@lru_cache(maxsize=1)
+def census() -> tuple[Dataset, Rows]:
+    """The data set, and the test part.
+
+    Validation is the tenth of the training part whose line number hashes (CRC-32) to 0 modulo 10: a
+    function of the row's place alone, so that it is the same everywhere. Vocabularies and statistics are
+    fitted on the other nine tenths.
+    """
+    frame = pd.read_parquet(FOLDER / "train.parquet")
+    is_validation = np.array([zlib.crc32(str(i).encode()) % 10 == 0 for i in range(len(frame))])
+    train = frame[~is_validation]
+    encoder = fit_encoder(train)
+    parts = (train, frame[is_validation], pd.read_parquet(FOLDER / "test.parquet"))
+    train_rows, validation_rows, test_rows = (to_rows(part, encoder) for part in parts)
+    return Dataset(encoder, TASKS, ("all",), train_rows, validation_rows), test_rows
+
+
+def fit_encoder(train: pd.DataFrame) -> Encoder:
+    """Every value of the training rows its own id; amounts as log1p."""
+    categorical = [c for c in train.columns if c not in (*_LEFT_OUT, *_AMOUNTS, *_NUMBERS)]
+    vocabularies = {column: tuple(sorted(train[column].astype(str).unique())) for column in categorical}
+    dense = [_to_dense(column, train[column].to_numpy(dtype=np.float64)) for column in (*_NUMBERS, *_AMOUNTS)]
+    return Encoder(
+        categorical=tuple(
+            CategoricalEncoding(
+                column=column, kind="vocabulary", size=1 + len(values), dim=EMBEDDING_DIM, vocabulary=values
+            )
+            for column, values in vocabularies.items()
+        ),
+        dense=tuple(dense),
+    )
+
+
+def _to_dense(column: str, values: NDArray[np.float64]) -> DenseEncoding:
+    if column in _AMOUNTS:
+        values = np.log1p(values)
+        return DenseEncoding(column=column, transform="log1p", mean=values.mean(), std=values.std())
+    return DenseEncoding(column=column, transform="identity", mean=values.mean(), std=values.std())
+
+
+def to_rows(frame: pd.DataFrame, encoder: Encoder) -> Rows:
+    """Ids, raw numbers and labels; a value that training never saw is id 0."""
+    labels = np.stack(
+        [frame["income_50k"] == "50000+.", frame["marital_status"] == "Never married"], axis=1
+    ).astype(np.float32)
+    return Rows(
+        categorical=np.stack([_ids(frame[c.column], c) for c in encoder.categorical], axis=1),
+        dense=frame[[d.column for d in encoder.dense]].to_numpy(dtype=np.float32),
+        labels=labels,
+        mask=np.ones(labels.shape, dtype=np.bool_),
+        weight=np.ones(len(frame), dtype=np.float32),
+        user_group=np.zeros(len(frame), dtype=np.uint8),
+    )
+
+
+def _ids(values: "pd.Series[str]", encoding: CategoricalEncoding) -> NDArray[np.int32]:
+    places = pd.Index(encoding.vocabulary).get_indexer(values.astype(str).to_numpy())
+    ids: NDArray[np.int32] = (places + 1).astype(np.int32)
+    return ids

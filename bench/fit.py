@@ -1,0 +1,89 @@
+"""One training on rows in memory, by the platform's own trainer, and what it gives on held-out rows."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from bench.memory import MemoryRows
+from conf.encoder import Encoder
+from conf.schema import Model, Task
+from models.distributed import Single
+from models.model import MultiTaskModel, build_model
+from models.reader import Batch, Rows
+from models.run_spec import FitSpec
+from models.training import Trainer
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a training needs to know of its rows."""
+
+    encoder: Encoder
+    tasks: tuple[Task, ...]
+    groups: tuple[str, ...]
+    train: Rows
+    validation: Rows
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model, with its best epoch's weights, and how it went."""
+
+    model: MultiTaskModel
+    epochs: int
+    best_epoch: int
+    validation_loss: float
+    validation_auc: Mapping[str, float | None]
+    seconds: float
+
+
+def fit(model: Model, data: Dataset, seed: int) -> Fit:
+    """Train until the validation loss falls no more; the best epoch's weights stay."""
+    torch.manual_seed(seed)
+    began = time.perf_counter()
+    network = build_model(
+        model, data.encoder, [task.name for task in data.tasks], {"user_cohort": data.groups}, seed
+    )
+    spec = FitSpec(model=model, tasks=data.tasks, seed=seed)
+    trainer = Trainer(network, spec, MemoryRows(data.train), MemoryRows(data.validation), Single())
+    history = trainer.fit()
+    best = [row for row in history if row.is_best][-1]
+    return Fit(
+        model=network.eval(),
+        epochs=len(history),
+        best_epoch=best.epoch,
+        validation_loss=best.validation_loss,
+        validation_auc=best.validation_auc,
+        seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def predict(model: MultiTaskModel, rows: Rows, batch_rows: int = 8192) -> NDArray[np.float32]:
+    """Logits of rows, (n, K)."""
+    parts = []
+    with torch.inference_mode():
+        for part in MemoryRows(rows).batches(batch_rows):
+            batch = Batch.of(part, torch.device("cpu"))
+            parts.append(model(batch.categorical, batch.dense, batch.group).numpy())
+    return np.concatenate(parts)
+
+
+def auc_by_task(logits: NDArray[Any], rows: Rows, tasks: Sequence[Task]) -> dict[str, float]:
+    """Rank AUC of each binary task on its valid rows."""
+    found = {}
+    for k, task in enumerate(tasks):
+        if task.kind == "binary":
+            valid = rows.mask[:, k]
+            found[task.name] = float(roc_auc_score(rows.labels[valid, k] > 0.5, logits[valid, k]))
+    return found
+
+
+def trunk_parameters(model: MultiTaskModel) -> int:
+    """Numbers that are learnt above the input layer: trunk and towers."""
+    return sum(parameter.numel() for parameter in model.network.parameters())

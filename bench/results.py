@@ -1,0 +1,39 @@
+"""Results as JSON lines, one a training, so that a benchmark that is cut off goes on where it stopped."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "results"
+
+
+class Results:
+    """The results of one benchmark.
+
+    Args:
+        name: of the benchmark; the file is docs/benchmarks/results/NAME.jsonl.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.path = FOLDER / f"{name}.jsonl"
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every result so far."""
+        if not self.path.exists():
+            return []
+        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+    def once(self, key: Mapping[str, Any], train: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Give the result that has this key; train and append it if there is none."""
+        for found in self.all():
+            if all(found.get(name) == value for name, value in key.items()):
+                return found
+        result = {**key, **train(), "torch": torch.__version__, "python": platform.python_version()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(result) + "\n")
+        return result

@@ -1,0 +1,19 @@
+"""Tables of results as Markdown, ready for a note in docs/benchmarks/."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Mean, and standard deviation over seeds: `.9508 (.0007)`."""
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return f"{mean:.4f} ({spread:.4f})".replace("0.", ".")
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a Markdown table."""
+    lines = [list(map(str, head)), ["---"] * len(head), *(list(map(str, row)) for row in rows)]
+    for line in lines:
+        print("| " + " | ".join(line) + " |")
