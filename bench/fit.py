@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from bench.memory import MemoryRows
 from conf.encoder import Encoder
-from conf.schema import Model, Task
+from conf.model import Model
+from conf.schema import Task
 from models.distributed import Single
 from models.model import MultiTaskModel, build_model
 from models.reader import Batch, Rows

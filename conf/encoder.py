@@ -23,7 +23,8 @@ class CategoricalEncoding(BaseModel):
     """One categorical column: value -> id in [0, size); 0 is missing or unseen.
 
     `vocabulary` holds the values of ids 1, 2, ... as strings (kind "vocabulary"); a hashed column
-    (kind "hash") has none and maps into [1, size).
+    (kind "hash") has none and maps into [1, size). A bag, `split` into at most `max_values` values, has
+    that many ids, 0 where it has fewer values. Columns of one `table` share vocabulary and embedding.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,21 +34,39 @@ class CategoricalEncoding(BaseModel):
     size: int
     dim: int
     vocabulary: tuple[str, ...] = ()
+    split: str | None = None
+    max_values: int = 1
+    table: str | None = None
+
+    @property
+    def table_name(self) -> str:
+        """The table that holds its rows: the one it shares, else its own."""
+        return self.table or self.column
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """Names of its encoded columns: one, or one a value of a bag."""
+        if self.split is None:
+            return (f"cat_{self.column}",)
+        return tuple(f"cat_{self.column}__{n}" for n in range(1, self.max_values + 1))
 
 
 class DenseEncoding(BaseModel):
     """One dense column: raw float32 here, transformed by the model's input layer.
 
     mean and std are of the transformed, non-null values of the training days; std is 1 for a
-    constant column. Null is NaN on the way and becomes the mean.
+    constant column. Null is NaN on the way and becomes the mean. `quantiles`, ascending and each once, are
+    where the transform `quantile` has the values `levels`, and is linear between.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str
-    transform: Literal["identity", "log1p"]
+    transform: Literal["identity", "log1p", "quantile"]
     mean: float
     std: float
+    quantiles: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
 
 
 class Encoder(BaseModel):
@@ -64,6 +83,11 @@ class Encoder(BaseModel):
             categorical=tuple(c for c in self.categorical if entity_of(c.column) == entity),
             dense=tuple(d for d in self.dense if entity_of(d.column) == entity),
         )
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """Names of all encoded categorical columns, the C of every tensor of ids."""
+        return tuple(name for c in self.categorical for name in c.id_columns)
 
     @property
     def columns(self) -> tuple[str, ...]:

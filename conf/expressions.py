@@ -13,7 +13,8 @@ from sqlglot.errors import SqlglotError
 
 from conf.errors import ConfigError
 from conf.features import context_columns, event_columns, feature_columns
-from conf.schema import Config, EntityName
+from conf.part import EntityName
+from conf.schema import Config
 
 SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.DataType),

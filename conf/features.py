@@ -1,6 +1,7 @@
 """Names of the columns that a configuration declares, in their order."""
 
-from conf.schema import Aggregate, Config, EntityFeatures, EntityName, Rate
+from conf.part import EntityName
+from conf.schema import Aggregate, Config, EntityFeatures, Rate
 
 
 def context_columns(config: Config) -> list[str]:

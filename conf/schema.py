@@ -7,19 +7,11 @@ is checked here; what relates a rule or a feature to declared columns is in `exp
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Window = Annotated[str, Field(pattern=r"^([1-9][0-9]*d|all)$")]
-EntityName = Literal["user", "item"]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Part(BaseModel):
-    """Base of every part: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from conf.inputs import Inputs
+from conf.model import Model
+from conf.part import Name, Part, Positive, Share, Window
 
 
 def _each_once(names: list[str], what: str) -> None:
@@ -167,7 +159,7 @@ class Cohorts(Part):
     version: Positive  # raise it when a rule changes its meaning
     rules: tuple[CohortRule, ...]
     default: Name
-    rollups: dict[Name, tuple[Name, ...]] = {}
+    rollups: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Self:
@@ -191,30 +183,6 @@ class CohortAxes(Part):
 
     user: Cohorts
     item: Cohorts
-
-
-class CategoricalInput(Part):
-    """A categorical model input: a vocabulary fitted on training days, or a hash of the value."""
-
-    column: Name
-    hash_size: Annotated[int, Field(ge=2)] | None = None  # id 0 is for missing values; none: a vocabulary
-    dim: Positive
-
-
-class DenseInput(Part):
-    """A dense model input and the transform that comes before standardisation."""
-
-    column: Name
-    transform: Literal["identity", "log1p"] = "identity"
-
-
-class Inputs(Part):
-    """What a model sees. The prefix of a column says whose it is: user_, item_, else context."""
-
-    categorical: tuple[CategoricalInput, ...]
-    dense: tuple[DenseInput, ...]
-    vocabulary_min_count: Positive
-    vocabulary_max_size: Positive
 
 
 # --- tasks, training, ranking -------------------------------------------------------------------
@@ -323,7 +291,7 @@ class Expectation(Part):
 
     type: str
     name: Name | None = None  # in verdicts and quarantine; none: made of the column and the type
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = Field(default_factory=dict)
     severity: Literal["critical", "warning"] = "critical"
     max_failing_share: Share = 0.0
 
@@ -332,40 +300,6 @@ class Suite(Part):
     """Rules of one table. At ingest a failing row goes to quarantine; elsewhere it is kept."""
 
     rules: tuple[Expectation, ...]
-
-
-class Model(Part):
-    """One model YAML; `trunk` is validated by the architecture that reads it."""
-
-    name: Name
-    architecture: Name
-    trunk: dict[str, Any]
-    tower: tuple[Positive, ...]  # widths of the hidden layers of every task's (or cell's) tower
-    towers: dict[str, tuple[Positive, ...]] = Field(default_factory=dict)  # of some cells, tasks or groups
-    loss: "Loss"
-    optimiser: "Optimiser"
-
-
-class Loss(Part):
-    """How cells add up to one number (docs/guide.md, losses).
-
-    weighting: `fixed` weighs tasks by their `weight` and `decay`, `uncertainty` learns a factor for each
-    beside them (Kendall et al., CVPR 2018).
-    """
-
-    normalise: Literal["per_cell", "per_task", "global"]
-    weighting: Literal["fixed", "uncertainty"] = "fixed"
-    decay_per: Literal["epoch", "step"] = "epoch"
-
-
-class Optimiser(Part):
-    """Adam; an epoch is one pass over the training blocks."""
-
-    learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    batch_rows: Positive  # of one rank
-    max_epochs: Positive
-    patience: Positive  # epochs without a better validation loss
 
 
 class Config(Part):
@@ -386,7 +320,7 @@ class Config(Part):
     candidates: Candidates
     ranking: Ranking
     list_context: dict[Name, int | float | str]
-    suites: dict[Name, Suite] = {}
+    suites: dict[Name, Suite] = Field(default_factory=dict)
     model: Model
 
     @model_validator(mode="after")

@@ -5,7 +5,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from conf.schema import CohortRule, Cohorts, EntityName
+from conf.part import EntityName
+from conf.schema import CohortRule, Cohorts
 
 
 def to_cohorts(features: DataFrame, cohorts: Cohorts, entity: EntityName) -> DataFrame:

@@ -5,7 +5,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
@@ -13,7 +14,10 @@ from pyspark.sql import functions as F
 
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from conf.errors import LamplighterError
-from conf.schema import DenseInput, Inputs
+from conf.inputs import CategoricalInput, DenseInput, Inputs
+
+_QUANTILES = 64
+_SAMPLED_ROWS = 200_000
 
 _SUMMARY_SCHEMA = "column string, value string, rows bigint, total double, squares double"
 _SUMMARY_ARROW = pa.schema(
@@ -30,48 +34,62 @@ _SUMMARY_ARROW = pa.schema(
 def fit_encoder(examples: DataFrame, inputs: Inputs) -> Encoder:
     """Learn vocabularies and dense statistics from training examples, never from later ones.
 
-    A vocabulary holds a column's values with at least `vocabulary_min_count` rows, most frequent first
-    (ties by value), at most `vocabulary_max_size` of them.
-    Cost: one pass over the input columns; what comes to the driver is bounded by the vocabularies' size.
+    A vocabulary holds a table's values with at least `vocabulary_min_count` occurrences, most frequent
+    first (ties by value), at most `vocabulary_max_size` of them.
+    Cost: one pass over the input columns, a second one over a sample where there are quantiles; what
+    comes to the driver is bounded by the vocabularies' size.
 
     Args:
         examples: the training days only, grain event_id.
         inputs: the model's inputs.
     """
-    vocabularies: dict[str, list[str]] = {c.column: [] for c in inputs.categorical}
+    vocabularies: dict[str, list[str]] = {c.table_name: [] for c in inputs.categorical}
     moments: dict[str, tuple[float, float]] = {d.column: (0.0, 1.0) for d in inputs.dense}
+    rows = 0
     for row in _to_summary(examples, inputs).collect():
         if row["value"] is None:
             moments[row["column"]] = _mean_and_std(row["rows"], row["total"], row["squares"])
+            rows = max(rows, row["rows"])
         else:
             vocabularies[row["column"]].append(row["value"])
+    by_quantile = [d.column for d in inputs.dense if d.transform == "quantile"]
+    curves = _quantiles(examples, by_quantile, rows)
     return Encoder(
-        categorical=tuple(
-            CategoricalEncoding(column=c.column, kind="hash", size=c.hash_size, dim=c.dim)
-            if c.hash_size
-            else CategoricalEncoding(
-                column=c.column,
-                kind="vocabulary",
-                size=1 + len(vocabularies[c.column]),
-                dim=c.dim,
-                vocabulary=tuple(vocabularies[c.column]),
-            )
-            for c in inputs.categorical
-        ),
+        categorical=tuple(_to_categorical(c, vocabularies[c.table_name]) for c in inputs.categorical),
         dense=tuple(
-            DenseEncoding(
+            DenseEncoding(column=d.column, transform=d.transform, mean=mean, std=std)
+            if d.column not in curves
+            else DenseEncoding(
                 column=d.column,
                 transform=d.transform,
-                mean=moments[d.column][0],
-                std=moments[d.column][1],
+                mean=0.5,  # of shares between 0 and 1, as they are spread where no value is frequent
+                std=_rounded(math.sqrt(1 / 12)),
+                quantiles=curves[d.column][0],
+                levels=curves[d.column][1],
             )
             for d in inputs.dense
+            for mean, std in [moments[d.column]]
         ),
+    )
+
+
+def _to_categorical(c: CategoricalInput, vocabulary: Sequence[str]) -> CategoricalEncoding:
+    return CategoricalEncoding(
+        column=c.column,
+        kind="hash" if c.hash_size else "vocabulary",
+        size=c.hash_size or 1 + len(vocabulary),
+        dim=c.dim,
+        vocabulary=() if c.hash_size else tuple(vocabulary),
+        split=c.split,
+        max_values=c.max_values,
+        table=c.table,
     )
 
 
 def encoded(rows: DataFrame, encoder: Encoder) -> list[Column]:
     """Columns `cat_<column>` (int, 0 = missing or unseen) and `dense_<column>` (float, null stays null).
+
+    A bag has a column for each of its values, `cat_<column>__1` and so on, 0 where it has fewer.
 
     Dense values stay raw: the model's input layer transforms and scales them.
 
@@ -89,37 +107,57 @@ def encoded(rows: DataFrame, encoder: Encoder) -> list[Column]:
             "configuration that the encoder was fitted with, or train again"
         )
     return [
-        *(_categorical(encoding) for encoding in encoder.categorical),
+        *(ids for encoding in encoder.categorical for ids in _categorical(encoding)),
         *(F.col(d.column).cast("float").alias(f"dense_{d.column}") for d in encoder.dense),
     ]
 
 
-def _categorical(encoding: CategoricalEncoding) -> Column:
-    """The id of a value: its place in the vocabulary, or its hash into [1, size)."""
-    value = F.col(encoding.column).cast("string")
+def _categorical(encoding: CategoricalEncoding) -> list[Column]:
+    """The ids of a value, or of a bag's first values."""
+    if encoding.split is None:
+        values = [F.col(encoding.column).cast("string")]
+    else:
+        bag = _bag(encoding.column, encoding.split)
+        values = [F.get(bag, F.lit(n)) for n in range(encoding.max_values)]
+    return [
+        _id(value, encoding).cast("int").alias(name)
+        for value, name in zip(values, encoding.id_columns, strict=True)
+    ]
+
+
+def _id(value: Column, encoding: CategoricalEncoding) -> Column:
+    """The id of one string: its place in the vocabulary, or its hash into [1, size)."""
     if encoding.kind == "hash":
         known = 1 + F.pmod(F.xxhash64(value), F.lit(encoding.size - 1))
-        number = F.when(value.isNotNull(), known).otherwise(0)
-    elif encoding.vocabulary:
+        return F.when(value.isNotNull(), known).otherwise(0)
+    if encoding.vocabulary:
         # One literal that Spark folds into an array: a call to the JVM for each value would be slow.
         vocabulary = F.from_json(F.lit(json.dumps(encoding.vocabulary)), "array<string>")
-        number = F.coalesce(F.array_position(vocabulary, value), F.lit(0))
-    else:
-        number = F.lit(0)
-    return number.cast("int").alias(f"cat_{encoding.column}")
+        return F.coalesce(F.array_position(vocabulary, value), F.lit(0))
+    return F.lit(0)
+
+
+def _bag(column: str, separator: str) -> Column:
+    """The values between separators, without blanks around them; empty ones are left out."""
+    pieces = F.split(F.col(column).cast("string"), re.escape(separator))
+    return F.filter(F.transform(pieces, F.trim), lambda value: value != "")
 
 
 def _to_summary(examples: DataFrame, inputs: Inputs) -> DataFrame:
     """What the encoder needs to know of every input column, in the order of vocabulary ids.
 
-    Grain: (column, value). A vocabulary column has a row for each value that is kept, with its count in
+    Grain: (column, value). A vocabulary's table has a row for each value that is kept, with its count in
     `rows`; a dense column has one row, of value null, with the sum and the sum of squares of its
     transformed, non-null values.
     """
     strings = [
-        F.col(c.column).cast("string").alias(f"cat_{c.column}") for c in inputs.categorical if not c.hash_size
+        (F.col(c.column).cast("string") if c.split is None else _bag(c.column, c.split)).alias(
+            f"cat_{n}_{c.table_name}"
+        )
+        for n, c in enumerate(inputs.categorical)
+        if not c.hash_size
     ]
-    numbers = [_transformed(d).alias(f"dense_{d.column}") for d in inputs.dense]
+    numbers = [_transformed(d).alias(f"dense_{n}_{d.column}") for n, d in enumerate(inputs.dense)]
     most_frequent = Window.partitionBy("column").orderBy(F.col("rows").desc(), F.col("value").asc())
     is_frequent = F.col("value").isNull() | (F.col("rows") >= inputs.vocabulary_min_count)
     return (
@@ -139,7 +177,9 @@ def _summarised(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         rows: list[dict[str, str | int | float]] = []
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            kind, _, known_as = name.partition("_")
+            kind, _, known_as = name.split("_", 2)
+            if pa.types.is_list(column.type):
+                column = column.flatten()  # noqa: PLW2901  # a bag counts by its values
             values = column.drop_null()
             if kind == "cat":
                 counts = values.value_counts().to_pylist()
@@ -150,12 +190,43 @@ def _summarised(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist(rows, schema=_SUMMARY_ARROW)
 
 
+def _quantiles(
+    examples: DataFrame, columns: Sequence[str], rows: int
+) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Column -> its quantiles, each value once, and the levels that they stand for.
+
+    Exact over about _SAMPLED_ROWS rows that a hash of event_id picks, so that any run picks the same. A
+    frequent value, such as 0 of counts, stands for the middle of the levels that it takes up.
+    """
+    if not columns:
+        return {}
+    one_in = max(1, rows // _SAMPLED_ROWS)
+    sample = examples.where(F.pmod(F.xxhash64("event_id"), F.lit(one_in)) == 0)
+    levels = [n / _QUANTILES for n in range(_QUANTILES + 1)]
+    found = sample.select(*(F.percentile(_known(c), levels).alias(c) for c in columns)).first()
+    curves = {}
+    for column in columns:
+        of_value: dict[float, list[float]] = {}
+        for level, value in zip(levels, (found[column] if found else None) or [], strict=False):
+            of_value.setdefault(_rounded(value), []).append(level)
+        curves[column] = (
+            tuple(of_value),
+            tuple(_rounded((taken[0] + taken[-1]) / 2) for taken in of_value.values()),
+        )
+    return curves
+
+
 def _transformed(dense: DenseInput) -> Column:
     """A value as the model's input layer sees it before scaling: log1p takes negatives for 0."""
-    value = F.nanvl(F.col(dense.column).cast("double"), F.lit(None).cast("double"))
-    if dense.transform == "identity":
+    value = _known(dense.column)
+    if dense.transform != "log1p":
         return value
     return F.when(value.isNotNull(), F.log1p(F.greatest(value, F.lit(0.0))))
+
+
+def _known(column: str) -> Column:
+    """A column as a double, null for NaN."""
+    return F.nanvl(F.col(column).cast("double"), F.lit(None).cast("double"))
 
 
 def _mean_and_std(rows: int, total: float, squares: float) -> tuple[float, float]:

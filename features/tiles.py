@@ -6,7 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from conf.errors import ConfigError
-from conf.schema import Aggregate, Behaviour, EntityFeatures, EntityName
+from conf.part import EntityName
+from conf.schema import Aggregate, Behaviour, EntityFeatures
 
 SUM_TYPES = {"binary": "bigint", "seconds": "decimal(22,3)"}
 

@@ -13,7 +13,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from conf.features import feature_columns
-from conf.schema import Aggregate, EntityFeatures, EntityName, Rate
+from conf.part import EntityName
+from conf.schema import Aggregate, EntityFeatures, Rate
 
 ALL = "all"
 MERGE: dict[str, Callable[[Column], Column]] = {"count": F.sum, "sum": F.sum, "min": F.min, "max": F.max}

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 
 from conf.errors import LamplighterError
-from conf.schema import EntityName
+from conf.part import EntityName
 from features.entities import to_known_keys
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features

@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from conf.errors import BlockedError, LamplighterError
-from conf.schema import AttributeSource, EntityName
+from conf.part import EntityName
+from conf.schema import AttributeSource
 from features.entities import to_entities
 from features.events import to_events, with_verdict
 from jobs.runtime.job import job

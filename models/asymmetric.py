@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
-from conf.schema import Name, Part, Positive
+from conf.part import Name, Part, Positive
 from models.layers import Experts, run_experts
 from models.trunk import Architecture, Trunk
 

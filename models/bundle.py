@@ -25,7 +25,8 @@ from safetensors.torch import load as load_weights
 
 from conf.encoder import Encoder
 from conf.errors import LamplighterError
-from conf.schema import Model, Task
+from conf.model import Model
+from conf.schema import Task
 from models.calibration import Calibration
 from models.model import MultiTaskModel, build_model
 

@@ -30,6 +30,10 @@ class Distributed(Protocol):
         """Replace each gradient by its mean over ranks; a missing one counts as, and becomes, zeros."""
         ...
 
+    def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
+        """The same for tables with sparse gradients, of which only touched rows travel."""
+        ...
+
     def broadcast(self, module: nn.Module) -> None:
         """Give all ranks the parameters and buffers of rank 0."""
         ...
@@ -57,6 +61,11 @@ class Single:
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Fill in the missing gradients."""
         _gradients(parameters)
+
+    def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
+        """Fill in the missing gradients, and add up what one row got several times."""
+        for table in tables:
+            table.grad = _touched(table).coalesce()
 
     def broadcast(self, module: nn.Module) -> None:
         """Leave the module as it is."""
@@ -89,6 +98,14 @@ class HorovodRanks:
         """Average all gradients as one group, so that they travel together in one order."""
         gradients = _gradients(parameters)
         self._hvd.grouped_allreduce_(gradients, op=self._hvd.Average, name="gradients")
+
+    def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
+        """Gather the touched rows of all ranks, which may be different in number."""
+        for n, table in enumerate(tables):
+            own = _touched(table).coalesce()
+            rows = self._hvd.allgather(own.indices()[0], name=f"rows.{n}")
+            values = self._hvd.allgather(own.values(), name=f"values.{n}")
+            table.grad = _mean_of_rows(table, rows, values, self.size)
 
     def broadcast(self, module: nn.Module) -> None:
         """Send rank 0's state to the others."""
@@ -132,6 +149,21 @@ class TorchRanks:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
+    def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
+        """Gather the touched rows of all ranks, filled up to the largest number with rows of zeros."""
+        for table in tables:
+            own = _touched(table).coalesce()
+            most = torch.tensor([len(own.values())], device=self.device)
+            self._dist.all_reduce(most, op=self._dist.ReduceOp.MAX)
+            lacking = int(most) - len(own.values())
+            rows = torch.cat([own.indices()[0], own.indices().new_zeros(lacking)])
+            values = torch.cat([own.values(), own.values().new_zeros(lacking, table.shape[1])])
+            all_rows = [torch.empty_like(rows) for _ in range(self.size)]
+            all_values = [torch.empty_like(values) for _ in range(self.size)]
+            self._dist.all_gather(all_rows, rows)
+            self._dist.all_gather(all_values, values)
+            table.grad = _mean_of_rows(table, torch.cat(all_rows), torch.cat(all_values), self.size)
+
     def broadcast(self, module: nn.Module) -> None:
         """Send rank 0's state to the others."""
         for tensor in module.state_dict().values():
@@ -171,3 +203,19 @@ def _gradients(parameters: Iterable[nn.Parameter]) -> Sequence[Tensor]:
             parameter.grad = torch.zeros_like(parameter)
         gradients.append(parameter.grad)
     return gradients
+
+
+def _touched(table: nn.Parameter) -> Tensor:
+    """A table's sparse gradient, without a row where there is none."""
+    if table.grad is not None:
+        return table.grad
+    nowhere = torch.empty(0, dtype=torch.int64, device=table.device)
+    return _sparse(table, nowhere, table.detach()[:0])
+
+
+def _mean_of_rows(table: nn.Parameter, rows: Tensor, values: Tensor, ranks: int) -> Tensor:
+    return _sparse(table, rows, values / ranks).coalesce()
+
+
+def _sparse(table: nn.Parameter, rows: Tensor, values: Tensor) -> Tensor:
+    return torch.sparse_coo_tensor(rows[None], values, table.shape, check_invariants=True)

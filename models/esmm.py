@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from conf.errors import ConfigError
-from conf.schema import Name
+from conf.part import Name
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.trunk import Architecture
 

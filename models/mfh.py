@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
-from conf.schema import Name, Part
+from conf.part import Name, Part
 from models.trunk import CELL, Architecture, Facets, Trunk, find_architecture, make_trunk
 
 

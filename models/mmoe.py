@@ -18,7 +18,7 @@ from typing import Annotated, cast
 from pydantic import Field
 from torch import Tensor, nn
 
-from conf.schema import Part, Positive
+from conf.part import Part, Positive
 from models.layers import Experts, GateKind, Gates, mix, run_experts
 from models.trunk import Architecture, Trunk
 

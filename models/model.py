@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from conf.encoder import Encoder
 from conf.errors import ConfigError
-from conf.schema import Model
+from conf.model import Model
 from models.input import InputLayer
 from models.network import Network
 from models.trunk import make_trunk
@@ -79,7 +79,7 @@ def build_model(
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            input_layer = InputLayer(encoder)
+            input_layer = InputLayer(encoder, model.input)
             trunk = make_trunk(model.architecture, input_layer.width, {"task": tasks, **cohorts}, model.trunk)
             network = Network(trunk, tasks, model.tower, model.towers)
     except ConfigError as error:

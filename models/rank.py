@@ -61,6 +61,7 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
         for uris in (spec.blocks.train, spec.blocks.validation)
     )
     tasks = tuple(task.name for task in spec.tasks)
+    torch.manual_seed(spec.seed + ranks.rank)  # of id dropout: each rank hides other values
     model = build_model(spec.model, spec.encoder, tasks, {"user_cohort": spec.groups}, spec.seed)
     model.to(ranks.device)
     trainer = Trainer(model, spec, train_blocks, validation_blocks, ranks)
@@ -81,9 +82,7 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
 
 
 def _shape(spec: RunSpec) -> BlockShape:
-    return BlockShape(
-        spec.block_rows, len(spec.encoder.categorical), len(spec.encoder.dense), len(spec.tasks)
-    )
+    return BlockShape(spec.block_rows, len(spec.encoder.id_columns), len(spec.encoder.dense), len(spec.tasks))
 
 
 def _be_deterministic() -> None:

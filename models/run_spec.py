@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conf.encoder import Encoder
-from conf.schema import Model, Task
+from conf.model import Model
+from conf.schema import Task
 
 
 class BlockFiles(BaseModel):

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from conf.schema import Part, Positive
+from conf.part import Part, Positive
 from models.layers import Experts
 from models.trunk import Architecture, Trunk
 

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from models import losses
 from models.distributed import Distributed
 from models.metrics import BINS, histogram_auc, to_bins
 from models.model import MultiTaskModel
+from models.optimisers import Optimisers
 from models.reader import Batch, Rows
 from models.run_spec import FitSpec
 
@@ -85,17 +86,10 @@ class Trainer:
         self.normalise = spec.model.loss.normalise
         self.optimiser = spec.model.optimiser
         self.weighting = losses.UncertaintyWeighting(spec.tasks).to(ranks.device)
-        learnt = list(self.weighting.parameters()) if spec.model.loss.weighting == "uncertainty" else []
-        self._parameters = [*model.parameters(), *learnt]
+        is_learnt = spec.model.loss.weighting == "uncertainty"
         ranks.broadcast(model)
-        groups: list[dict[str, Any]] = [
-            {"params": list(model.parameters()), "weight_decay": self.optimiser.weight_decay},
-            {"params": learnt},
-        ]
-        self._adam = torch.optim.Adam(
-            groups,
-            lr=self.optimiser.learning_rate,
-            fused=True,  # one kernel for all parameters: a sixth of a step less
+        self._optimisers = Optimisers(
+            model, list(self.weighting.parameters()) if is_learnt else [], self.optimiser
         )
         self._steps = 0
 
@@ -152,10 +146,9 @@ class Trainer:
             loss = self._total_loss(sums_KG, counts_KG, epoch)
             if (penalty := self.model.network.trunk.penalty()) is not None:
                 loss = loss + penalty  # the same on every rank, so the mean over ranks is, too
-            self._adam.zero_grad(set_to_none=True)
+            self._optimisers.clear()
             loss.backward()
-            self.ranks.average_gradients(self._parameters)
-            self._adam.step()
+            self._optimisers.step(self.ranks)
             self._steps += 1
             totals.add(sums_KG, own_KG, batch.weight)
         return self._mean_loss(totals)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import models
 from conf.errors import ConfigError
-from conf.schema import Part
+from conf.part import Part
 
 Facets = Mapping[str, Sequence[str]]
 """Facet -> its values: "task" first, then the cohort columns that an architecture tells apart."""

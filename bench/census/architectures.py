@@ -5,7 +5,8 @@ from typing import Any
 
 from bench.fit import trunk_parameters
 from conf.encoder import Encoder
-from conf.schema import Loss, Model, Optimiser, Task
+from conf.model import Loss, Model, Optimiser
+from conf.schema import Task
 from models.model import build_model
 
 BATCH_ROWS = 1024

@@ -11,7 +11,8 @@ from pyspark.sql import types as T
 
 from conf.features import context_columns, feature_columns
 from conf.load import resolve_path
-from conf.schema import Config, EntityName
+from conf.part import EntityName
+from conf.schema import Config
 
 Columns = dict[str, T.DataType]
 

@@ -44,7 +44,7 @@ def _model_in_worker(path: str) -> MultiTaskModel:
 
 def cat_columns(encoder: Encoder) -> list[str]:
     """Names of encoded categorical columns, in order."""
-    return [f"cat_{c.column}" for c in encoder.categorical]
+    return list(encoder.id_columns)
 
 
 def dense_columns(encoder: Encoder) -> list[str]:

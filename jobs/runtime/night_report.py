@@ -9,7 +9,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.schema import EntityName
+from conf.part import EntityName
 from jobs.runtime.ledger import Finished
 from jobs.runtime.lists import list_of
 from jobs.runtime.run import Run

@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from conf.errors import LamplighterError
-from conf.schema import Inputs
+from conf.inputs import Inputs
 from features.encoding import encoded, fit_encoder
 
 INPUTS = Inputs.model_validate(

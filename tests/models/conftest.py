@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.schema import Loss, Model, Optimiser
+from conf.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 
 LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}

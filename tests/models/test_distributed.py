@@ -40,6 +40,13 @@ assert layer.weight.grad.tolist() == [[1.5, 1.5]]
 assert layer.bias.grad.tolist() == [2.0]
 assert unused.grad.tolist() == [0.0, 0.0, 0.0]
 
+table, untouched = (nn.Embedding(9, 2, sparse=True) for _ in range(2))
+table(torch.tensor([[4, 4, 7], [7, 7, 8]])[r][: 3 - r]).sum().backward()  # 4, 4, 7 and 7, 7
+ranks.average_sparse_gradients([table.weight, untouched.weight])
+dense = table.weight.grad.to_dense()[:, 0].tolist()
+assert dense == [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.5, 0.0], dense
+assert untouched.weight.grad.to_dense().tolist() == [[0.0, 0.0]] * 9
+
 rows = ranks.all_gather(np.full((2, 3), r, dtype=np.float32))
 assert rows[:, 0].tolist() == [0, 0, 1, 1]
 ranks.close()
@@ -57,6 +64,11 @@ def test_one_process_agrees_with_itself() -> None:
     assert layer.weight.grad.tolist() == [[1, 1]]
     assert layer.bias.grad is not None
     assert layer.bias.grad.tolist() == [0]
+    table, untouched = (nn.Embedding(3, 2, sparse=True) for _ in range(2))
+    table(torch.tensor([1, 1])).sum().backward()
+    ranks.average_sparse_gradients([table.weight, untouched.weight])
+    assert table.weight.grad.to_dense()[:, 0].tolist() == [0, 2, 0]
+    assert untouched.weight.grad.to_dense().tolist() == [[0, 0]] * 3
     assert ranks.all_reduce_sum(torch.tensor([2.0])).tolist() == [2]
     np.testing.assert_array_equal(ranks.all_gather(np.eye(2, dtype=np.float32)), np.eye(2))
 

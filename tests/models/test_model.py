@@ -8,7 +8,7 @@ from torch import Tensor
 
 from conf.encoder import Encoder
 from conf.errors import ConfigError
-from conf.schema import Loss, Model, Optimiser
+from conf.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 from tests.models.conftest import TRUNKS
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from conf.errors import LamplighterError
-from conf.schema import Model
+from conf.model import Model
 from models.bundle import Bundle, Manifest, write_bundle
 from models.calibration import Calibration
 from models.model import build_model

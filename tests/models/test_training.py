@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from conf.errors import LamplighterError
-from conf.schema import Loss, Model
+from conf.model import Loss, Model
 from models.distributed import Single
 from models.model import build_model
 from models.rank import train

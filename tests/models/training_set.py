@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.schema import Loss, Model, Optimiser, Task
+from conf.model import Loss, Model, Optimiser
+from conf.schema import Task
 from models.run_spec import BlockFiles, RunSpec
 
 BLOCK_ROWS = 64
