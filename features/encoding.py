@@ -140,7 +140,9 @@ def _id(value: Column, encoding: CategoricalEncoding) -> Column:
 def _bag(column: str, separator: str) -> Column:
     """The values between separators, without blanks around them; empty ones are left out."""
     pieces = F.split(F.col(column).cast("string"), re.escape(separator))
-    return F.filter(F.transform(pieces, F.trim), lambda value: value != "")
+    # Not F.trim itself: to a function of two parameters, transform hands the value's index as well.
+    trimmed = F.transform(pieces, lambda value: F.trim(value))  # noqa: PLW0108
+    return F.filter(trimmed, lambda value: value != "")
 
 
 def _to_summary(examples: DataFrame, inputs: Inputs) -> DataFrame:

@@ -149,3 +149,124 @@ def test_rows_without_an_input_column_are_refused_by_name(spark: SparkSession) -
 
     with pytest.raises(LamplighterError, match=r"input columns \['item_seconds', 'tab'\] are not among"):
         encoded(rows, ENCODER)
+
+
+BAGS = Inputs.model_validate(
+    {
+        "vocabulary_min_count": 2,
+        "vocabulary_max_size": 9,
+        "categorical": [
+            {"column": "item_tags", "dim": 4, "split": "|", "max_values": 2, "table": "tag"},
+            {"column": "user_tag", "dim": 4, "table": "tag"},
+            {"column": "item_words", "dim": 2, "split": " ", "max_values": 3, "hash_size": 50},
+        ],
+        "dense": [],
+    }
+)
+BAG_ROWS = "event_id string, item_tags string, user_tag string, item_words string"
+
+
+def test_a_bag_counts_by_its_values_and_shares_the_vocabulary_of_its_table(spark: SparkSession) -> None:
+    examples = spark.createDataFrame(
+        [("1", "a|b", "b", "x y"), ("2", "b | c|", "c", ""), ("3", None, "d", None)], BAG_ROWS
+    )
+
+    encoder = fit_encoder(examples, BAGS)
+
+    of_tags, of_user, of_words = encoder.categorical
+    assert of_tags.vocabulary == of_user.vocabulary == ("b", "c")  # b three times, c twice, over both columns
+    assert (of_tags.size, of_user.size, of_words.size) == (3, 3, 50)
+    assert (of_tags.table_name, of_user.table_name, of_words.table_name) == ("tag", "tag", "item_words")
+    assert encoder.id_columns == (
+        "cat_item_tags__1", "cat_item_tags__2",
+        "cat_user_tag",
+        "cat_item_words__1", "cat_item_words__2", "cat_item_words__3",
+    )  # fmt: skip
+
+
+def test_the_values_of_a_bag_have_an_id_each_and_lacking_ones_zero(spark: SparkSession) -> None:
+    tags = {"size": 3, "dim": 4, "vocabulary": ("b", "c"), "kind": "vocabulary", "table": "tag"}
+    encoder = Encoder(
+        categorical=(
+            CategoricalEncoding(column="item_tags", split="|", max_values=2, **tags),
+            CategoricalEncoding(column="user_tag", **tags),
+            CategoricalEncoding(column="item_words", kind="hash", size=50, dim=2, split=" ", max_values=2),
+        ),
+        dense=(),
+    )
+    rows = spark.createDataFrame(
+        [
+            ("1", "c| b|b", "b", "x y"),  # the third is left out
+            ("2", "|new|c", "new", "y"),  # empty ones do not count, unknown ones do
+            ("3", "", None, "  "),
+            ("4", None, "", None),
+        ],
+        BAG_ROWS,
+    )
+
+    found = [
+        tuple(row) for row in rows.select("event_id", *encoded(rows, encoder)).orderBy("event_id").collect()
+    ]
+
+    (x, y), (alone, _) = found[0][4:], found[1][4:]
+    assert 1 <= x != y == alone >= 1
+    assert found == [
+        ("1", 2, 1, 1, x, y),
+        ("2", 0, 2, 0, y, 0),
+        ("3", 0, 0, 0, 0, 0),
+        ("4", 0, 0, 0, 0, 0),
+    ]
+
+
+def test_quantiles_are_each_value_once_with_the_middle_of_the_levels_it_takes_up(spark: SparkSession) -> None:
+    inputs = Inputs.model_validate(
+        {
+            "vocabulary_min_count": 1,
+            "vocabulary_max_size": 1,
+            "categorical": [],
+            "dense": [
+                {"column": "user_age", "transform": "quantile"},
+                {"column": "user_none", "transform": "quantile"},
+            ],
+        }
+    )
+    # Half of all values are 0; the others are 1 .. 64.
+    values = [0.0] * 65 + [float(n) for n in range(1, 65)] + [None, math.nan]
+    examples = spark.createDataFrame(
+        [(str(n), value, None) for n, value in enumerate(values)],
+        "event_id string, user_age double, user_none double",
+    )
+
+    age, none = fit_encoder(examples, inputs).dense
+
+    assert age.quantiles == (0.0, *(float(n) for n in range(2, 65, 2)))
+    assert age.levels[0] == 0.25  # levels 0 .. 0.5
+    assert age.levels[1:] == tuple(round(0.5 + n / 64, 6) for n in range(1, 33))
+    assert (age.mean, age.std) == (0.5, 0.288675)
+    assert (none.quantiles, none.levels) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("categorical", "message"),
+    [
+        (
+            [{"column": "item_tag", "dim": 4, "max_values": 2}],
+            "max_values is 2, and split is missing",
+        ),
+        (
+            [{"column": "item_tag", "dim": 4, "table": "t"}, {"column": "user_tag", "dim": 8, "table": "t"}],
+            "item_tag and user_tag share table t, but their hash_size and dim are",
+        ),
+        (
+            [{"column": "item_tag", "dim": 4}, {"column": "user_tag", "dim": 8, "table": "item_tag"}],
+            "item_tag and user_tag share table item_tag",
+        ),
+    ],
+)
+def test_inputs_that_contradict_themselves_are_refused(
+    categorical: list[dict[str, object]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Inputs.model_validate(
+            {"vocabulary_min_count": 1, "vocabulary_max_size": 1, "categorical": categorical, "dense": []}
+        )
