@@ -15,12 +15,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
-from conf.part import Name, Part, Positive
-from models.layers import Experts, run_experts
+from conf.part import Name, Positive
+from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
 
-class AsymmetricConfig(Part):
+class AsymmetricConfig(ExpertOptions):
     """`model.trunk` of architecture asymmetric: widths of each bottom, task -> tasks it reads, too."""
 
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -45,7 +45,9 @@ class AsymmetricTrunk(Trunk):
         _check(config.reads, tasks)
         self.fusion = config.fusion
         self.sources = {task: (task, *config.reads.get(task, ())) for task in tasks}
-        self.bottoms = nn.ModuleDict({f"{task}_bottom": Experts(1, in_dim, config.widths) for task in tasks})
+        self.bottoms = nn.ModuleDict(
+            {f"{task}_bottom": Experts(1, in_dim, config.widths, config.norm) for task in tasks}
+        )
         width = config.widths[-1]
         self.out_dims = {
             task: width * (len(sources) if config.fusion == "concat" else 1)

@@ -15,15 +15,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from conf.part import Part, Positive
-from models.layers import Experts, run_experts
+from conf.part import Positive
+from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
 OWN = 0.9
 """What a network keeps of itself at the start; the paper finds 0.9 good (section 4.1)."""
 
 
-class CrossStitchConfig(Part):
+class CrossStitchConfig(ExpertOptions):
     """`model.trunk` of architecture cross_stitch: widths of the layers of each task's network."""
 
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -42,7 +42,7 @@ class CrossStitchTrunk(Trunk):
         super().__init__()
         dims = [in_dim, *config.widths]
         self.layers = nn.ModuleList(
-            nn.ModuleDict({f"{task}_layer": Experts(1, d, [h]) for task in tasks})
+            nn.ModuleDict({f"{task}_layer": Experts(1, d, [h], config.norm) for task in tasks})
             for d, h in zip(dims, config.widths, strict=False)
         )
         self.alphas = nn.ParameterList(stitches(len(tasks)) for _ in config.widths)

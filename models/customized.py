@@ -12,12 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from conf.part import Part, Positive
-from models.layers import Experts, run_experts
+from conf.part import Positive
+from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
 
-class CustomizedConfig(Part):
+class CustomizedConfig(ExpertOptions):
     """`model.trunk` of architecture customized: widths of the shared bottom and of each task's."""
 
     shared_widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -35,8 +35,10 @@ class CustomizedTrunk(Trunk):
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: CustomizedConfig) -> None:
         super().__init__()
-        self.shared = Experts(1, in_dim, config.shared_widths)
-        self.bottoms = nn.ModuleDict({f"{t}_bottom": Experts(1, in_dim, config.task_widths) for t in tasks})
+        self.shared = Experts(1, in_dim, config.shared_widths, config.norm)
+        self.bottoms = nn.ModuleDict(
+            {f"{t}_bottom": Experts(1, in_dim, config.task_widths, config.norm) for t in tasks}
+        )
         self.out_dims = dict.fromkeys(tasks, config.shared_widths[-1] + config.task_widths[-1])
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:

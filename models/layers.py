@@ -11,7 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from conf.part import Part
+
 GateKind = Literal["softmax", "sigmoid"]
+Norm = Literal["none", "layer"]
+
+
+class ExpertOptions(Part):
+    """What the configurations of all experts and bottoms share.
+
+    norm: `layer` normalises what a layer gives over its own units, before ReLU (Ba, Kiros, Hinton 2016).
+    Unlike batch normalisation it makes no row depend on others, nor a rank on the rows that fell on it.
+    """
+
+    norm: Norm = "none"
 
 
 class Experts(nn.Module):
@@ -21,14 +34,18 @@ class Experts(nn.Module):
         count: N.
         in_dim: D.
         widths: of the layers of each expert, the last is H.
+        norm: of each layer, before its ReLU.
     """
 
-    def __init__(self, count: int, in_dim: int, widths: Sequence[int]) -> None:
+    def __init__(self, count: int, in_dim: int, widths: Sequence[int], norm: Norm = "none") -> None:
         super().__init__()
         self.count = count
         self.first = nn.Linear(in_dim, count * widths[0])  # expert n owns rows n * width .. (n + 1) * width
         self.weights = nn.ParameterList(_uniform(count, d, h, fan_in=d) for d, h in pairwise(widths))
         self.biases = nn.ParameterList(_uniform(count, 1, h, fan_in=d) for d, h in pairwise(widths))
+        normed = widths if norm == "layer" else ()
+        self.scales = nn.ParameterList(nn.Parameter(torch.ones(count, h)) for h in normed)
+        self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(count, h)) for h in normed)
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Map (B, D) to (B, N, H)."""
@@ -60,12 +77,24 @@ def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Sequence[Tensor]:
     count = sum(stack.count for stack in stacks)
     first_weight = join([stack.first.weight for stack in stacks])
     first_bias = join([stack.first.bias for stack in stacks])
-    y_BNH = F.linear(x_BD, first_weight, first_bias).relu_().view(len(x_BD), count, -1)
+    y_BNH = F.linear(x_BD, first_weight, first_bias).view(len(x_BD), count, -1)
+    y_BNH = _activate(stacks, 0, y_BNH)
     for layer in range(len(stacks[0].weights)):
         weight_NHJ = join([stack.weights[layer] for stack in stacks])
         bias_N1J = join([stack.biases[layer] for stack in stacks])
-        y_BNH = torch.baddbmm(bias_N1J, y_BNH.transpose(0, 1), weight_NHJ).relu_().transpose(0, 1)
+        y_BNH = torch.baddbmm(bias_N1J, y_BNH.transpose(0, 1), weight_NHJ).transpose(0, 1)
+        y_BNH = _activate(stacks, layer + 1, y_BNH)
     return torch.split(y_BNH, [stack.count for stack in stacks], dim=1)
+
+
+def _activate(stacks: Sequence[Experts], layer: int, y_BNH: Tensor) -> Tensor:
+    """ReLU of what a layer gives, normalised first where the experts have a norm; may be in place."""
+    if not stacks[0].scales:
+        return y_BNH.relu_()
+    normal_BNH = F.layer_norm(y_BNH, y_BNH.shape[-1:])
+    scale_NH = join([stack.scales[layer] for stack in stacks])
+    shift_NH = join([stack.shifts[layer] for stack in stacks])
+    return torch.addcmul(shift_NH, normal_BNH, scale_NH).relu_()
 
 
 class Gates(nn.Module):

@@ -19,11 +19,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Part, Positive
-from models.layers import Experts, GateKind, Gates, mix, run_experts
+from models.layers import ExpertOptions, Experts, GateKind, Gates, mix, run_experts
 from models.trunk import Architecture, Trunk
 
 
-class MmoeLevelConfig(Part):
+class MmoeLevelConfig(ExpertOptions):
     """One level: N experts, widths of their layers."""
 
     experts: Positive
@@ -50,10 +50,12 @@ class MmoeTrunk(Trunk):
         super().__init__()
         # The first level's experts all read x, so they are one stack; later ones read a mixture each.
         first, *later = config.levels
-        stacks = [{"all": Experts(first.experts, in_dim, first.expert_widths)}]
+        stacks = [{"all": Experts(first.experts, in_dim, first.expert_widths, first.norm)}]
         width = first.expert_widths[-1]
         for level in later:
-            stacks.append({f"{n}": Experts(1, width, level.expert_widths) for n in range(level.experts)})
+            stacks.append(
+                {f"{n}": Experts(1, width, level.expert_widths, level.norm) for n in range(level.experts)}
+            )
             width = level.expert_widths[-1]
         self.experts = nn.ModuleList(nn.ModuleDict(stack) for stack in stacks)
         readers = [[*stack] for stack in stacks[1:]] + [[*tasks]]

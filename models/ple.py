@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.part import Name, Part, Positive
-from models.layers import Experts, GateKind, Gates, mix, run_experts
+from models.layers import ExpertOptions, Experts, GateKind, Gates, mix, run_experts
 from models.trunk import Architecture, Trunk
 
 SHARED = "SHARED"
 """The branch of the shared experts; names of tasks and groups are lower case."""
 
 
-class LevelConfig(Part):
+class LevelConfig(ExpertOptions):
     """One level: experts of each task (one number, or one a task), shared experts, widths of their layers."""
 
     task_experts: Positive | dict[Name, Positive]
@@ -57,7 +57,10 @@ class PleLevel(nn.Module):
         super().__init__()
         self.sees = dict(sees)
         self.experts = nn.ModuleDict(
-            {f"{b}_experts": Experts(n, in_dim, config.expert_widths) for b, n in experts.items()}
+            {
+                f"{b}_experts": Experts(n, in_dim, config.expert_widths, config.norm)
+                for b, n in experts.items()
+            }
         )
         self.gates = Gates(
             in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from conf.part import Part, Positive
-from models.layers import Experts
+from conf.part import Positive
+from models.layers import ExpertOptions, Experts
 from models.trunk import Architecture, Trunk
 
 
-class SharedBottomConfig(Part):
+class SharedBottomConfig(ExpertOptions):
     """`model.trunk` of architecture shared_bottom: widths of the bottom's layers."""
 
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -33,7 +33,7 @@ class SharedBottomTrunk(Trunk):
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: SharedBottomConfig) -> None:
         super().__init__()
-        self.bottom = Experts(1, in_dim, config.widths)
+        self.bottom = Experts(1, in_dim, config.widths, config.norm)
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:

@@ -11,12 +11,12 @@ from typing import Annotated, cast
 from pydantic import Field
 from torch import Tensor, nn
 
-from conf.part import Part, Positive
-from models.layers import Experts, run_experts
+from conf.part import Positive
+from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
 
-class SingleTaskConfig(Part):
+class SingleTaskConfig(ExpertOptions):
     """`model.trunk` of architecture single_task: widths of each task's bottom layers."""
 
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -33,7 +33,9 @@ class SingleTaskTrunk(Trunk):
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: SingleTaskConfig) -> None:
         super().__init__()
-        self.bottoms = nn.ModuleDict({f"{task}_bottom": Experts(1, in_dim, config.widths) for task in tasks})
+        self.bottoms = nn.ModuleDict(
+            {f"{task}_bottom": Experts(1, in_dim, config.widths, config.norm) for task in tasks}
+        )
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:

@@ -19,13 +19,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from conf.part import Part, Positive
+from conf.part import Positive
 from models.cross_stitch import stitches
-from models.layers import Experts, run_experts
+from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
 
-class SluiceConfig(Part):
+class SluiceConfig(ExpertOptions):
     """`model.trunk` of architecture sluice: L layers of two subspaces each, weight of the penalty."""
 
     layers: Positive

@@ -28,6 +28,7 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "ple": ("ple", {"levels": [LEVEL, LEVEL]}),
     "h_mtl": ("h_mtl", TREES),
     "mfh": ("mfh", TREES),
+    "normed": ("ple", {"levels": [LEVEL | {"norm": "layer"}] * 2}),
     "esmm": ("esmm", {"widths": [5], "after": {"like": "click"}}),
 }
 """Name in tests -> architecture and trunk, small, for tasks that have `click` and `like` among them."""

@@ -8,19 +8,28 @@ from torch import nn
 from torch.nn import functional as F
 
 from models import layers
-from models.layers import Experts, mix, run_experts, to_logit
+from models.layers import Experts, Norm, mix, run_experts, to_logit
 
 
+@pytest.mark.parametrize("norm", ["none", "layer"])
 @pytest.mark.parametrize("widths", [[4], [6, 5], [3, 7, 2]])
-def test_stacked_experts_are_separate_networks(widths: list[int]) -> None:
-    stack, x_BD = Experts(3, 8, widths).double(), torch.randn(5, 8, dtype=torch.float64)
+def test_stacked_experts_are_separate_networks(widths: list[int], norm: Norm) -> None:
+    stack, x_BD = Experts(3, 8, widths, norm).double(), torch.randn(5, 8, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in [*stack.scales, *stack.shifts]:
+            parameter.add_(torch.randn_like(parameter))
+
+    def activate(y: torch.Tensor, layer: int, n: int) -> torch.Tensor:
+        if norm == "layer":
+            y = F.layer_norm(y, (widths[layer],), stack.scales[layer][n], stack.shifts[layer][n])
+        return y.relu()
 
     alone = []
     for n in range(3):
         own = slice(n * widths[0], (n + 1) * widths[0])
-        y = F.linear(x_BD, stack.first.weight[own], stack.first.bias[own]).relu()
+        y = activate(F.linear(x_BD, stack.first.weight[own], stack.first.bias[own]), 0, n)
         for layer in range(len(widths) - 1):
-            y = (y @ stack.weights[layer][n] + stack.biases[layer][n]).relu()
+            y = activate(y @ stack.weights[layer][n] + stack.biases[layer][n], layer + 1, n)
         alone.append(y)
 
     torch.testing.assert_close(stack(x_BD), torch.stack(alone, dim=1), rtol=1e-10, atol=1e-10)
@@ -31,6 +40,18 @@ def test_layers_of_an_expert_start_in_the_range_of_a_plain_linear_layer() -> Non
 
     for parameter, fan_in in [(stack.first.weight, 9), (stack.weights[0], 16), (stack.biases[0], 16)]:
         assert 0.9 * fan_in**-0.5 < parameter.abs().max() <= fan_in**-0.5
+
+
+def test_normed_stacks_of_one_input_keep_their_own_scales() -> None:
+    experts = {"a": Experts(1, 4, [3], "layer"), "b": Experts(2, 4, [3], "layer")}
+    with torch.no_grad():
+        experts["b"].scales[0].fill_(7.0)
+    x_BD = torch.randn(5, 4)
+
+    together = run_experts(experts, dict.fromkeys(experts, x_BD))
+
+    for branch, stack in experts.items():
+        torch.testing.assert_close(together[branch], stack(x_BD))
 
 
 def test_branches_with_one_input_share_a_product_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
