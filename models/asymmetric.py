@@ -59,7 +59,7 @@ class AsymmetricTrunk(Trunk):
         tasks = tuple(self.out_dims) if wanted is None else wanted
         needed = dict.fromkeys(source for task in tasks for source in self.sources[task])
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in needed}
-        outputs_B1H = run_experts(bottoms, dict.fromkeys(needed, x_BD))
+        outputs_B1H = run_experts(bottoms, dict.fromkeys(needed, x_BD)).by_branch()
         return {task: self._fuse([outputs_B1H[s].squeeze(1) for s in self.sources[task]]) for task in tasks}
 
     def _fuse(self, parts_BH: list[Tensor]) -> Tensor:

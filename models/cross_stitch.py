@@ -54,7 +54,7 @@ class CrossStitchTrunk(Trunk):
         branch_BD = dict.fromkeys(tasks, x_BD)
         for layers, alpha_KK in zip(self.layers, self.alphas, strict=True):
             stacks = {task: cast(Experts, cast(nn.ModuleDict, layers)[f"{task}_layer"]) for task in tasks}
-            outputs_B1H = run_experts(stacks, branch_BD)
+            outputs_B1H = run_experts(stacks, branch_BD).by_branch()
             layer_BKH = torch.cat([outputs_B1H[task] for task in tasks], dim=1)
             stitched_BKH = alpha_KK @ layer_BKH
             branch_BD = dict(zip(tasks, stitched_BKH.unbind(1), strict=True))

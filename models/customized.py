@@ -46,7 +46,7 @@ class CustomizedTrunk(Trunk):
         tasks = tuple(self.out_dims) if wanted is None else wanted
         shared_BS = self.shared(x_BD).squeeze(1)
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in tasks}
-        own_B1T = run_experts(bottoms, dict.fromkeys(tasks, x_BD))
+        own_B1T = run_experts(bottoms, dict.fromkeys(tasks, x_BD)).by_branch()
         return {task: torch.cat([shared_BS, own_B1T[task].squeeze(1)], dim=1) for task in tasks}
 
 

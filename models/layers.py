@@ -1,4 +1,4 @@
-"""The parts that all architectures are made of: stacked experts, gates, their mixtures, towers.
+"""The parts that all architectures are made of: stacked experts, gates, towers.
 
 Letters: B rows, D input width, N experts, H expert width.
 """
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conf.part import Part
+from models.mixture import ExpertOutputs
 
 GateKind = Literal["softmax", "sigmoid"]
 Norm = Literal["none", "layer"]
@@ -49,19 +50,19 @@ class Experts(nn.Module):
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Map (B, D) to (B, N, H)."""
-        return _run_as_one([self], x_BD)[0]
+        return _run_as_one([self], x_BD)
 
 
-def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run the experts of each branch on its input, (B, D) -> (B, N of the branch, H).
+def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> ExpertOutputs:
+    """Run the experts of each branch on its input, (B, D).
 
     Branches that are handed the very same tensor share one matrix product a layer.
     """
-    outputs: dict[str, Tensor] = {}
+    stacks, counts = [], []
     for branches in readers_of_the_same(experts, x_BD):
-        same_input = _run_as_one([experts[b] for b in branches], x_BD[branches[0]])
-        outputs |= zip(branches, same_input, strict=True)
-    return outputs
+        stacks.append(_run_as_one([experts[b] for b in branches], x_BD[branches[0]]))
+        counts.append({b: experts[b].count for b in branches})
+    return ExpertOutputs(stacks, counts)
 
 
 def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> list[list[str]]:
@@ -72,8 +73,8 @@ def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> 
     return list(readers.values())
 
 
-def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Sequence[Tensor]:
-    """Run stacks of equal widths on one input; joining their weights is cheap, they are few."""
+def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
+    """Run stacks of equal widths on one input, (B, N of all, H); joining their weights is cheap."""
     count = sum(stack.count for stack in stacks)
     first_weight = join([stack.first.weight for stack in stacks])
     first_bias = join([stack.first.bias for stack in stacks])
@@ -84,7 +85,7 @@ def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Sequence[Tensor]:
         bias_N1J = join([stack.biases[layer] for stack in stacks])
         y_BNH = torch.baddbmm(bias_N1J, y_BNH.transpose(0, 1), weight_NHJ).transpose(0, 1)
         y_BNH = _activate(stacks, layer + 1, y_BNH)
-    return torch.split(y_BNH, [stack.count for stack in stacks], dim=1)
+    return y_BNH
 
 
 def _activate(stacks: Sequence[Experts], layer: int, y_BNH: Tensor) -> Tensor:
@@ -121,19 +122,6 @@ class Gates(nn.Module):
                 weights_NB = own_NB.softmax(0) if self.kind == "softmax" else own_NB.sigmoid() / len(own_NB)
                 weights_BN[branch] = weights_NB.T
         return weights_BN
-
-
-def mix(weights_BN: Tensor, experts: Sequence[Tensor]) -> Tensor:
-    """Sum experts, (B, N of one branch, H) each and N in all, by their weights: (B, H).
-
-    One pass an expert over what the experts left in place. On a CPU a batched product of B matrices as
-    small as one gate's, (1, N) by (N, H), takes several times as long, before branches are even joined.
-    """
-    first_BH, *others = [y_BH for branch in experts for y_BH in branch.unbind(1)]
-    total_BH = weights_BN[:, :1] * first_BH
-    for n, y_BH in enumerate(others, start=1):
-        total_BH.addcmul_(weights_BN[:, n : n + 1], y_BH)
-    return total_BH
 
 
 def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:

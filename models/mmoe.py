@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Part, Positive
-from models.layers import ExpertOptions, Experts, GateKind, Gates, mix, run_experts
+from models.layers import ExpertOptions, Experts, GateKind, Gates, run_experts
 from models.trunk import Architecture, Trunk
 
 
@@ -73,9 +73,9 @@ class MmoeTrunk(Trunk):
         readers_of_levels: list[Sequence[str]] = [*(list(level) for level in levels[1:]), tasks]
         for experts, gates, readers in zip(levels, self.gates, readers_of_levels, strict=True):
             stacks = {name: cast(Experts, stack) for name, stack in experts.items()}
-            outputs_BNH = run_experts(stacks, inputs)
+            outputs = run_experts(stacks, inputs)
             weights_BN = gates(dict.fromkeys(readers, x_BD), readers)
-            inputs = {name: mix(weights_BN[name], [*outputs_BNH.values()]) for name in readers}
+            inputs = outputs.mix(weights_BN, {name: tuple(stacks) for name in readers})
         return inputs
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.part import Name, Part, Positive
-from models.layers import ExpertOptions, Experts, GateKind, Gates, mix, run_experts
+from models.layers import ExpertOptions, Experts, GateKind, Gates, run_experts
 from models.trunk import Architecture, Trunk
 
 SHARED = "SHARED"
@@ -69,9 +69,8 @@ class PleLevel(nn.Module):
     def forward(self, x_BD: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Map the inputs of all branches, (B, D) each, to the mixtures of the wanted ones, (B, H) each."""
         needed = dict.fromkeys(seen for branch in wanted for seen in self.sees[branch])
-        outputs_BNH = run_experts({b: cast(Experts, self.experts[f"{b}_experts"]) for b in needed}, x_BD)
-        weights_BN = self.gates(x_BD, wanted)
-        return {b: mix(weights_BN[b], [outputs_BNH[s] for s in self.sees[b]]) for b in wanted}
+        outputs = run_experts({b: cast(Experts, self.experts[f"{b}_experts"]) for b in needed}, x_BD)
+        return outputs.mix(self.gates(x_BD, wanted), self.sees)
 
 
 class PleTrunk(Trunk):

@@ -42,7 +42,8 @@ class SingleTaskTrunk(Trunk):
         """Map (B, D) to the wanted tasks' bottoms (default: all), (B, H) each."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in tasks}
-        return {t: y_B1H.squeeze(1) for t, y_B1H in run_experts(bottoms, dict.fromkeys(tasks, x_BD)).items()}
+        outputs = run_experts(bottoms, dict.fromkeys(tasks, x_BD)).by_branch()
+        return {task: y_B1H.squeeze(1) for task, y_B1H in outputs.items()}
 
 
 ARCHITECTURE = Architecture(SingleTaskConfig, SingleTaskTrunk)

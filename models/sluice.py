@@ -67,7 +67,7 @@ class SluiceTrunk(Trunk):
         of_layers: list[Tensor] = []
         for layers, alpha in zip(self.layers, self.alphas, strict=True):
             stacks = {task: cast(Experts, cast(nn.ModuleDict, layers)[f"{task}_layer"]) for task in tasks}
-            outputs_B2S = run_experts(stacks, branch_BD)
+            outputs_B2S = run_experts(stacks, branch_BD).by_branch()
             mixed = alpha @ torch.cat([outputs_B2S[task] for task in tasks], dim=1)  # (B, 2 K, S)
             layer_BKW = mixed.reshape(len(x_BD), len(tasks), -1)
             branch_BD = dict(zip(tasks, layer_BKW.unbind(1), strict=True))

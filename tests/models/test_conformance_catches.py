@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import layers, losses, mfh, ple
+from models import losses, mfh, ple
 from models.layers import Gates
 from models.mfh import MfhTrunk
+from models.mixture import ExpertOutputs
 from models.network import Network
 from models.ple import SHARED, PleLevel, PleTrunk
 from tests.models import test_conformance as conformance
@@ -90,10 +91,12 @@ def towers_found_by_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def experts_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    run_experts = layers.run_experts
-    monkeypatch.setattr(
-        ple, "run_experts", lambda *args: {b: y.flip(1) for b, y in run_experts(*args).items()}
-    )
+    mix = ExpertOutputs.mix
+
+    def flipped(self: ExpertOutputs, *args: Any) -> dict[str, Tensor]:
+        return mix(ExpertOutputs([stack.flip(1) for stack in self.stacks], self.branches), *args)
+
+    monkeypatch.setattr(ExpertOutputs, "mix", flipped)
 
 
 def probabilities_for_logits(monkeypatch: pytest.MonkeyPatch) -> None:

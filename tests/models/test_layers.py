@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from models import layers
-from models.layers import Experts, Norm, mix, run_experts, to_logit
+from models.layers import Experts, Norm, run_experts, to_logit
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])
@@ -48,7 +48,7 @@ def test_normed_stacks_of_one_input_keep_their_own_scales() -> None:
         experts["b"].scales[0].fill_(7.0)
     x_BD = torch.randn(5, 4)
 
-    together = run_experts(experts, dict.fromkeys(experts, x_BD))
+    together = run_experts(experts, dict.fromkeys(experts, x_BD)).by_branch()
 
     for branch, stack in experts.items():
         torch.testing.assert_close(together[branch], stack(x_BD))
@@ -61,19 +61,11 @@ def test_branches_with_one_input_share_a_product_and_others_do_not(monkeypatch: 
     linear = layers.F.linear
     monkeypatch.setattr(layers.F, "linear", lambda *args: products.append(len(args[1])) or linear(*args))
 
-    together = run_experts(experts, {"a": same, "b": other, "c": same})
+    together = run_experts(experts, {"a": same, "b": other, "c": same}).by_branch()
 
     assert products == [2 * 3, 2 * 3]  # a with c, b alone
     for branch, x_BD in [("a", same), ("b", other), ("c", same)]:
         torch.testing.assert_close(together[branch], experts[branch](x_BD))
-
-
-def test_a_mix_is_the_weighted_sum_over_the_experts_of_all_branches() -> None:
-    a_BNH, b_BNH = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[10.0, 20.0]]])
-
-    mixed_BH = mix(torch.tensor([[0.5, 2.0, 0.1]]), [a_BNH, b_BNH])
-
-    torch.testing.assert_close(mixed_BH, torch.tensor([[0.5 + 6 + 1, 1.0 + 8 + 2]]))
 
 
 @pytest.mark.parametrize("widths", [[], [4], [6, 3]])

@@ -1,0 +1,81 @@
+"""Mixtures against a plain weighted sum, forward and backward, for any shape and any number of row blocks."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from models import mixture
+from models.mixture import ExpertOutputs
+
+SEES = {"click": ["click", "shared"], "like": ["like", "shared"], "shared": ["click", "like", "shared"]}
+
+
+def test_a_mix_is_the_weighted_sum_over_the_experts_of_all_branches_seen() -> None:
+    of_a, of_b = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[10.0, 20.0]]])
+    outputs = ExpertOutputs([of_a, of_b], [{"a": 2}, {"b": 1}])
+
+    mixed = outputs.mix(
+        {"both": torch.tensor([[0.5, 2.0, 0.1]]), "one": torch.tensor([[3.0]])},
+        {"both": ["a", "b"], "one": ["b"]},
+    )
+
+    torch.testing.assert_close(mixed["both"], torch.tensor([[0.5 + 6 + 1, 1.0 + 8 + 2]]))
+    torch.testing.assert_close(mixed["one"], torch.tensor([[30.0, 60.0]]))
+
+
+def plain(
+    outputs: ExpertOutputs, weights: dict[str, Tensor], sees: dict[str, list[str]]
+) -> dict[str, Tensor]:
+    of_branch = outputs.by_branch()
+    seen = {gate: torch.cat([of_branch[b] for b in branches], dim=1) for gate, branches in sees.items()}
+    return {gate: (w[:, :, None] * seen[gate]).sum(1) for gate, w in weights.items()}
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    counts=st.tuples(*[st.integers(1, 3)] * 3),
+    rows=st.integers(1, 9),
+    block=st.integers(1, 4),
+    gates=st.sets(st.sampled_from(sorted(SEES)), min_size=1),
+    is_one_stack=st.booleans(),
+)
+def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
+    counts: tuple[int, int, int], rows: int, block: int, gates: set[str], is_one_stack: bool
+) -> None:
+    torch.manual_seed(rows)
+    branches = dict(zip(("click", "like", "shared"), counts, strict=True))
+    in_stacks = [branches] if is_one_stack else [{name: n} for name, n in branches.items()]
+    stacks = [
+        torch.randn(rows, sum(own.values()), 4, dtype=torch.float64, requires_grad=True) for own in in_stacks
+    ]
+    outputs = ExpertOutputs(stacks, in_stacks)
+    weights = {
+        gate: torch.randn(rows, sum(branches[b] for b in SEES[gate]), dtype=torch.float64, requires_grad=True)
+        for gate in sorted(gates)
+    }
+    sees = {gate: SEES[gate] for gate in weights}
+    of = [*stacks, *weights.values()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixture, "ROWS_AT_ONCE", block)
+        ours = outputs.mix(weights, sees)
+        grads = torch.autograd.grad(sum(y.square().sum() for y in ours.values()), of)
+
+    expected = plain(outputs, weights, sees)
+    plain_grads = torch.autograd.grad(
+        sum(y.square().sum() for y in expected.values()), of, materialize_grads=True, allow_unused=True
+    )
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(grads, plain_grads)
+
+
+def test_an_expert_that_no_gate_sees_has_a_gradient_of_zero() -> None:
+    stack = torch.randn(3, 2, 4, requires_grad=True)
+    outputs = ExpertOutputs([stack], [{"seen": 1, "unseen": 1}])
+
+    outputs.mix({"gate": torch.ones(3, 1)}, {"gate": ["seen"]})["gate"].sum().backward()
+
+    assert torch.equal(stack.grad[:, 0], torch.ones(3, 4))
+    assert torch.equal(stack.grad[:, 1], torch.zeros(3, 4))
