@@ -50,7 +50,7 @@ class Experts(nn.Module):
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Map (B, D) to (B, N, H)."""
-        return _run_as_one([self], x_BD)
+        return _run_as_one([self], x_BD).relu()
 
 
 def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> ExpertOutputs:
@@ -74,28 +74,31 @@ def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> 
 
 
 def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
-    """Run stacks of equal widths on one input, (B, N of all, H); joining their weights is cheap."""
+    """Run stacks of equal widths on one input, (B, N of all, H), up to the last ReLU.
+
+    Joining their weights is cheap.
+    """
     count = sum(stack.count for stack in stacks)
     first_weight = join([stack.first.weight for stack in stacks])
     first_bias = join([stack.first.bias for stack in stacks])
     y_BNH = F.linear(x_BD, first_weight, first_bias).view(len(x_BD), count, -1)
-    y_BNH = _activate(stacks, 0, y_BNH)
+    y_BNH = _normalise(stacks, 0, y_BNH)
     for layer in range(len(stacks[0].weights)):
         weight_NHJ = join([stack.weights[layer] for stack in stacks])
         bias_N1J = join([stack.biases[layer] for stack in stacks])
-        y_BNH = torch.baddbmm(bias_N1J, y_BNH.transpose(0, 1), weight_NHJ).transpose(0, 1)
-        y_BNH = _activate(stacks, layer + 1, y_BNH)
+        y_BNH = torch.baddbmm(bias_N1J, y_BNH.relu_().transpose(0, 1), weight_NHJ).transpose(0, 1)
+        y_BNH = _normalise(stacks, layer + 1, y_BNH)
     return y_BNH
 
 
-def _activate(stacks: Sequence[Experts], layer: int, y_BNH: Tensor) -> Tensor:
-    """ReLU of what a layer gives, normalised first where the experts have a norm; may be in place."""
+def _normalise(stacks: Sequence[Experts], layer: int, y_BNH: Tensor) -> Tensor:
+    """What a layer gives, normalised where the experts have a norm."""
     if not stacks[0].scales:
-        return y_BNH.relu_()
+        return y_BNH
     normal_BNH = F.layer_norm(y_BNH, y_BNH.shape[-1:])
     scale_NH = join([stack.scales[layer] for stack in stacks])
     shift_NH = join([stack.shifts[layer] for stack in stacks])
-    return torch.addcmul(shift_NH, normal_BNH, scale_NH).relu_()
+    return torch.addcmul(shift_NH, normal_BNH, scale_NH)
 
 
 class Gates(nn.Module):

@@ -7,7 +7,7 @@ each is one pass, forward and backward, over rows that fit the cache.
 Letters: B rows, N experts, H expert width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ class ExpertOutputs:
     """What the experts of some branches gave: those of one input in one stack, in the order of branches.
 
     Attributes:
-        stacks: outputs, (B, N of the stack, H) each.
+        stacks: outputs before the last ReLU, which is left to whoever reads them, (B, N of the stack, H).
         branches: of each stack: branch -> number of its experts.
     """
 
@@ -39,7 +39,9 @@ class ExpertOutputs:
         return {
             branch: y_BNH
             for stack_BNH, counts in zip(self.stacks, self.branches, strict=True)
-            for branch, y_BNH in zip(counts, stack_BNH.split(list(counts.values()), dim=1), strict=True)
+            for branch, y_BNH in zip(
+                counts, stack_BNH.relu().split(list(counts.values()), dim=1), strict=True
+            )
         }
 
     def mix(self, weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
@@ -67,50 +69,61 @@ class ExpertOutputs:
 
 
 class _Mix(torch.autograd.Function):
-    """y_g = sum over n in seen[g] of w_gn E_n, for all gates g at once."""
+    """y_g = sum over n in seen[g] of w_gn relu(z_n), for all gates g at once."""
 
     @staticmethod
     def forward(ctx: Any, seen: list[list[Place]], stacks: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-        experts, weights = tensors[:stacks], tensors[stacks:]
+        raw, weights = tensors[:stacks], tensors[stacks:]
         ctx.seen, ctx.stacks = seen, stacks
         cast(FunctionCtx, ctx).save_for_backward(*tensors)
-        mixed = tuple(experts[0].new_empty(len(w_BN), experts[0].shape[2]) for w_BN in weights)
-        for rows in _row_blocks(len(experts[0])):
+        mixed = tuple(raw[0].new_empty(len(w_BN), raw[0].shape[2]) for w_BN in weights)
+        for rows, experts in _active_blocks(raw):
             for y_BH, w_BN, places in zip(mixed, weights, seen, strict=True):
                 y, w = y_BH[rows], w_BN[rows]
                 for i, (stack, n) in enumerate(places):
-                    expert = experts[stack][rows, n]
                     if i == 0:
-                        torch.mul(expert, w[:, :1], out=y)
+                        torch.mul(experts[stack][:, n], w[:, :1], out=y)
                     else:
-                        y.addcmul_(expert, w[:, i : i + 1])
+                        y.addcmul_(experts[stack][:, n], w[:, i : i + 1])
         return mixed
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
-        experts, weights = tensors[: ctx.stacks], tensors[ctx.stacks :]
-        of_experts = [torch.empty_like(stack) for stack in experts]
+        raw, weights = tensors[: ctx.stacks], tensors[ctx.stacks :]
+        of_raw = [torch.empty_like(stack) for stack in raw]
         of_weights = [torch.empty_like(w_BN) for w_BN in weights]
-        for rows in _row_blocks(len(experts[0])):
+        product = raw[0].new_empty(min(len(raw[0]), ROWS_AT_ONCE), raw[0].shape[2])
+        for rows, experts in _active_blocks(raw):
+            of_block = [of_stack[rows] for of_stack in of_raw]
             written: set[Place] = set()
             for g_BH, w_BN, of_w_BN, places in zip(gradients, weights, of_weights, ctx.seen, strict=True):
-                g, w = g_BH[rows], w_BN[rows]
+                g, w, of_w = g_BH[rows], w_BN[rows], of_w_BN[rows]
+                products = product[: len(g)]
                 for i, (stack, n) in enumerate(places):
-                    of_expert = of_experts[stack][rows, n]
                     if (stack, n) in written:
-                        of_expert.addcmul_(g, w[:, i : i + 1])
+                        of_block[stack][:, n].addcmul_(g, w[:, i : i + 1])
                     else:
-                        torch.mul(g, w[:, i : i + 1], out=of_expert)
+                        torch.mul(g, w[:, i : i + 1], out=of_block[stack][:, n])
                         written.add((stack, n))
-                    of_w_BN[rows, i] = (g * experts[stack][rows, n]).sum(1)
-        for stack, of_stack in enumerate(of_experts):
-            for n in range(of_stack.shape[1]):
-                if not any((stack, n) in places for places in ctx.seen):
-                    of_stack[:, n] = 0.0
-        return None, None, *of_experts, *of_weights
+                    torch.mul(g, experts[stack][:, n], out=products)
+                    torch.sum(products, dim=1, out=of_w[:, i])
+            for stack, (of_experts, active) in enumerate(zip(of_block, experts, strict=True)):
+                for n in range(active.shape[1]):
+                    if (stack, n) not in written:
+                        of_experts[:, n] = 0.0
+                torch.ops.aten.threshold_backward.grad_input(of_experts, active, 0, grad_input=of_experts)
+        return None, None, *of_raw, *of_weights
 
 
-def _row_blocks(rows: int) -> list[slice]:
-    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, rows, ROWS_AT_ONCE)]
+def _active_blocks(raw: Sequence[Tensor]) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Yield blocks of rows, and the outputs of all experts for them, after ReLU, in memory used again."""
+    rows = len(raw[0])
+    buffers = [stack.new_empty(min(rows, ROWS_AT_ONCE), *stack.shape[1:]) for stack in raw]
+    for start in range(0, rows, ROWS_AT_ONCE):
+        block = slice(start, min(start + ROWS_AT_ONCE, rows))
+        active = [buffer[: block.stop - start] for buffer in buffers]
+        for stack, out in zip(raw, active, strict=True):
+            torch.clamp_min(stack[block], 0.0, out=out)
+        yield block, active

@@ -6,7 +6,7 @@ Letters: B rows of a batch, K tasks, G groups with cells of their own.
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,9 +25,6 @@ from models.reader import Batch, Rows
 from models.run_spec import FitSpec
 
 logger = logging.getLogger(__name__)
-
-CPU_ROWS = 2048
-"""Rows that go forward and backward at once on a CPU; gradients of a batch's parts add up."""
 
 
 @dataclass(frozen=True)
@@ -141,21 +138,19 @@ class Trainer:
         batches = self.train.shuffled_batches(
             self.optimiser.batch_rows, self.spec.shuffle_blocks, self.spec.seed, epoch
         )
-        for rows in batches:
-            parts = [Batch.of(part, self.ranks.device) for part in _in_parts(rows, self.ranks.device)]
-            own_KG = torch.stack([self._counts(part) for part in parts]).sum(0)
+        for batch in self._on_device(batches):
+            own_KG = self._counts(batch)
             counts_KG = self.ranks.all_reduce_sum(own_KG)
+            logits_BK = self.model(batch.categorical, batch.dense, batch.group)
+            sums_KG = self._sums(logits_BK, batch)
+            loss = self._total_loss(sums_KG, counts_KG, epoch)
+            if (penalty := self.model.network.trunk.penalty()) is not None:
+                loss = loss + penalty  # the same on every rank, so the mean over ranks is, too
             self._optimisers.clear()
-            for part in parts:
-                logits_BK = self.model(part.categorical, part.dense, part.group)
-                sums_KG = self._sums(logits_BK, part)
-                # Each part is as another rank: the mean of all shares is the loss of the update.
-                shares = self.ranks.size * len(parts)
-                loss = self._total_loss(sums_KG, counts_KG, epoch, shares) / len(parts)
-                loss.backward()
-                totals.add(sums_KG, self._counts(part), part.weight)
+            loss.backward()
             self._optimisers.step(self.ranks)
             self._steps += 1
+            totals.add(sums_KG, own_KG, batch.weight)
         return self._mean_loss(totals)
 
     def _validate(self) -> tuple[float, dict[str, float | None]]:
@@ -181,6 +176,9 @@ class Trainer:
                 logits_BK = self.model(batch.categorical, batch.dense, batch.group)
             yield rows, batch, logits_BK
 
+    def _on_device(self, batches: Iterable[Rows]) -> Iterator[Batch]:
+        return (Batch.of(rows, self.ranks.device) for rows in batches)
+
     def _counts(self, batch: Batch) -> Tensor:
         return losses.cell_counts(batch.mask, batch.weight, batch.group, self.groups, self.normalise)
 
@@ -189,14 +187,12 @@ class Trainer:
             logits_BK, batch.labels, batch.mask, batch.weight, batch.group, self.tasks, self.groups
         )
 
-    def _total_loss(self, sums_KG: Tensor, counts_KG: Tensor, epoch: int, shares: int) -> Tensor:
-        """Give one of the shares whose mean is the loss of an update."""
+    def _total_loss(self, sums_KG: Tensor, counts_KG: Tensor, epoch: int) -> Tensor:
+        """Give this rank's share of the loss of one update."""
         loss = self.spec.model.loss
         weights_K = losses.task_weights(self.tasks, epoch if loss.decay_per == "epoch" else self._steps)
         total = self.weighting if loss.weighting == "uncertainty" else losses.total_loss
-        share = total(sums_KG, counts_KG, weights_K.to(sums_KG), self.normalise, shares)
-        penalty = self.model.network.trunk.penalty()
-        return share if penalty is None else share + penalty
+        return total(sums_KG, counts_KG, weights_K.to(sums_KG), self.normalise, self.ranks.size)
 
     def _mean_loss(self, totals: "_Totals") -> tuple[float, int]:
         """Give the total loss and the rows of all ranks; task weights as at epoch 0."""
@@ -216,12 +212,6 @@ class Trainer:
                 f"are expected; lower model.optimiser.learning_rate ({self.optimiser.learning_rate} now), or "
                 "look for wild values in the dense columns"
             )
-
-
-def _in_parts(rows: Rows, device: torch.device) -> list[Rows]:
-    """Cut a batch into parts whose activations a CPU's cache and allocator can keep; a GPU takes it whole."""
-    size = CPU_ROWS if device.type == "cpu" else len(rows)
-    return [rows.take(slice(start, start + size)) for start in range(0, len(rows), size)]
 
 
 class _Totals:

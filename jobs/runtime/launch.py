@@ -20,12 +20,6 @@ log = logging.getLogger("lamplighter")
 EPOCH = re.compile(r"epoch (\d+)/(\d+) .*")
 # A rank that lost its peers ends by itself rather than hang (seconds).
 STALL = {"HOROVOD_STALL_CHECK_TIME_SECONDS": "30", "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "120"}
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(2 * 2**30),
-    "MALLOC_TOP_PAD_": str(64 * 2**20),
-}
-"""Lets glibc keep the memory of activations from step to step: fresh pages cost more than the sums on them."""
 
 
 def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
@@ -41,7 +35,6 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
     environment = (
         os.environ
         | STALL
-        | ALLOCATOR
         | {
             "PYTHONPATH": str(PROJECT_DIR),
             "PYTHONUNBUFFERED": "1",

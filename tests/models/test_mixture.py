@@ -71,8 +71,18 @@ def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
     torch.testing.assert_close(grads, plain_grads)
 
 
+def test_experts_are_mixed_after_their_relu() -> None:
+    raw = torch.tensor([[[-3.0, 2.0]]], requires_grad=True)
+
+    mixed = ExpertOutputs([raw], [{"a": 1}]).mix({"gate": torch.tensor([[5.0]])}, {"gate": ["a"]})["gate"]
+    mixed.sum().backward()
+
+    assert mixed.tolist() == [[0.0, 10.0]]
+    assert raw.grad.tolist() == [[[0.0, 5.0]]]
+
+
 def test_an_expert_that_no_gate_sees_has_a_gradient_of_zero() -> None:
-    stack = torch.randn(3, 2, 4, requires_grad=True)
+    stack = torch.rand(3, 2, 4, requires_grad=True)
     outputs = ExpertOutputs([stack], [{"seen": 1, "unseen": 1}])
 
     outputs.mix({"gate": torch.ones(3, 1)}, {"gate": ["seen"]})["gate"].sum().backward()

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
 
 from conf.errors import LamplighterError
 from conf.model import Loss, Model
-from models import training
 from models.distributed import Single
 from models.model import build_model
 from models.rank import train
@@ -61,26 +59,6 @@ def test_weights_of_tasks_may_be_learnt_and_may_decay_by_the_step(tmp_path: Path
     assert all(noise != 0 for unit in learnt for noise in learnt[unit])
     # Many steps make an epoch: by the step, `like` soon has no weight, and nothing moves its noise.
     assert abs(learnt["step"][1]) < 0.9 * abs(learnt["epoch"][1])
-
-
-@pytest.mark.parametrize("weighting", ["fixed", "uncertainty"])
-def test_a_batch_in_parts_takes_the_same_step_as_in_one(
-    weighting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = make_spec(tmp_path)
-    loss = Loss(normalise="per_task", weighting=weighting)
-    spec = spec.model_copy(update={"model": PLE.model_copy(update={"loss": loss})})
-    whole, parts = trainer(spec), trainer(spec)
-
-    whole._train_epoch(0)
-    monkeypatch.setattr(training, "CPU_ROWS", 7)
-    parts._train_epoch(0)
-
-    for name, value in whole.model.state_dict().items():
-        torch.testing.assert_close(parts.model.state_dict()[name], value, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(
-        parts.weighting.log_variance_K, whole.weighting.log_variance_K, rtol=1e-3, atol=1e-4
-    )
 
 
 def test_training_stops_after_patience_and_keeps_the_best_weights(tmp_path: Path) -> None:
