@@ -6,7 +6,8 @@ Personalized Recommendations", RecSys 2020. Equations are numbered as there.
 Differences from the paper:
     1. Experts may be deeper than one layer, and differ in number by task and level.
     2. A gate may be a sigmoid divided by the number of experts (Liu et al., CIKM 2022), not a softmax.
-    3. Towers give logits; the sigmoid is at the edge, in loss and calibration.
+    3. Experts may be normalised by layer before their ReLU.
+    4. Towers give logits; the sigmoid is at the edge, in loss and calibration.
 
 Letters: B rows, D input width, N experts one gate sees, H expert width, K tasks.
 """
