@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("conf", "features", "models", "quality", "jobs")
+PACKAGES = ("conf", "features", "models", "quality", "jobs", "bench")
 LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
 
 
@@ -25,8 +25,9 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
     [
         ("features/planted.py", "import torch", "features knows no torch"),
         ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
-        ("quality/planted.py", "import features", "jobs -> features, models, quality"),
-        ("conf/planted.py", "import jobs", "jobs -> features, models, quality"),
+        ("quality/planted.py", "import features", "bench -> jobs -> features, models, quality"),
+        ("jobs/planted.py", "import bench", "bench -> jobs -> features, models, quality"),
+        ("conf/planted.py", "import jobs", "bench -> jobs -> features, models, quality"),
     ],
 )
 def test_an_import_against_the_rules_is_found(

@@ -21,7 +21,7 @@ from bench.fit import auc_by_task, fit, predict
 from bench.results import Results
 from bench.tables import mean_and_spread, print_table
 
-LEARNING_RATES = (0.0005, 0.001, 0.002)
+LEARNING_RATES = (0.00025, 0.0005, 0.001)
 TUNING_SEED = 1000
 SEEDS = range(1, 11)
 RESULTS = Results("census")

@@ -14,24 +14,33 @@ TOWER = (32,)
 PARAMETERS = 130_000
 """Of trunk and towers; every architecture is brought to it by its width, to within 10 %."""
 
+NORM = {"norm": "layer"}
+"""Shared bottom, one seed: income .9447 without, .9475 with it, on the validation part, at the same rate."""
+
 Shape = Callable[[int], Mapping[str, Any]]
 
 
 def _level(width: int) -> dict[str, Any]:
-    return {"task_experts": 1, "shared_experts": 1, "expert_widths": [width]}
+    return {"task_experts": 1, "shared_experts": 1, "expert_widths": [width], **NORM}
 
 
 def _experts(*widths: int) -> dict[str, Any]:
-    return {"experts": 3, "expert_widths": list(widths)}
+    return {"experts": 3, "expert_widths": list(widths), **NORM}
 
 
 SHAPES: dict[str, tuple[str, Shape]] = {
-    "single_task": ("single_task", lambda w: {"widths": [w, w // 2]}),
-    "shared_bottom": ("shared_bottom", lambda w: {"widths": [w, w // 2]}),
-    "asymmetric": ("asymmetric", lambda w: {"widths": [w, w // 2], "reads": {"income": ["never_married"]}}),
-    "customized": ("customized", lambda w: {"shared_widths": [w, w // 2], "task_widths": [w, w // 2]}),
-    "cross_stitch": ("cross_stitch", lambda w: {"widths": [w, w // 2]}),
-    "sluice": ("sluice", lambda w: {"layers": 2, "subspace_width": w // 2, "orthogonality": 0.001}),
+    "single_task": ("single_task", lambda w: {"widths": [w, w // 2], **NORM}),
+    "shared_bottom": ("shared_bottom", lambda w: {"widths": [w, w // 2], **NORM}),
+    "asymmetric": (
+        "asymmetric",
+        lambda w: {"widths": [w, w // 2], "reads": {"income": ["never_married"]}, **NORM},
+    ),
+    "customized": (
+        "customized",
+        lambda w: {"shared_widths": [w, w // 2], "task_widths": [w, w // 2], **NORM},
+    ),
+    "cross_stitch": ("cross_stitch", lambda w: {"widths": [w, w // 2], **NORM}),
+    "sluice": ("sluice", lambda w: {"layers": 2, "subspace_width": w // 2, "orthogonality": 0.001, **NORM}),
     "mmoe": ("mmoe", lambda w: {"levels": [_experts(w, w // 2)]}),
     "ml_mmoe": ("mmoe", lambda w: {"levels": [_experts(w), _experts(w // 2)]}),
     "cgc": ("ple", lambda w: {"levels": [_level(w) | {"expert_widths": [w, w // 2]}]}),
@@ -49,7 +58,7 @@ def to_model(name: str, width: int, learning_rate: float) -> Model:
         trunk=dict(shape(width)),
         tower=TOWER,
         loss=Loss(normalise="per_task"),
-        optimiser=Optimiser(learning_rate=learning_rate, batch_rows=BATCH_ROWS, max_epochs=10, patience=2),
+        optimiser=Optimiser(learning_rate=learning_rate, batch_rows=BATCH_ROWS, max_epochs=20, patience=2),
     )
 
 

@@ -176,7 +176,7 @@ def test_sluice_mixes_subspaces_after_each_layer_and_layers_at_the_end() -> None
     }
 
     assert_equal(trunk, expected, x)
-    assert float(trunk.penalty()) == pytest.approx(penalty)
+    assert trunk.penalty().item() == pytest.approx(penalty)
     assert SluiceTrunk(6, TASKS, SluiceConfig(layers=1, subspace_width=2)).penalty() is None
 
 
