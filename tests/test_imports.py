@@ -25,9 +25,9 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
     [
         ("features/planted.py", "import torch", "features knows no torch"),
         ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
-        ("quality/planted.py", "import features", "bench -> jobs -> features, models, quality"),
-        ("jobs/planted.py", "import bench", "bench -> jobs -> features, models, quality"),
-        ("conf/planted.py", "import jobs", "bench -> jobs -> features, models, quality"),
+        ("quality/planted.py", "import features", "bench -> jobs -> features | models | quality -> conf"),
+        ("jobs/planted.py", "import bench", "bench -> jobs -> features | models | quality -> conf"),
+        ("conf/planted.py", "import jobs", "bench -> jobs -> features | models | quality -> conf"),
     ],
 )
 def test_an_import_against_the_rules_is_found(
