@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.fit import trunk_parameters
+from bench.fit import closest_width, trunk_parameters
 from conf.encoder import Encoder
 from conf.model import Loss, Model, Optimiser
 from conf.schema import Task
@@ -64,14 +64,8 @@ def to_model(name: str, width: int, learning_rate: float) -> Model:
 
 def matched_width(name: str, encoder: Encoder, tasks: tuple[Task, ...]) -> tuple[int, int]:
     """The even width whose trunk and towers come closest to PARAMETERS, and how many they are."""
-
-    def count(width: int) -> int:
-        model = build_model(to_model(name, width, 0.001), encoder, [t.name for t in tasks], {}, seed=1)
-        return trunk_parameters(model)
-
-    low, high = 2, 1024
-    while high - low > 2:
-        middle = (low + high) // 4 * 2
-        low, high = (middle, high) if count(middle) <= PARAMETERS else (low, middle)
-    width = min((low, high), key=lambda w: abs(count(w) - PARAMETERS))
-    return width, count(width)
+    names = [task.name for task in tasks]
+    return closest_width(
+        lambda width: trunk_parameters(build_model(to_model(name, width, 0.001), encoder, names, {}, seed=1)),
+        PARAMETERS,
+    )
