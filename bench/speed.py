@@ -1,6 +1,8 @@
 """How fast does PLE train and predict, against bare matrix products of the same shapes?
 
-python -m bench.speed            prints a table; both take turns in one run, for a machine drifts
+python -m bench.speed            prints a table; all take turns in one run, for a machine drifts
+python -m bench.speed --peers    with torch-rechub and DeepCTR-Torch, from an environment of their own:
+    python3.11 -m venv .venv-peers && .venv-peers/bin/pip install -r bench/peers/requirements.txt
 
 PLE of 2 levels, 3 experts a task and 3 shared ones of width 256, towers [128, 64], 3 tasks, 20 categorical
 columns of 10,000 ids x 16, 20 dense ones, batches of 4096 rows in memory. The bare products are those of
@@ -8,6 +10,8 @@ experts and towers alone: one forward, two backward. Gates, embeddings, ReLU, lo
 """
 
 import argparse
+import json
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -17,6 +21,7 @@ from torch import Tensor
 
 from bench.tables import print_table
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from conf.load import PROJECT_DIR
 from conf.model import Loss, Model, Optimiser
 from conf.schema import Task
 from models import losses
@@ -24,6 +29,8 @@ from models.distributed import Single
 from models.model import build_model
 from models.optimisers import Optimisers
 
+PEERS = ("torch-rechub", "deepctr-torch")
+PEERS_PYTHON = PROJECT_DIR / ".venv-peers" / "bin" / "python"
 ROWS, COLUMNS, IDS, DIM = 4096, 20, 10_000, 16
 EXPERTS, WIDTH, TOWER = 3, 256, (128, 64)
 TASKS = tuple(Task(name=name, label="x", kind="binary") for name in ("click", "long_view", "like"))
@@ -95,7 +102,6 @@ class Bare:
         self.products: list[tuple[Tensor, Tensor, Tensor]] = [
             (torch.randn(ROWS, d), torch.randn(h, d), torch.randn(ROWS, h)) for d, h in shapes
         ]
-        self.flops = sum(2 * ROWS * d * h for d, h in shapes)
 
     def predict(self) -> None:
         """Forward."""
@@ -120,29 +126,44 @@ def seconds(step: Callable[[], None], repeats: int) -> float:
     return float(np.median(times))
 
 
+def measure(ours: Callable[[], None], bare: Callable[[], None], repeats: int) -> dict[str, float]:
+    """Seconds of one turn of ours and of the bare products."""
+    ours()
+    bare()
+    return {"PLE": seconds(ours, repeats), "bare products": seconds(bare, repeats)}
+
+
+def measure_peer(peer: str, repeats: int) -> dict[str, float]:
+    """Seconds of a training step and a prediction of a peer, in a process of its own environment."""
+    command = [str(PEERS_PYTHON), "bench/peers/step.py", peer, str(repeats), str(torch.get_num_threads())]
+    done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
 def main() -> None:
     """Measure in turns, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=8)
+    parser.add_argument("--peers", action="store_true")
     arguments = parser.parse_args()
     ple, bare = Ple(), Bare()
+    turns: dict[str, list[dict[str, float]]] = {"train": [], "predict": []}
+    for _ in range(arguments.turns):
+        turns["train"].append(measure(ple.train, bare.train, arguments.repeats))
+        turns["predict"].append(measure(ple.predict, bare.predict, arguments.repeats))
+        for peer in PEERS if arguments.peers else ():
+            for name, found in measure_peer(peer, arguments.repeats).items():
+                turns[name][-1][peer] = found
     rows = []
-    for name, ours, theirs, passes in (
-        ("train", ple.train, bare.train, 3),
-        ("predict", ple.predict, bare.predict, 1),
-    ):
-        ours(), theirs()
-        turns = [
-            (seconds(ours, arguments.repeats), seconds(theirs, arguments.repeats))
-            for _ in range(arguments.turns)
-        ]
-        ratios = [theirs_s / ours_s for ours_s, theirs_s in turns]
-        rate, bare_rate = (ROWS / float(np.median([turn[i] for turn in turns])) for i in (0, 1))
-        gflops = passes * bare.flops * bare_rate / ROWS / 1e9
-        spread = f"{np.median(ratios):.2f} ({min(ratios):.2f} .. {max(ratios):.2f})"
-        rows.append([name, f"{rate:,.0f}", f"{bare_rate:,.0f}", f"{gflops:.0f}", spread])
-    print_table(["", "PLE, rows/s", "bare, rows/s", "bare, GFLOP/s", "ratio (over turns)"], rows)
+    for name, of_turns in turns.items():
+        for who in of_turns[0]:
+            rate = ROWS / float(np.median([turn[who] for turn in of_turns]))
+            ratios = [turn[who] / turn["PLE"] for turn in of_turns]
+            spread = f"{np.median(ratios):.2f} ({min(ratios):.2f} .. {max(ratios):.2f})"
+            rows.append([name, who, f"{rate:,.0f}", spread])
+    print_table(["", "", "rows/s", "PLE's rate as a multiple of it (over turns)"], rows)
 
 
 if __name__ == "__main__":
