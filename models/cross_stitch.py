@@ -20,7 +20,7 @@ from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
 OWN = 0.9
-"""What a network keeps of itself at the start; the paper finds 0.9 good (section 4.1)."""
+"""What a network keeps of itself at the start: mostly its own, as the paper recommends."""
 
 
 class CrossStitchConfig(ExpertOptions):

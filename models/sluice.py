@@ -3,8 +3,8 @@
 Ruder, Bingel, Augenstein, Søgaard: "Latent Multi-task Architecture Learning", AAAI 2019 (arXiv 1705.08142).
 
 Each layer of a task's network has two subspaces of equal width, which learn to be shared or kept.
-alpha (eq. 3) mixes the 2 K subspaces of a layer; beta mixes a task's layers into its output; a penalty
-keeps the subspaces of a layer apart: the squared Frobenius norm of the product of their weights (eq. 4).
+alpha mixes the 2 K subspaces of a layer; beta mixes a task's layers into its output; a penalty
+keeps the subspaces of a layer apart: the squared Frobenius norm of the product of their weights.
 
 Differences from the paper: dense layers in place of LSTMs; beta is one number a layer and task, and
 not followed by a projection.
