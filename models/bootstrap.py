@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # step of splitmix64 (Steele, Lea, Flood, OOPSLA 2014)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # step of splitmix64 (Steele, Lea, Flood, OOPSLA 2014)
 
 
 def user_weights(user_ids: NDArray[Any], replicates: int) -> NDArray[np.uint8]:
@@ -31,8 +31,8 @@ def user_weights(user_ids: NDArray[Any], replicates: int) -> NDArray[np.uint8]:
         digests = b"".join(hashlib.blake2b(str(user).encode(), digest_size=8).digest() for user in users)
         keys = np.frombuffer(digests, dtype="<u8").astype(np.uint64)
     with np.errstate(over="ignore"):  # splitmix64 is arithmetic modulo 2**64
-        streams = _mix(keys)[:, None] + _GOLDEN * np.arange(1, replicates + 1, dtype=np.uint64)
-        uniform = (_mix(streams) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        streams = mix64(keys)[:, None] + GOLDEN * np.arange(1, replicates + 1, dtype=np.uint64)
+        uniform = (mix64(streams) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     weights = np.searchsorted(_POISSON_CDF, uniform, side="right").astype(np.uint8)
     by_row: NDArray[np.uint8] = weights[row_user.reshape(-1)]
     return by_row
@@ -61,9 +61,9 @@ def _poisson_cdf() -> NDArray[np.float64]:
 _POISSON_CDF = _poisson_cdf()
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Finish of splitmix64; a bijection in which every input bit reaches every output bit."""
-    values = values + _GOLDEN
+def mix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Give the finish of splitmix64: a bijection in which every input bit reaches every output bit."""
+    values = values + GOLDEN
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -33,10 +33,15 @@ class SwitcherConfig(Part):
     trunk: dict[str, Any]
 
 
-class TreeConfig(Part):
-    """What trees are made of: the cohort columns that are facets beside the tasks, and both levels."""
+class FacetsConfig(Part):
+    """What cells are made of: the cohort columns that are facets beside the tasks."""
 
     facets: Annotated[tuple[Literal["user_cohort", "item_cohort"], ...], Field(min_length=1)]
+
+
+class TreeConfig(FacetsConfig):
+    """What trees are made of: facets, and both levels."""
+
     level1: SwitcherConfig
     level2: SwitcherConfig
 
@@ -59,10 +64,10 @@ class FacetTree(nn.Module):
         super().__init__()
         self.place = list(facets).index(first)
         others = [CELL.join(rest) for rest in product(*(v for name, v in facets.items() if name != first))]
-        self.level1 = _switcher(in_dim, facets[first], config.level1, "level1")
+        self.level1 = to_switcher(in_dim, facets[first], config.level1, "level1")
         self.level2 = nn.ModuleDict(
             {
-                f"{value}_switcher": _switcher(width, others, config.level2, "level2")
+                f"{value}_switcher": to_switcher(width, others, config.level2, "level2")
                 for value, width in self.level1.out_dims.items()
             }
         )
@@ -130,7 +135,7 @@ class MfhTrunk(Trunk):
         return {cell: sum((tree[cell] for tree in others), start=first[cell]) for cell in cells}
 
 
-def own_facets(facets: Facets, config: TreeConfig) -> Facets:
+def own_facets(facets: Facets, config: FacetsConfig) -> Facets:
     """The facets that a configuration wants, tasks first.
 
     Raises:
@@ -146,7 +151,12 @@ def cells_of(facets: Facets) -> list[str]:
     return [CELL.join(cell) for cell in product(*facets.values())]
 
 
-def _switcher(in_dim: int, outputs: Sequence[str], config: SwitcherConfig, key: str) -> Trunk:
+def to_switcher(in_dim: int, outputs: Sequence[str], config: SwitcherConfig, key: str) -> Trunk:
+    """Make a switcher from one input, of width D, to the outputs.
+
+    Raises:
+        ConfigError: it has cells for outputs itself, or a part of it is at fault; messages begin with `key`.
+    """
     try:
         if find_architecture(config.kind).is_by_cell:
             raise ConfigError(

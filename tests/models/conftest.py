@@ -26,6 +26,7 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "ml_mmoe": ("mmoe", {"levels": [EXPERTS, EXPERTS, EXPERTS]}),
     "cgc": ("ple", {"levels": [LEVEL]}),
     "ple": ("ple", {"levels": [LEVEL, LEVEL]}),
+    "flat": ("flat", {"facets": ["user_cohort"], "switcher": TWO_LEVELS}),
     "h_mtl": ("h_mtl", TREES),
     "mfh": ("mfh", TREES),
     "normed": ("ple", {"levels": [LEVEL | {"norm": "layer"}] * 2}),

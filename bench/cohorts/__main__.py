@@ -1,0 +1,183 @@
+"""Is MFH better in every cohort, and most for new users? Five ways to serve cohorts, on data of known truth.
+
+python -m bench.cohorts                 train what is not yet in the results, then print the tables
+python -m bench.cohorts --table         print the tables only
+python -m bench.cohorts --seeds 1       these seeds only: two processes share two cores
+
+Data: bench/cohorts/generate.py, 208,000 examples; q in {0, .5, 1} is how differently cohorts behave, and
+new users are 5 % or 20 % of training. A seed draws data and weights anew; all variants share both, so
+differences are paired. Each variant has the same tuning budget, three learning rates on one data set that no
+final uses (q = .5, 20 % new); the lowest validation loss wins. A final stops three epochs after its lowest
+validation loss. Distances are to the second ceiling (bench/cohorts/ceiling.py): AUC of the best that could be
+known, minus the model's, mean over three behaviours.
+"""
+
+import argparse
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.cohorts.architectures import COMPARED, Variant
+from bench.cohorts.data import TestBed, to_test_bed
+from bench.cohorts.generate import COHORTS
+from bench.cohorts.trial import auc_by_cell, mean_over_tasks, run
+from bench.results import Results
+from bench.tables import print_table, t_interval
+
+DIFFERENCES, SHARES, SEEDS = (0.0, 0.5, 1.0), (0.05, 0.2), (1, 2, 3)
+LEARNING_RATES = (0.001, 0.002, 0.004)
+TUNING = {"difference": 0.5, "share_of_new": 0.2, "seed": 1000}
+RESULTS = Results("cohorts")
+
+Key = dict[str, Any]
+
+
+def tuned_rate(name: str, variant: Variant) -> float:
+    """The learning rate with the lowest validation loss on the tuning data."""
+    losses = {}
+    for rate in LEARNING_RATES:
+        key = {"step": "tune", "variant": name, "learning_rate": rate, **TUNING}
+        losses[rate] = RESULTS.once(key, lambda rate=rate: _train(name, variant, rate, TUNING))[  # type: ignore[misc]
+            "validation_loss"
+        ]
+    return min(losses, key=lambda rate: losses[rate])
+
+
+def final(name: str, variant: Variant, where: Key) -> Key:
+    """One final training on one data set."""
+    return RESULTS.once(
+        {"step": "final", "variant": name, **where},
+        lambda: _train(name, variant, tuned_rate(variant.tuned_as or name, variant), where),
+    )
+
+
+def ceilings(where: Key) -> Key:
+    """Both ceilings of one data set by cell, and how far apart the second is by halves of its particles."""
+
+    def find() -> Key:
+        bed = to_test_bed(**where)
+        found = {
+            name: auc_by_cell(p, bed.test, bed.data.tasks, bed.data.groups)
+            for name, p in (
+                ("true", bed.true),
+                ("expected", bed.expected),
+                ("half_1", bed.halves[0]),
+                ("half_2", bed.halves[1]),
+            )
+        }
+        return {"auc": found}
+
+    return RESULTS.once({"step": "ceiling", **where}, find)
+
+
+def _train(name: str, variant: Variant, rate: float, where: Key) -> Key:
+    bed: TestBed = to_test_bed(**where)
+    result = run(name, variant, bed.data, bed.test, rate, where["seed"])
+    means = {cohort: round(auc, 4) for cohort, auc in mean_over_tasks(result["auc"]).items()}
+    print(name, where, rate, means, f"{result['seconds']} s", flush=True)
+    return result
+
+
+def data_sets(seeds: Iterable[int]) -> list[Key]:
+    """All data sets of some seeds."""
+    return [
+        {"difference": q, "share_of_new": share, "seed": seed}
+        for seed, q, share in product(seeds, DIFFERENCES, SHARES)
+    ]
+
+
+def distances(name: str, where: Key, done: dict[str, Key]) -> dict[str, float] | None:
+    """Cohort -> distance to the second ceiling; null if it has not been trained yet."""
+    trained, ceiling = done.get(_id("final", name, where)), done.get(_id("ceiling", None, where))
+    if trained is None or ceiling is None:
+        return None
+    top, found = mean_over_tasks(ceiling["auc"]["expected"]), mean_over_tasks(trained["auc"])
+    return {cohort: top[cohort] - found[cohort] for cohort in COHORTS}
+
+
+def _id(step: str, name: str | None, where: Key) -> str:
+    return f"{step} {name} {where['difference']} {where['share_of_new']} {where['seed']}"
+
+
+def finished() -> dict[str, Key]:
+    """Every result so far, by step, variant and data set."""
+    return {_id(row["step"], row.get("variant"), row): row for row in RESULTS.all() if row["step"] != "tune"}
+
+
+def distance_table(names: Iterable[str], differences: Iterable[float], shares: Iterable[float]) -> None:
+    """Mean distance over seeds, a variant and data set a row."""
+    done, rows = finished(), []
+    for q, share, name in product(differences, shares, names):
+        wheres = [{"difference": q, "share_of_new": share, "seed": seed} for seed in SEEDS]
+        found = [d for where in wheres if (d := distances(name, where, done)) is not None]
+        if found:
+            by_cohort = [[d[cohort] for d in found] for cohort in COHORTS]
+            rows.append(
+                [q, share, name, len(found), *(f"{np.mean(d):.4f} ({np.ptp(d):.4f})" for d in by_cohort)]
+            )
+    print_table(["q", "share of new", "variant", "seeds", *COHORTS], rows)
+
+
+def gain_table(
+    ours: str, names: Iterable[str], differences: Iterable[float], shares: Iterable[float]
+) -> None:
+    """How much closer `ours` is than each other variant, paired over data sets, with 95 % intervals."""
+    done, rows = finished(), []
+    for q, name in product(differences, names):
+        if name == ours:
+            continue
+        wheres = [
+            {"difference": q, "share_of_new": share, "seed": seed} for share, seed in product(shares, SEEDS)
+        ]
+        pairs = [(distances(ours, where, done), distances(name, where, done)) for where in wheres]
+        known = [(one, other) for one, other in pairs if one is not None and other is not None]
+        if len(known) > 1:
+            gains = [[other[c] - one[c] for one, other in known] for c in COHORTS]
+            rows.append([q, name, len(known), *(t_interval(gain) for gain in gains)])
+    print_table(["q", f"{ours} against", "pairs", *COHORTS], rows)
+
+
+def ceiling_table() -> None:
+    """Ceilings, mean over behaviours, seeds and shares, and the Monte-Carlo error of the second."""
+    rows = []
+    for q in DIFFERENCES:
+        found = [row["auc"] for row in RESULTS.all() if row["step"] == "ceiling" and row["difference"] == q]
+        for cohort in COHORTS if found else ():
+            true, expected, one, other = (
+                np.array([mean_over_tasks(auc[name])[cohort] for auc in found])
+                for name in ("true", "expected", "half_1", "half_2")
+            )
+            error = np.abs(one - other).max()
+            rows.append(
+                [q, cohort, len(found), f"{true.mean():.4f}", f"{expected.mean():.4f}", f"{error:.4f}"]
+            )
+    print_table(["q", "cohort", "data sets", "truth", "can be known", "largest difference of halves"], rows)
+
+
+def main() -> None:
+    """Train, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if not arguments.table:
+        for name, variant in COMPARED.items():
+            tuned_rate(name, variant)
+        for where in data_sets(arguments.seeds):
+            ceilings(where)
+            for name, variant in COMPARED.items():
+                final(name, variant, where)
+    ceiling_table()
+    print()
+    distance_table(COMPARED, DIFFERENCES, SHARES)
+    print()
+    gain_table("mfh", COMPARED, DIFFERENCES, SHARES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What is compared on the test bed: everything alike but the trunk, whose size is matched.
+
+All read the same columns, the cohort among them. Each has two layers between input and towers, with one
+expert a branch and one shared: PLE of two levels, or two levels of CGC switchers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.fit import closest_width, trunk_parameters
+from conf.encoder import Encoder
+from conf.model import Loss, Model, Optimiser
+from conf.schema import Task
+from models.losses import Normalise
+from models.model import build_model
+
+PARAMETERS = 60_000
+"""Of trunk and towers, to within 10 %; models of one cohort each have a third of it."""
+
+TOWER = (16,)
+BATCH_ROWS = 1024
+FACETS = {"facets": ["user_cohort"]}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to serve all cohorts.
+
+    Attributes:
+        architecture: of the trunk.
+        trunk: of a width.
+        models: how many there are of it: 1, or one a cohort.
+        normalise, towers: as in the model YAML.
+        tuned_as: the variant whose learning rate it takes; itself where there is none.
+    """
+
+    architecture: str
+    trunk: Callable[[int], Mapping[str, Any]]
+    models: int = 1
+    normalise: Normalise = "per_task"
+    towers: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    tuned_as: str | None = None
+
+
+def level(width: int, **options: Any) -> dict[str, Any]:
+    """One level of PLE."""
+    return {"task_experts": 1, "shared_experts": 1, "expert_widths": [width], "norm": "layer", **options}
+
+
+def ple(width: int, **options: Any) -> dict[str, Any]:
+    """PLE of two levels."""
+    return {"levels": [level(width, **options)] * 2}
+
+
+def cgc(width: int, **options: Any) -> dict[str, Any]:
+    """A switcher: CGC."""
+    return {"kind": "ple", "trunk": {"levels": [level(width, **options)]}}
+
+
+def trees(switcher: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """Trees of facets, one kind of switcher on both levels."""
+    return {**FACETS, "level1": switcher, "level2": switcher, **options}
+
+
+COMPARED: dict[str, Variant] = {
+    "per_cohort": Variant("ple", ple, models=3),
+    "ple": Variant("ple", ple),
+    "flat": Variant("flat", lambda w: {**FACETS, "switcher": {"kind": "ple", "trunk": ple(w)}}),
+    "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
+    "mfh": Variant("mfh", lambda w: trees(cgc(w))),
+}
+"""One model a cohort, PLE with the cohort as a feature, flat PLE over all cells, a tree, a tree a facet."""
+
+
+def to_model(name: str, variant: Variant, width: int, learning_rate: float) -> Model:
+    """The model YAML, as it were."""
+    return Model(
+        name=name,
+        architecture=variant.architecture,
+        trunk=dict(variant.trunk(width)),
+        tower=TOWER,
+        towers={key: tuple(widths) for key, widths in variant.towers.items()},
+        loss=Loss(normalise=variant.normalise),
+        optimiser=Optimiser(
+            learning_rate=learning_rate,
+            batch_rows=BATCH_ROWS // variant.models,  # of a third of the rows: about as many steps
+            max_epochs=100,
+            patience=3,
+        ),
+    )
+
+
+def matched_width(
+    name: str, variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Sequence[str]
+) -> tuple[int, int]:
+    """Even width with which all models of a variant come closest to PARAMETERS; one model's number."""
+    names = [task.name for task in tasks]
+    groups = {"user_cohort": tuple(cohorts)}
+    return closest_width(
+        lambda width: trunk_parameters(
+            build_model(to_model(name, variant, width, 0.001), encoder, names, groups, seed=1)
+        ),
+        PARAMETERS // variant.models,
+    )

@@ -1,0 +1,78 @@
+"""One training of a variant on one data set, and what it ranks of each cohort."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from bench.cohorts.architectures import Variant, matched_width, to_model
+from bench.fit import Dataset, Fit, fit, predict
+from conf.schema import Task
+from models.reader import Rows
+
+AucByCell = dict[str, dict[str, float]]
+"""Cohort -> task -> AUC."""
+
+
+def run(name: str, variant: Variant, data: Dataset, test: Rows, rate: float, seed: int) -> dict[str, Any]:
+    """Train, and give the result's line: size, epochs, validation loss, AUC of the test rows by cell."""
+    width, parameters = matched_width(name, variant, data.encoder, data.tasks, data.groups)
+    model = to_model(name, variant, width, rate)
+    if variant.models == 1:
+        fits = [fit(model, data, seed)]
+        logits = predict(fits[0].model, test)
+    else:
+        logits = np.empty((len(test), len(data.tasks)), dtype=np.float32)
+        fits = []
+        for group in range(len(data.groups)):
+            fits.append(fit(model, _of_group(data, group), seed))
+            logits[test.user_group == group] = predict(fits[-1].model, _rows_of(test, group))
+    result = {
+        "learning_rate": rate,
+        "width": width,
+        "parameters": parameters * variant.models,
+        "epochs": sum(found.epochs for found in fits),
+        "validation_loss": _validation_loss(fits, data),
+        "auc": auc_by_cell(logits, test, data.tasks, data.groups),
+        "seconds": round(sum(found.seconds for found in fits), 1),
+    }
+    return result
+
+
+def auc_by_cell(
+    scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...], groups: tuple[str, ...]
+) -> AucByCell:
+    """Rank AUC of each task in each cohort."""
+    found: AucByCell = {}
+    for number, group in enumerate(groups):
+        own = rows.user_group == number
+        found[group] = {
+            task.name: float(roc_auc_score(rows.labels[own, k] > 0.5, scores[own, k]))
+            for k, task in enumerate(tasks)
+        }
+    return found
+
+
+def _validation_loss(fits: list[Fit], data: Dataset) -> float:
+    """Of all rows; that of one model a cohort is the mean of theirs, by their rows."""
+    if len(fits) == 1:
+        return fits[0].validation_loss
+    rows = np.bincount(data.validation.user_group, minlength=len(fits))
+    return float(np.average([found.validation_loss for found in fits], weights=rows))
+
+
+def _of_group(data: Dataset, group: int) -> Dataset:
+    return Dataset(
+        data.encoder, data.tasks, data.groups, _rows_of(data.train, group), _rows_of(data.validation, group)
+    )
+
+
+def _rows_of(rows: Rows, group: int) -> Rows:
+    return rows.take(np.flatnonzero(rows.user_group == group))
+
+
+def mean_over_tasks(auc: AucByCell) -> Mapping[str, float]:
+    """Cohort -> mean AUC of its tasks."""
+    return {cohort: float(np.mean([*by_task.values()])) for cohort, by_task in auc.items()}
