@@ -50,7 +50,8 @@ class Experts(nn.Module):
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Map (B, D) to (B, N, H)."""
-        return _run_as_one([self], x_BD).relu()
+        y_BNH, bias_NH = _run_as_one([self], x_BD)
+        return (y_BNH + bias_NH).relu()
 
 
 def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> ExpertOutputs:
@@ -58,11 +59,13 @@ def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> E
 
     Branches that are handed the very same tensor share one matrix product a layer.
     """
-    stacks, counts = [], []
-    for branches in readers_of_the_same(experts, x_BD):
-        stacks.append(_run_as_one([experts[b] for b in branches], x_BD[branches[0]]))
-        counts.append({b: experts[b].count for b in branches})
-    return ExpertOutputs(stacks, counts)
+    together = readers_of_the_same(experts, x_BD)
+    ran = [_run_as_one([experts[b] for b in branches], x_BD[branches[0]]) for branches in together]
+    return ExpertOutputs(
+        stacks=[y_BNH for y_BNH, _ in ran],
+        biases=[bias_NH for _, bias_NH in ran],
+        branches=[{b: experts[b].count for b in branches} for branches in together],
+    )
 
 
 def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> list[list[str]]:
@@ -73,32 +76,33 @@ def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> 
     return list(readers.values())
 
 
-def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
-    """Run stacks of equal widths on one input, (B, N of all, H), up to the last ReLU.
+def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> tuple[Tensor, Tensor]:
+    """Run stacks of equal widths on one input: (B, N of all, H) up to the last bias, and that bias, (N, H).
 
-    Joining their weights is cheap.
+    Joining their weights is cheap; adding a bias to what memory holds is not, so the last one is left to
+    who reads it.
     """
     count = sum(stack.count for stack in stacks)
-    first_weight = join([stack.first.weight for stack in stacks])
-    first_bias = join([stack.first.bias for stack in stacks])
-    y_BNH = F.linear(x_BD, first_weight, first_bias).view(len(x_BD), count, -1)
-    y_BNH = _normalise(stacks, 0, y_BNH)
+    y_BNH = F.linear(x_BD, join([stack.first.weight for stack in stacks])).view(len(x_BD), count, -1)
+    bias_NH = join([stack.first.bias for stack in stacks]).view(count, -1)
+    y_BNH, bias_NH = _normalise(stacks, 0, y_BNH, bias_NH)
     for layer in range(len(stacks[0].weights)):
         weight_NHJ = join([stack.weights[layer] for stack in stacks])
-        bias_N1J = join([stack.biases[layer] for stack in stacks])
-        y_BNH = torch.baddbmm(bias_N1J, y_BNH.relu_().transpose(0, 1), weight_NHJ).transpose(0, 1)
-        y_BNH = _normalise(stacks, layer + 1, y_BNH)
-    return y_BNH
+        y_NBH = (y_BNH + bias_NH).relu_().transpose(0, 1)
+        bias_NH = join([stack.biases[layer] for stack in stacks]).squeeze(1)
+        y_BNH, bias_NH = _normalise(stacks, layer + 1, torch.bmm(y_NBH, weight_NHJ).transpose(0, 1), bias_NH)
+    return y_BNH, bias_NH.to(y_BNH)
 
 
-def _normalise(stacks: Sequence[Experts], layer: int, y_BNH: Tensor) -> Tensor:
-    """What a layer gives, normalised where the experts have a norm."""
+def _normalise(
+    stacks: Sequence[Experts], layer: int, y_BNH: Tensor, bias_NH: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What a layer gives and its bias, or, where the experts have a norm, its normal form and their shift."""
     if not stacks[0].scales:
-        return y_BNH
-    normal_BNH = F.layer_norm(y_BNH, y_BNH.shape[-1:])
+        return y_BNH, bias_NH
+    normal_BNH = F.layer_norm(y_BNH + bias_NH, y_BNH.shape[-1:])
     scale_NH = join([stack.scales[layer] for stack in stacks])
-    shift_NH = join([stack.shifts[layer] for stack in stacks])
-    return torch.addcmul(shift_NH, normal_BNH, scale_NH)
+    return normal_BNH * scale_NH, join([stack.shifts[layer] for stack in stacks])
 
 
 class Gates(nn.Module):

@@ -93,10 +93,11 @@ def towers_found_by_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
 def experts_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     mix = ExpertOutputs.mix
 
-    def flipped(self: ExpertOutputs, *args: Any) -> dict[str, Tensor]:
-        return mix(ExpertOutputs([stack.flip(1) for stack in self.stacks], self.branches), *args)
+    def flip(self: ExpertOutputs, *args: Any) -> dict[str, Tensor]:
+        flipped = [[tensor.flip(dim) for tensor in of] for of, dim in ((self.stacks, 1), (self.biases, 0))]
+        return mix(ExpertOutputs(*flipped, self.branches), *args)
 
-    monkeypatch.setattr(ExpertOutputs, "mix", flipped)
+    monkeypatch.setattr(ExpertOutputs, "mix", flip)
 
 
 def probabilities_for_logits(monkeypatch: pytest.MonkeyPatch) -> None:
