@@ -1,7 +1,7 @@
 """One training on rows in memory, by the platform's own trainer, and what it gives on held-out rows."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,13 +97,3 @@ def error_by_task(predictions: NDArray[Any], rows: Rows, tasks: Sequence[Task]) 
 def trunk_parameters(model: MultiTaskModel) -> int:
     """Numbers that are learnt above the input layer: trunk and towers."""
     return sum(parameter.numel() for parameter in model.network.parameters())
-
-
-def closest_width(count: Callable[[int], int], parameters: int) -> tuple[int, int]:
-    """The even width whose number of parameters, which grows with it, is closest; and that number."""
-    low, high = 2, 1024
-    while high - low > 2:
-        middle = (low + high) // 4 * 2
-        low, high = (middle, high) if count(middle) <= parameters else (low, middle)
-    width = min((low, high), key=lambda w: abs(count(w) - parameters))
-    return width, count(width)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.peers import PEERS, command
 from bench.tables import print_table
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from conf.load import PROJECT_DIR
@@ -29,8 +30,6 @@ from models.distributed import Single
 from models.model import build_model
 from models.optimisers import Optimisers
 
-PEERS = ("torch-rechub", "deepctr-torch")
-PEERS_PYTHON = PROJECT_DIR / ".venv-peers" / "bin" / "python"
 ROWS, COLUMNS, IDS, DIM = 4096, 20, 10_000, 16
 EXPERTS, WIDTH, TOWER = 3, 256, (128, 64)
 TASKS = tuple(Task(name=name, label="x", kind="binary") for name in ("click", "long_view", "like"))
@@ -135,8 +134,8 @@ def measure(ours: Callable[[], None], bare: Callable[[], None], repeats: int) ->
 
 def measure_peer(peer: str, repeats: int) -> dict[str, float]:
     """Seconds of a training step and a prediction of a peer, in a process of its own environment."""
-    command = [str(PEERS_PYTHON), "bench/peers/step.py", peer, str(repeats), str(torch.get_num_threads())]
-    done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
+    line = command("step", peer, repeats, torch.get_num_threads())
+    done = subprocess.run(line, cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.fit import Dataset, closest_width, error_by_task, fit, predict, trunk_parameters
+from bench.fit import Dataset, error_by_task, fit, predict, trunk_parameters
 from bench.results import Results
 from bench.tables import print_table
+from bench.widths import closest_width
 from conf.encoder import DenseEncoding, Encoder
 from conf.model import Loss, Model, Optimiser
 from conf.schema import Task

@@ -3,16 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.fit import closest_width, trunk_parameters
+from bench.census.protocol import BATCH_ROWS, MAX_EPOCHS, PARAMETERS, PATIENCE, TOWER
+from bench.fit import trunk_parameters
+from bench.widths import closest_width
 from conf.encoder import Encoder
 from conf.model import Loss, Model, Optimiser
 from conf.schema import Task
 from models.model import build_model
-
-BATCH_ROWS = 1024
-TOWER = (32,)
-PARAMETERS = 130_000
-"""Of trunk and towers; every architecture is brought to it by its width, to within 10 %."""
 
 NORM = {"norm": "layer"}
 """Shared bottom, one seed: income .9447 without, .9475 with it, on the validation part, at the same rate."""
@@ -58,7 +55,9 @@ def to_model(name: str, width: int, learning_rate: float) -> Model:
         trunk=dict(shape(width)),
         tower=TOWER,
         loss=Loss(normalise="per_task"),
-        optimiser=Optimiser(learning_rate=learning_rate, batch_rows=BATCH_ROWS, max_epochs=20, patience=2),
+        optimiser=Optimiser(
+            learning_rate=learning_rate, batch_rows=BATCH_ROWS, max_epochs=MAX_EPOCHS, patience=PATIENCE
+        ),
     )
 
 

@@ -2,15 +2,20 @@
 
 import zlib
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
+from bench.census.protocol import EMBEDDING_DIM
 from bench.fit import Dataset
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from conf.load import PROJECT_DIR
+from conf.model import InputLayer as InputLayerConfig
 from conf.schema import Task
+from models.input import InputLayer
 from models.reader import Rows
 
 FOLDER = PROJECT_DIR / "data" / "census_income"
@@ -18,7 +23,6 @@ TASKS = (
     Task(name="income", label="income_50k = '50000+.'", kind="binary"),
     Task(name="never_married", label="marital_status = 'Never married'", kind="binary"),
 )
-EMBEDDING_DIM = 8
 _AMOUNTS = ("wage_per_hour", "capital_gains", "capital_losses", "dividends_from_stocks")  # long tails
 _NUMBERS = ("age", "num_persons_worked_for_employer", "weeks_worked_in_year")
 _LEFT_OUT = ("income_50k", "marital_status", "instance_weight")  # labels, and the survey's weight
@@ -83,3 +87,19 @@ def _ids(values: "pd.Series[str]", encoding: CategoricalEncoding) -> NDArray[np.
     places = pd.Index(encoding.vocabulary).get_indexer(values.astype(str).to_numpy())
     ids: NDArray[np.int32] = (places + 1).astype(np.int32)
     return ids
+
+
+def hand_over(data: Dataset, test: Rows, path: Path) -> None:
+    """Write what our models see of the rows, for the peers' processes, which have no platform.
+
+    Arrays: table_rows (C,), and of each part of n rows NAME_ids (n, C) int32, NAME_dense (n, F) float32,
+    transformed and standardised by our input layer, NAME_labels (n, K) float32.
+    """
+    arrays = {"table_rows": np.array([column.size for column in data.encoder.categorical])}
+    transform = InputLayer(data.encoder, InputLayerConfig()).transforms["context"]
+    for name, rows in (("train", data.train), ("validation", data.validation), ("test", test)):
+        arrays[f"{name}_ids"] = rows.categorical
+        arrays[f"{name}_dense"] = transform(torch.from_numpy(rows.dense)).numpy()
+        arrays[f"{name}_labels"] = rows.labels
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)

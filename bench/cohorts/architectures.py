@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.fit import closest_width, trunk_parameters
+from bench.fit import trunk_parameters
+from bench.widths import closest_width
 from conf.encoder import Encoder
 from conf.model import Loss, Model, Optimiser
 from conf.schema import Task

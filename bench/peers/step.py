@@ -1,6 +1,6 @@
 """Times PLE of a peer library on the batch of bench.speed; runs in .venv-peers, without the platform.
 
-.venv-peers/bin/python bench/peers/step.py {torch-rechub,deepctr-torch} REPEATS THREADS
+.venv-peers/bin/python -m bench.peers.step {torch-rechub,deepctr-torch} REPEATS THREADS
 
 Prints the median seconds of a training step and of a prediction as JSON. Sizes are those of bench/speed.py.
 Each peer has its defaults but for the sizes: batch normalisation in torch-rechub, a hidden layer in the
@@ -10,13 +10,13 @@ gates of DeepCTR-Torch left out. Loss and optimiser are the same as ours: mean c
 import json
 import sys
 import time
-import types
-from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from bench.peers.stand_in import stand_in_for_tensorflow
 
 ROWS, COLUMNS, IDS, DIM = 4096, 20, 10_000, 16
 EXPERTS, WIDTH, TOWER, TASKS = 3, 256, [128, 64], 3
@@ -44,19 +44,8 @@ def rechub() -> tuple[nn.Module, Any]:
 
 
 def deepctr() -> tuple[nn.Module, Any]:
-    """Model and batch of DeepCTR-Torch; its import of TensorFlow, for its fit() only, gets a stand-in."""
-    package = "tensorflow"
-    for name in (
-        package,
-        f"{package}.python",
-        f"{package}.python.keras",
-        f"{package}.python.keras.callbacks",
-    ):
-        sys.modules[name] = types.ModuleType(name)
-        sys.modules[name].__spec__ = ModuleSpec(name, None)
-    for name in ("CallbackList", "EarlyStopping", "ModelCheckpoint", "History"):
-        stand_in = type(name, (), {"__init__": lambda self, *args, **kwargs: None})
-        setattr(sys.modules[f"{package}.python.keras.callbacks"], name, stand_in)
+    """Model and batch of DeepCTR-Torch."""
+    stand_in_for_tensorflow()
     from deepctr_torch.inputs import DenseFeat, SparseFeat
     from deepctr_torch.models import PLE
 
