@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import sem
-from scipy.stats import t as student
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -19,10 +17,3 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     lines = [list(map(str, head)), ["---"] * len(head), *(list(map(str, row)) for row in rows)]
     for line in lines:
         print("| " + " | ".join(line) + " |")
-
-
-def t_interval(values: Sequence[float]) -> str:
-    """Mean of paired differences and its 95 % interval by Student's t: `+.0012 [+.0003, +.0021]`."""
-    mean, error = float(np.mean(values)), float(sem(values))
-    reach = float(student.ppf(0.975, len(values) - 1)) * error
-    return f"{mean:+.4f} [{mean - reach:+.4f}, {mean + reach:+.4f}]"

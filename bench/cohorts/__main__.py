@@ -3,6 +3,7 @@
 python -m bench.cohorts                 train what is not yet in the results, then print the tables
 python -m bench.cohorts --table         print the tables only
 python -m bench.cohorts --seeds 1       these seeds only: two processes share two cores
+python -m bench.cohorts --ablations     MFH with one thing changed, on q = .5 with 5 % new users
 
 Data: bench/cohorts/generate.py, 208,000 examples; q in {0, .5, 1} is how differently cohorts behave, and
 new users are 5 % or 20 % of training. A seed draws data and weights anew; all variants share both, so
@@ -20,15 +21,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.cohorts.ablations import ABLATIONS
 from bench.cohorts.architectures import COMPARED, Variant
 from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.generate import COHORTS
 from bench.cohorts.trial import auc_by_cell, mean_over_tasks, run
+from bench.paired import paired_difference
 from bench.results import Results
-from bench.tables import print_table, t_interval
+from bench.tables import print_table
 
 DIFFERENCES, SHARES, SEEDS = (0.0, 0.5, 1.0), (0.05, 0.2), (1, 2, 3)
-LEARNING_RATES = (0.001, 0.002, 0.004)
+LEARNING_RATES = (0.002, 0.004, 0.008)
 TUNING = {"difference": 0.5, "share_of_new": 0.2, "seed": 1000}
 RESULTS = Results("cohorts")
 
@@ -48,9 +51,10 @@ def tuned_rate(name: str, variant: Variant) -> float:
 
 def final(name: str, variant: Variant, where: Key) -> Key:
     """One final training on one data set."""
+    tuned = variant.tuned_as or name
     return RESULTS.once(
         {"step": "final", "variant": name, **where},
-        lambda: _train(name, variant, tuned_rate(variant.tuned_as or name, variant), where),
+        lambda: _train(name, variant, tuned_rate(tuned, COMPARED[tuned]), where),
     )
 
 
@@ -75,17 +79,18 @@ def ceilings(where: Key) -> Key:
 
 def _train(name: str, variant: Variant, rate: float, where: Key) -> Key:
     bed: TestBed = to_test_bed(**where)
-    result = run(name, variant, bed.data, bed.test, rate, where["seed"])
+    result, logits = run(name, variant, bed.data, bed.test, rate, where["seed"])
+    result["auc"] = auc_by_cell(logits, bed.test, bed.data.tasks, bed.data.groups)
     means = {cohort: round(auc, 4) for cohort, auc in mean_over_tasks(result["auc"]).items()}
     print(name, where, rate, means, f"{result['seconds']} s", flush=True)
     return result
 
 
-def data_sets(seeds: Iterable[int]) -> list[Key]:
-    """All data sets of some seeds."""
+def data_sets(seeds: Iterable[int], differences: Iterable[float], shares: Iterable[float]) -> list[Key]:
+    """All data sets of some seeds, seed by seed: a run that is cut off has all of them for the first."""
     return [
         {"difference": q, "share_of_new": share, "seed": seed}
-        for seed, q, share in product(seeds, DIFFERENCES, SHARES)
+        for seed, q, share in product(seeds, differences, shares)
     ]
 
 
@@ -135,8 +140,11 @@ def gain_table(
         pairs = [(distances(ours, where, done), distances(name, where, done)) for where in wheres]
         known = [(one, other) for one, other in pairs if one is not None and other is not None]
         if len(known) > 1:
-            gains = [[other[c] - one[c] for one, other in known] for c in COHORTS]
-            rows.append([q, name, len(known), *(t_interval(gain) for gain in gains)])
+            gains = [
+                paired_difference(*({n: pair[i][c] for n, pair in enumerate(known)} for i in (1, 0)))
+                for c in COHORTS
+            ]
+            rows.append([q, name, len(known), *gains])
     print_table(["q", f"{ours} against", "pairs", *COHORTS], rows)
 
 
@@ -161,22 +169,27 @@ def main() -> None:
     """Train, then print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    variants = COMPARED | (ABLATIONS if arguments.ablations else {})
+    differences, shares = ((0.5,), (0.05,)) if arguments.ablations else (DIFFERENCES, SHARES)
     if not arguments.table:
-        for name, variant in COMPARED.items():
-            tuned_rate(name, variant)
-        for where in data_sets(arguments.seeds):
+        for name, variant in variants.items():
+            if variant.tuned_as is None:
+                tuned_rate(name, variant)
+        for where in data_sets(arguments.seeds, differences, shares):
             ceilings(where)
-            for name, variant in COMPARED.items():
+            for name, variant in variants.items():
                 final(name, variant, where)
-    ceiling_table()
+    if not arguments.ablations:
+        ceiling_table()
+        print()
+    distance_table(variants, differences, shares)
     print()
-    distance_table(COMPARED, DIFFERENCES, SHARES)
-    print()
-    gain_table("mfh", COMPARED, DIFFERENCES, SHARES)
+    gain_table("mfh", variants, differences, shares)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One training of a variant on one data set, and what it ranks of each cohort."""
+"""One training of a variant on one data set, and how it ranks each cohort."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,10 @@ AucByCell = dict[str, dict[str, float]]
 """Cohort -> task -> AUC."""
 
 
-def run(name: str, variant: Variant, data: Dataset, test: Rows, rate: float, seed: int) -> dict[str, Any]:
-    """Train, and give the result's line: size, epochs, validation loss, AUC of the test rows by cell."""
+def run(
+    name: str, variant: Variant, data: Dataset, test: Rows, rate: float, seed: int
+) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """Train, and give how it went (size, epochs, validation loss) and the logits of the test rows, (n, K)."""
     width, parameters = matched_width(name, variant, data.encoder, data.tasks, data.groups)
     model = to_model(name, variant, width, rate)
     if variant.models == 1:
@@ -35,10 +37,9 @@ def run(name: str, variant: Variant, data: Dataset, test: Rows, rate: float, see
         "parameters": parameters * variant.models,
         "epochs": sum(found.epochs for found in fits),
         "validation_loss": _validation_loss(fits, data),
-        "auc": auc_by_cell(logits, test, data.tasks, data.groups),
         "seconds": round(sum(found.seconds for found in fits), 1),
     }
-    return result
+    return result, logits
 
 
 def auc_by_cell(

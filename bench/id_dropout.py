@@ -1,0 +1,115 @@
+"""What does id dropout do for users that training has never seen?
+
+python -m bench.id_dropout            train what is not yet in the results, then print the table
+python -m bench.id_dropout --table    print the table only
+
+PLE on KuaiRand-Pure with the user id as an input of its own (a vocabulary of all users of the training days,
+8 numbers each) and a share of the ids hidden in training, against the same model without the id. Test days
+are 05-07 and 05-08; a user is unseen who has no row in the training days, and reads row 0 of the table. Three
+seeds; the learning rate is that of PLE in bench.kuairand. Intervals are by bootstrap over users, paired.
+"""
+
+import argparse
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.cohorts.architectures import COMPARED, matched_width, to_model
+from bench.fit import Dataset, fit, predict
+from bench.kuairand.__main__ import tuned_rate
+from bench.kuairand.data import kuairand, with_column
+from bench.kuairand.measures import (
+    Cells,
+    cells_in_order,
+    cells_of,
+    gain_with_interval,
+    mean_of_seeds,
+    with_interval,
+)
+from bench.results import Results
+from bench.tables import print_table
+from conf.encoder import CategoricalEncoding
+from conf.model import InputLayer
+from models.reader import Rows
+
+SEEDS = (1, 2, 3)
+DROPOUTS = (None, 0.0, 0.1, 0.3, 0.5)  # None: no user id among the inputs
+RESULTS = Results("id_dropout")
+
+
+@lru_cache(maxsize=1)
+def with_user_ids() -> tuple[Dataset, Rows]:
+    """The data set with the user's place among those of the training days, 0 for others, as last column."""
+    found = kuairand()
+    known = np.unique(found.users["train"])
+    table = CategoricalEncoding(column="user_id", kind="hash", size=1 + len(known), dim=8)
+    data = found.data
+    train, validation, test = (
+        with_column(rows, _places(known, found.users[part]))
+        for part, rows in (("train", data.train), ("validation", data.validation), ("test", found.test))
+    )
+    encoder = data.encoder.model_copy(update={"categorical": (*data.encoder.categorical, table)})
+    return Dataset(encoder, data.tasks, data.groups, train, validation), test
+
+
+def _places(known: NDArray[np.int64], users: NDArray[np.int64]) -> NDArray[np.int32]:
+    place = np.searchsorted(known, users).clip(max=len(known) - 1)
+    return np.where(known[place] == users, place + 1, 0).astype(np.int32)
+
+
+def train(share: float | None, seed: int) -> dict[str, Any]:
+    """One training, measured on users that training has seen and on others."""
+    found = kuairand()
+    data, test = (found.data, found.test) if share is None else with_user_ids()
+    width, _ = matched_width("ple", COMPARED["ple"], data.encoder, data.tasks, data.groups)
+    model = to_model("ple", COMPARED["ple"], width, tuned_rate("ple", COMPARED["ple"]))
+    if share:
+        model = model.model_copy(update={"input": InputLayer(id_dropout={"user_id": share})})
+    trained = fit(model, data, seed)
+    cells = cells_of(predict(trained.model, test), test, found.users["test"], data.tasks, seen_and_unseen())
+    print(share, seed, {cell: round(measured["auc"], 4) for cell, measured in cells.items()}, flush=True)
+    return {"epochs": trained.epochs, "validation_loss": trained.validation_loss, "cells": cells}
+
+
+def seen_and_unseen() -> dict[str, NDArray[np.bool_]]:
+    """Test rows of users that training days have rows of, and of others."""
+    found = kuairand()
+    is_seen = np.isin(found.users["test"], found.users["train"])
+    return {"seen": is_seen, "unseen": ~is_seen}
+
+
+def table() -> None:
+    """AUC by task for seen and unseen users, and the gain over no user id, paired."""
+    trained: dict[float | None, list[Cells]] = {share: [] for share in DROPOUTS}
+    for row in RESULTS.all():
+        trained[row["id_dropout"]].append(row["cells"])
+    rows = []
+    for cell in cells_in_order(kuairand().data.tasks, seen_and_unseen()):
+        for share, of_seeds in trained.items():
+            if of_seeds and trained[None]:
+                gain = "" if share is None else gain_with_interval(of_seeds, trained[None], cell)
+                name = "no user id" if share is None else f"user id, {share} hidden"
+                auc = with_interval(*mean_of_seeds(of_seeds, cell))
+                rows.append([cell.replace("|", ", "), name, len(of_seeds), auc, gain])
+    print_table(["cell", "inputs", "seeds", "AUC", "gain over no user id"], rows)
+
+
+def main() -> None:
+    """Train, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if not arguments.table:
+        for seed in SEEDS:
+            for share in DROPOUTS:
+                RESULTS.once({"id_dropout": share, "seed": seed}, partial(train, share, seed))
+    table()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""KuaiRand-Pure by task x cohort: the ways to serve cohorts of bench.cohorts, on real users.
+
+python -m bench.kuairand            train what is not yet in the results, then print the tables
+python -m bench.kuairand --table    print the tables only
+
+Same variants, sizes and tuning budget (three learning rates on one seed that no final uses, the lowest
+validation loss wins) as in bench.cohorts; three finals each. Test days are 05-07 and 05-08. Intervals are by
+bootstrap over users, paired between models, of the mean over seeds.
+"""
+
+import argparse
+from functools import partial
+from typing import Any
+
+import torch
+
+from bench.cohorts.architectures import COMPARED, Variant
+from bench.cohorts.trial import run
+from bench.kuairand.data import kuairand
+from bench.kuairand.measures import (
+    by_group,
+    cells_in_order,
+    cells_of,
+    gain_with_interval,
+    mean_of_seeds,
+    with_interval,
+)
+from bench.results import Results
+from bench.tables import print_table
+
+SEEDS, TUNING_SEED = (1, 2, 3), 1000
+LEARNING_RATES = (0.0005, 0.001, 0.002)
+RESULTS = Results("kuairand")
+
+
+def train(name: str, variant: Variant, rate: float, seed: int) -> dict[str, Any]:
+    """One training, measured on the test days."""
+    found = kuairand()
+    result, logits = run(name, variant, found.data, found.test, rate, seed)
+    cohorts = by_group(found.test, found.data.groups)
+    result["cells"] = cells_of(logits, found.test, found.users["test"], found.data.tasks, cohorts)
+    aucs = {cell: round(measured["auc"], 4) for cell, measured in result["cells"].items()}
+    print(name, rate, seed, aucs, f"{result['seconds']} s", flush=True)
+    return result
+
+
+def tuned_rate(name: str, variant: Variant) -> float:
+    """The learning rate with the lowest validation loss on the tuning seed."""
+    losses = {}
+    for rate in LEARNING_RATES:
+        key = {"step": "tune", "variant": name, "learning_rate": rate, "seed": TUNING_SEED}
+        losses[rate] = RESULTS.once(key, partial(_without_cells, name, variant, rate))["validation_loss"]
+    return min(losses, key=lambda rate: losses[rate])
+
+
+def _without_cells(name: str, variant: Variant, rate: float) -> dict[str, Any]:
+    found = kuairand()
+    return run(name, variant, found.data, found.test, rate, TUNING_SEED)[0]
+
+
+def tables() -> None:
+    """AUC by cell, mean over seeds, with intervals; then how much MFH gains over each other variant."""
+    done = {
+        name: [row["cells"] for row in RESULTS.all() if row["step"] == "final" and row["variant"] == name]
+        for name in COMPARED
+    }
+    trained = {name: cells for name, cells in done.items() if cells}
+    found = kuairand()
+    cells = list(cells_in_order(found.data.tasks, by_group(found.test, found.data.groups)))
+    rows = []
+    for cell in cells if trained else ():
+        counts = next(iter(trained.values()))[0][cell]
+        measured = [with_interval(*mean_of_seeds(of_seeds, cell)) for of_seeds in trained.values()]
+        rows.append([cell.replace("|", ", "), f"{counts['positives']:,}", *measured])
+    print_table(["cell", "positives", *trained], rows)
+    print()
+    others = [name for name in trained if name != "mfh"]
+    gains = [
+        [
+            cell.replace("|", ", "),
+            *(gain_with_interval(trained["mfh"], trained[name], cell) for name in others),
+        ]
+        for cell in (cells if "mfh" in trained else ())
+    ]
+    print_table(["gain of mfh over", *others], gains)
+
+
+def main() -> None:
+    """Train, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if not arguments.table:
+        rates = {name: tuned_rate(name, variant) for name, variant in COMPARED.items()}
+        for seed in SEEDS:
+            for name, variant in COMPARED.items():
+                key = {"step": "final", "variant": name, "seed": seed}
+                RESULTS.once(key, partial(train, name, variant, rates[name], seed))
+    tables()
+
+
+if __name__ == "__main__":
+    main()

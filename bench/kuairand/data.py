@@ -1,0 +1,135 @@
+"""Examples of KuaiRand-Pure in memory, made by the platform's own jobs in a warehouse of their own.
+
+Training days are 04-29 .. 05-05, validation is 05-06, test days are 05-07 and 05-08, as in the demo.
+The first call runs four jobs (minutes); later ones read what it left in build/.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+
+from bench.fit import Dataset
+from conf.encoder import CategoricalEncoding, Encoder
+from conf.load import PROJECT_DIR
+from conf.schema import Config
+from features.encoding import encoded, fit_encoder
+from jobs.runtime.arguments import Arguments
+from jobs.runtime.run import Scene
+from jobs.runtime.session import spark_session
+from models.reader import Rows
+
+CACHE = PROJECT_DIR / "build" / "kuairand.npz"
+SETTINGS = ("paths.warehouse=warehouse/bench", "paths.reports=warehouse/bench/reports")
+FIRST, LAST = date(2022, 4, 24), date(2022, 5, 8)
+PARTS = {
+    "train": (date(2022, 4, 29), date(2022, 5, 5)),
+    "validation": (date(2022, 5, 6), date(2022, 5, 6)),
+    "test": (date(2022, 5, 7), LAST),
+}
+
+
+@dataclass(frozen=True)
+class KuaiRand:
+    """The data set.
+
+    Attributes:
+        data: training and validation rows, the user's cohort among their columns.
+        test: test rows.
+        users: user ids of each part's rows, part -> (n,).
+    """
+
+    data: Dataset
+    test: Rows
+    users: dict[str, NDArray[np.int64]]
+
+
+@lru_cache(maxsize=1)
+def kuairand() -> KuaiRand:
+    """Read the data set, made first where it is not there yet."""
+    scene = Scene(Arguments(FIRST, LAST, settings=SETTINGS))
+    if not CACHE.exists():
+        _run_jobs()
+        _export(scene)
+    with np.load(CACHE) as file:
+        arrays = {name: file[name] for name in file.files}
+    groups = scene.config.cohorts.user.names
+    encoder = Encoder.model_validate_json(str(arrays["encoder"]))
+    cohort = CategoricalEncoding(column="user_cohort", kind="hash", size=1 + len(groups), dim=4)
+    rows = {part: _with_cohort(_rows_of(arrays, part)) for part in PARTS}
+    return KuaiRand(
+        data=Dataset(
+            encoder=encoder.model_copy(update={"categorical": (*encoder.categorical, cohort)}),
+            tasks=scene.config.tasks,
+            groups=groups,
+            train=rows["train"],
+            validation=rows["validation"],
+        ),
+        test=rows["test"],
+        users={part: arrays[f"{part}_user_id"] for part in PARTS},
+    )
+
+
+def with_column(rows: Rows, ids: NDArray[np.int32]) -> Rows:
+    """Rows with one more column of ids, the last."""
+    values = {field.name: getattr(rows, field.name) for field in fields(Rows)}
+    return Rows(**values | {"categorical": np.column_stack([rows.categorical, ids]).astype(np.int32)})
+
+
+def _with_cohort(rows: Rows) -> Rows:
+    return with_column(rows, rows.user_group.astype(np.int32) + 1)
+
+
+def _run_jobs() -> None:
+    """Everything up to the examples, a job at a time."""
+    program = str(PROJECT_DIR / ".venv" / "bin" / "lamplighter")
+    flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
+    for job in ("ingest", "build_features", "label_cohorts", "build_examples"):
+        print(f"{job} {FIRST}..{LAST}", file=sys.stderr, flush=True)
+        command = [program, job, "--data-date", f"{FIRST}..{LAST}", *flags]
+        subprocess.run(command, cwd=PROJECT_DIR, check=True, env=os.environ)
+
+
+def _export(scene: Scene) -> None:
+    """Fit the encoder on the training days, and write every part's rows as arrays."""
+    spark = spark_session(scene.config)
+    examples = scene.store.read(spark, "examples", scene.store.version("examples"))
+    parts = {name: examples.where(f"data_date BETWEEN '{a}' AND '{b}'") for name, (a, b) in PARTS.items()}
+    encoder = fit_encoder(parts["train"], scene.config.inputs)
+    arrays: dict[str, NDArray[Any]] = {"encoder": np.array(encoder.model_dump_json())}
+    for name, part in parts.items():
+        arrays |= {f"{name}_{key}": values for key, values in _arrays(part, encoder, scene.config).items()}
+    CACHE.parent.mkdir(exist_ok=True)
+    np.savez_compressed(CACHE, **arrays)
+    spark.stop()
+
+
+def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, NDArray[Any]]:
+    tasks = [task.name for task in config.tasks]
+    columns = [f"{what}_{task}" for what in ("label", "mask") for task in tasks]
+    frame: Any = (
+        examples.select("event_id", "user_id", "user_cohort", "weight", *columns, *encoded(examples, encoder))
+        .orderBy("event_id")
+        .toPandas()
+    )
+    groups = list(config.cohorts.user.names)
+    return {
+        "user_id": frame["user_id"].to_numpy(dtype=np.int64),
+        "categorical": frame[list(encoder.id_columns)].to_numpy(dtype=np.int32),
+        "dense": frame[[f"dense_{d.column}" for d in encoder.dense]].to_numpy(dtype=np.float32),
+        "labels": frame[[f"label_{task}" for task in tasks]].to_numpy(dtype=np.float32),
+        "mask": frame[[f"mask_{task}" for task in tasks]].to_numpy(dtype=np.bool_),
+        "weight": frame["weight"].to_numpy(dtype=np.float32),
+        "user_group": frame["user_cohort"].map(groups.index).to_numpy(dtype=np.uint8),
+    }
+
+
+def _rows_of(arrays: dict[str, NDArray[Any]], part: str) -> Rows:
+    return Rows(**{field.name: arrays[f"{part}_{field.name}"] for field in fields(Rows)})
