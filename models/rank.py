@@ -24,7 +24,6 @@ from conf.errors import LamplighterError
 from models.calibration import fit_calibration
 from models.distributed import Distributed, create
 from models.lifeline import die_with_parent
-from models.memory import keep_freed_memory
 from models.model import build_model
 from models.reader import Blocks, BlockShape
 from models.run_spec import RunSpec
@@ -36,7 +35,6 @@ logger = logging.getLogger(__name__)
 def main(spec_path: Path) -> int:
     """Take part in one training run; give the exit code."""
     die_with_parent()
-    keep_freed_memory()
     _be_deterministic()
     spec = RunSpec.read(spec_path)
     ranks = create(spec.distributed)

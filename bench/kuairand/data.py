@@ -4,7 +4,6 @@ Training days are 04-29 .. 05-05, validation is 05-06, test days are 05-07 and 0
 The first call runs four jobs (minutes); later ones read what it left in build/.
 """
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, fields
@@ -91,10 +90,16 @@ def _run_jobs() -> None:
     """Everything up to the examples, a job at a time."""
     program = str(PROJECT_DIR / ".venv" / "bin" / "lamplighter")
     flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
-    for job in ("ingest", "build_features", "label_cohorts", "build_examples"):
-        print(f"{job} {FIRST}..{LAST}", file=sys.stderr, flush=True)
-        command = [program, job, "--data-date", f"{FIRST}..{LAST}", *flags]
-        subprocess.run(command, cwd=PROJECT_DIR, check=True, env=os.environ)
+    first_example = PARTS["train"][0]
+    for job, first in (
+        ("ingest", FIRST),
+        ("build_features", FIRST),
+        ("label_cohorts", FIRST),
+        ("build_examples", first_example),
+    ):
+        print(f"{job} {first}..{LAST}", file=sys.stderr, flush=True)
+        command = [program, job, "--data-date", f"{first}..{LAST}", *flags]
+        subprocess.run(command, cwd=PROJECT_DIR, check=True)
 
 
 def _export(scene: Scene) -> None:
