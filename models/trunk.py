@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -31,9 +32,11 @@ class Trunk(nn.Module, ABC):
 
     Attributes:
         out_dims: output -> its width, in the order of the outputs.
+        cohorts: the facets of its outputs beside the tasks; none where outputs are tasks.
     """
 
     out_dims: dict[str, int]
+    cohorts: Facets = MappingProxyType({})
 
     @abstractmethod
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
