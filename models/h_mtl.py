@@ -39,7 +39,6 @@ class HMtlTrunk(Trunk):
         facets = own_facets(facets, config)
         if config.first not in facets:
             raise ConfigError(f"first is {config.first}; model.trunk.facets makes it {list(facets)}")
-        self.cohorts = {name: facets[name] for name in config.facets}
         self.tree = FacetTree(in_dim, facets, config.first, config)
         self.out_dims = self.tree.out_dims(cells_of(facets))
 

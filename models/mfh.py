@@ -113,7 +113,6 @@ class MfhTrunk(Trunk):
     def __init__(self, in_dim: int, facets: Facets, config: MfhConfig) -> None:
         super().__init__()
         facets = own_facets(facets, config)
-        self.cohorts = {name: facets[name] for name in config.facets}
         self.trees = nn.ModuleDict({f"by_{name}": FacetTree(in_dim, facets, name, config) for name in facets})
         cells = cells_of(facets)
         widths = [cast(FacetTree, tree).out_dims(cells) for tree in self.trees.values()]

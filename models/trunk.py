@@ -32,7 +32,8 @@ class Trunk(nn.Module, ABC):
 
     Attributes:
         out_dims: output -> its width, in the order of the outputs.
-        cohorts: the facets of its outputs beside the tasks; none where outputs are tasks.
+        cohorts: the facets of its outputs beside the tasks, as `make_trunk` found them; none where outputs
+            are tasks.
     """
 
     out_dims: dict[str, int]
@@ -96,9 +97,12 @@ def make_trunk(name: str, in_dim: int, facets: Facets, trunk: Mapping[str, Any])
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise ConfigError(f"trunk: {'; '.join(faults)}") from error
     try:
-        return architecture.trunk(in_dim, facets if architecture.is_by_cell else facets["task"], config)
+        made = architecture.trunk(in_dim, facets if architecture.is_by_cell else facets["task"], config)
     except ConfigError as error:
         raise ConfigError(f"trunk: {error}") from error
+    if architecture.is_by_cell:
+        made.cohorts = {name: facets[name] for name in cast(Any, config).facets}
+    return made
 
 
 def _known_architectures(modules: set[str]) -> list[str]:
