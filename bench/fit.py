@@ -27,7 +27,7 @@ class Dataset:
 
     encoder: Encoder
     tasks: tuple[Task, ...]
-    groups: tuple[str, ...]
+    cohorts: Mapping[str, Sequence[str]]
     train: Rows
     validation: Rows
 
@@ -48,9 +48,7 @@ def fit(model: Model, data: Dataset, seed: int) -> Fit:
     """Train until the validation loss falls no more; the best epoch's weights stay."""
     torch.manual_seed(seed)
     began = time.perf_counter()
-    network = build_model(
-        model, data.encoder, [task.name for task in data.tasks], {"user_cohort": data.groups}, seed
-    )
+    network = build_model(model, data.encoder, [task.name for task in data.tasks], data.cohorts, seed)
     spec = FitSpec(model=model, tasks=data.tasks, seed=seed)
     trainer = Trainer(network, spec, MemoryRows(data.train), MemoryRows(data.validation), Single())
     history = trainer.fit()
@@ -70,7 +68,8 @@ def predict(model: MultiTaskModel, rows: Rows, batch_rows: int = 8192) -> NDArra
     parts = []
     with torch.inference_mode():
         for part in MemoryRows(rows).batches(batch_rows):
-            batch = Batch.of(part, torch.device("cpu"))
+            group = model.group_of(part.user_group, part.item_group)
+            batch = Batch.of(part, group, torch.device("cpu"))
             parts.append(model(batch.categorical, batch.dense, batch.group).numpy())
     return np.concatenate(parts)
 

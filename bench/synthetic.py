@@ -69,6 +69,7 @@ def to_data(overlap: float, seed: int) -> tuple[Dataset, Rows]:
         mask=np.ones(labels.shape, dtype=np.bool_),
         weight=np.ones(SAMPLES, dtype=np.float32),
         user_group=np.zeros(SAMPLES, dtype=np.uint8),
+        item_group=np.zeros(SAMPLES, dtype=np.uint8),
     )
     dense = tuple(
         DenseEncoding(column=f"x{n}", transform="identity", mean=0.0, std=1.0) for n in range(WIDTH)
@@ -77,7 +78,7 @@ def to_data(overlap: float, seed: int) -> tuple[Dataset, Rows]:
     train, validation, test = (
         rows.take(slice(*ends)) for ends in ((0, 8 * tenth), (8 * tenth, 9 * tenth), (9 * tenth, SAMPLES))
     )
-    return Dataset(Encoder(categorical=(), dense=dense), TASKS, ("all",), train, validation), test
+    return Dataset(Encoder(categorical=(), dense=dense), TASKS, {}, train, validation), test
 
 
 def to_model(name: str, width: int) -> Model:

@@ -184,6 +184,11 @@ class CohortAxes(Part):
     user: Cohorts
     item: Cohorts
 
+    @property
+    def by_column(self) -> dict[str, Cohorts]:
+        """Cohort column of an example -> the cohorts that it holds."""
+        return {"user_cohort": self.user, "item_cohort": self.item}
+
 
 # --- tasks, training, ranking -------------------------------------------------------------------
 

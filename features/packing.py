@@ -15,7 +15,7 @@ from conf.encoder import Encoder
 from conf.schema import Config
 from features.encoding import encoded
 
-_BINARIES = ("categorical", "dense", "labels", "mask", "weight", "user_group")
+_BINARIES = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
 _BLOCK_SCHEMA = "shard int, block_no int, rows int, " + ", ".join(f"{name} binary" for name in _BINARIES)
 
 
@@ -27,14 +27,15 @@ def to_blocks(
     Grain: block_id = "<split>-<shard>-<block_no>". Each task of the result holds one shard, in the order of
     block_no: written as it is, a shard becomes a file.
     Units: little-endian, row-major, R = block_rows: categorical int32 (R, C), dense float32 (R, F) with NaN
-    for null, labels float32 (R, K), mask uint8 (R, K), weight float32 (R,), 0 for padding, user_group uint8
-    (R,), an index into `cohorts.user.names`. `rows` counts what is no padding.
+    for null, labels float32 (R, K), mask uint8 (R, K), weight float32 (R,), 0 for padding, user_group and
+    item_group uint8 (R,), places in `cohorts.user.names` and `cohorts.item.names`. `rows` counts what is no
+    padding.
     Cost: one count by event_id, one shuffle and sort of encoded rows; a task holds one block in Python.
 
     Args:
         examples: one split of a training set, grain event_id.
         encoder: fitted on the training split.
-        config: its training, tasks and user cohorts.
+        config: its training, tasks and cohorts.
         training_set: name of the set, a column of the result.
         split: "train" or "validation", a column of the result.
     """
@@ -79,17 +80,20 @@ def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> Data
         ),
         *(F.col(f"mask_{t.name}").cast("tinyint").alias(f"mask_{t.name}") for t in config.tasks),
         F.col("weight").cast("float").alias("weight"),
-        _group_index(config.cohorts.user.names).cast("smallint").alias("user_group"),
+        *(
+            _place(column, cohorts.names).cast("smallint").alias(column.replace("cohort", "group"))
+            for column, cohorts in config.cohorts.by_column.items()
+        ),
     )
 
 
-def _group_index(names: tuple[str, ...]) -> Column:
-    """The place of a row's user cohort among the configured ones, from 0."""
-    place = F.array_position(F.lit(list(names)), F.col("user_cohort"))
+def _place(column: str, names: tuple[str, ...]) -> Column:
+    """The place of a row's cohort among the configured ones, from 0."""
+    place = F.array_position(F.lit(list(names)), F.col(column))
     unknown = F.raise_error(
         F.concat(
-            F.lit("examples.user_cohort: "),
-            F.coalesce("user_cohort", F.lit("null")),
+            F.lit(f"examples.{column}: "),
+            F.coalesce(column, F.lit("null")),
             F.lit(f" is none of {list(names)}; build examples again with the cohorts of this configuration"),
         )
     )
@@ -153,6 +157,7 @@ def _packed(batches: Iterable[pa.RecordBatch], block_rows: int) -> Iterator[pa.R
                 "mask": _matrix(table, "mask_", "u1"),
                 "weight": _matrix(table, "weight", "<f4"),
                 "user_group": _matrix(table, "user_group", "u1"),
+                "item_group": _matrix(table, "item_group", "u1"),
             }
         )
 

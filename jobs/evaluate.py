@@ -71,6 +71,7 @@ def measure(run: Run, examples: DataFrame, model_version: str) -> list[Cell]:
     encoded_rows = examples.select(
         "user_id",
         "user_cohort",
+        "item_cohort",
         "user_cohort_axis",
         "item_cohort_axis",
         "weight",

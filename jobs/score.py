@@ -15,12 +15,13 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from conf.errors import LamplighterError
 from features.candidates import to_item_pool
 from features.encoding import encoded
-from jobs.runtime.inference import Pool, to_arrays, to_lists
+from jobs.runtime.inference import to_arrays, to_lists
 from jobs.runtime.job import job
 from jobs.runtime.progress import spark_progress
 from jobs.runtime.registry import champion_as_of
 from jobs.runtime.run import Run
 from models.bundle import Bundle, check_fits, read_bundle
+from models.scorer import Pool
 
 
 @job
@@ -59,16 +60,18 @@ def version_to_use(run: Run) -> str:
 
 def check_bundle(run: Run, bundle: Bundle) -> None:
     """Refuse a bundle that no longer fits the feature tables or the cohorts."""
-    cohorts = run.config.cohorts.user
-    check_fits(bundle, run.catalog.input_types(), cohorts.names, cohorts.version)
+    check_fits(bundle, run.catalog.input_types(), run.config.cohorts.by_column)
 
 
 def read_pool(run: Run, bundle: Bundle) -> Pool:
     """The night's items and the context of lists, encoded; bounded by `candidates`."""
     features = run.read("item_features", run.last)
+    cohorts = run.read("item_cohorts", run.last).select("item_id", F.col("cohort").alias("item_cohort"))
     items = features.join(to_item_pool(features, run.config.candidates), on="item_id", how="left_semi")
+    items = items.join(cohorts, on="item_id", how="inner")
     side = bundle.encoder.side("item")
-    rows: pd.DataFrame = items.select("item_id", *encoded(items, side)).orderBy("item_id").toPandas()
+    columns = items.select("item_id", "item_cohort", *encoded(items, side))
+    rows: pd.DataFrame = columns.orderBy("item_id").toPandas()
     if rows.empty:
         raise LamplighterError(f"item_features has no item as of {run.last}; build features first")
     context = run.spark.createDataFrame(
@@ -77,7 +80,12 @@ def read_pool(run: Run, bundle: Bundle) -> Pool:
     context_side = bundle.encoder.side("context")
     one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
     categorical, dense = to_arrays(one_row, context_side)
-    return Pool(rows["item_id"].to_numpy(), to_arrays(rows, side), (categorical[0], dense[0]))
+    return Pool(
+        item_ids=rows["item_id"].to_numpy(),
+        item_group=bundle.places("item_cohort", rows["item_cohort"].to_numpy()),
+        items=to_arrays(rows, side),
+        context=(categorical[0], dense[0]),
+    )
 
 
 def read_users(run: Run, bundle: Bundle) -> DataFrame:

@@ -20,6 +20,7 @@ from jobs.runtime.registry import register
 from jobs.runtime.run import Run
 from models.bundle import Manifest, write_bundle
 from models.calibration import Calibration
+from models.model import build_model
 from models.run_spec import BlockFiles, RunSpec
 
 
@@ -91,7 +92,7 @@ def run_spec(run: Run, training_set: str, out_dir: Path) -> RunSpec:
         encoder=Encoder.model_validate_json(encoder["encoder"]),
         model=run.config.model,
         tasks=run.config.tasks,
-        groups=run.config.cohorts.user.names,
+        cohorts={column: cohorts.names for column, cohorts in run.config.cohorts.by_column.items()},
         seed=run.config.training.seed,
         distributed=run.config.training.distributed,
         reader=run.config.training.reader,
@@ -102,13 +103,16 @@ def run_spec(run: Run, training_set: str, out_dir: Path) -> RunSpec:
 def manifest(run: Run, spec: RunSpec, training_set: str, model_version: str) -> Manifest:
     """What the bundle says of itself."""
     types = run.catalog.input_types()
+    tasks = [task.name for task in spec.tasks]
+    trunk = build_model(spec.model, spec.encoder, tasks, spec.cohorts, spec.seed).network.trunk
+    # Calibration knows user cohorts, whatever the trunk tells apart; what neither knows may change.
+    known = [column for column in spec.cohorts if column == "user_cohort" or column in trunk.cohorts]
     return Manifest(
         model_version=model_version,
         training_set=training_set,
         tasks=spec.tasks,
-        group_column="user_cohort",
-        groups=spec.groups,
-        rule_version=run.config.cohorts.user.version,
+        cohorts={column: spec.cohorts[column] for column in known},
+        rule_versions={column: run.config.cohorts.by_column[column].version for column in known},
         columns={column: types[column] for column in spec.encoder.columns},
         table_versions=dict(run.entry.versions_read),
         code_revision=run.entry.code_revision,

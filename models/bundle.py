@@ -13,12 +13,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
@@ -26,7 +28,7 @@ from safetensors.torch import load as load_weights
 from conf.encoder import Encoder
 from conf.errors import LamplighterError
 from conf.model import Model
-from conf.schema import Task
+from conf.schema import Cohorts, Task
 from models.calibration import Calibration
 from models.model import MultiTaskModel, build_model
 
@@ -45,9 +47,9 @@ class Manifest(BaseModel):
         model_version: content hash of training set, configuration, source files and seed.
         training_set: key of `training_blocks` and `encoders`.
         tasks: the model's outputs, in order.
-        group_column: cohort column that `groups` come from, such as user_cohort.
-        groups: its values, in the order of the model's groups.
-        rule_version: version of the rules that made them.
+        cohorts: cohort column -> its values, in the order of their places: user_cohort, by which it is
+            calibrated, and what its trunk tells apart.
+        rule_versions: cohort column -> version of the rules that made them.
         columns: input columns and their types in the feature tables, in the encoder's order.
         table_versions: table -> Delta version read for training.
         code_revision: git revision, for people; not part of model_version.
@@ -60,9 +62,8 @@ class Manifest(BaseModel):
     model_version: str
     training_set: str
     tasks: tuple[Task, ...]
-    group_column: str
-    groups: tuple[str, ...]
-    rule_version: int
+    cohorts: dict[str, tuple[str, ...]]
+    rule_versions: dict[str, int]
     columns: dict[str, str]
     table_versions: dict[str, int]
     code_revision: str
@@ -87,8 +88,7 @@ class Bundle:
             LamplighterError: the weights are not those of model.yaml.
         """
         tasks = [task.name for task in self.manifest.tasks]
-        cohorts = {self.manifest.group_column: self.manifest.groups}
-        model = build_model(self.model_yaml, self.encoder, tasks, cohorts, self.manifest.seed)
+        model = build_model(self.model_yaml, self.encoder, tasks, self.manifest.cohorts, self.manifest.seed)
         try:
             model.load_state_dict(load_weights(_checked(self.path, WEIGHTS, self.manifest)))
         except (RuntimeError, SafetensorError) as error:
@@ -97,6 +97,26 @@ class Bundle:
                 f"{self.path / WEIGHTS}: not the weights of {MODEL} ({fault}); register the model again"
             ) from error
         return model.eval()
+
+    def places(self, column: str, cohorts: NDArray[Any]) -> NDArray[np.int64]:
+        """Give the place of each row's cohort, (n,); 0 in a column that the model does not know.
+
+        Args:
+            column: user_cohort or item_cohort.
+            cohorts: names, (n,).
+
+        Raises:
+            LamplighterError: a name that was none of the column's when the model was trained.
+        """
+        if column not in self.manifest.cohorts:
+            return np.zeros(len(cohorts), np.int64)
+        place = {name: number for number, name in enumerate(self.manifest.cohorts[column])}
+        if unknown := set(cohorts) - set(place):
+            raise LamplighterError(
+                f"{column} holds {sorted(map(str, unknown))}, but model {self.manifest.model_version} knows "
+                f"{list(place)}; restore the cohorts in the data set's configuration, or train again"
+            )
+        return np.array([place[name] for name in cohorts], np.int64)
 
 
 def write_bundle(
@@ -166,7 +186,7 @@ def read_bundle(path: Path) -> Bundle:
     )
 
 
-def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Sequence[str], rule_version: int) -> None:
+def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Mapping[str, Cohorts]) -> None:
     """Refuse to score with feature tables, or cohorts, that the model was not trained on.
 
     Another version of the cohort rules is a warning: the names are the same, their meaning has moved.
@@ -174,8 +194,7 @@ def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Sequence[str
     Args:
         bundle: of the model.
         columns: input columns that there are now (features, attributes, context) -> type.
-        cohorts: names of the user cohorts now, in order.
-        rule_version: of their rules.
+        cohorts: cohort column -> the cohorts now.
 
     Raises:
         LamplighterError: with every difference.
@@ -192,23 +211,25 @@ def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Sequence[str
         differences.append(f"columns missing: {', '.join(missing)}")
     if changed:
         differences.append(f"types changed: {', '.join(changed)}")
-    if tuple(cohorts) != manifest.groups:
-        differences.append(
-            f"values of {manifest.group_column} are {list(cohorts)}, were {list(manifest.groups)}"
-        )
+    differences += [
+        f"values of {column} are {list(cohorts[column].names)}, were {list(were)}"
+        for column, were in manifest.cohorts.items()
+        if cohorts[column].names != were
+    ]
     if differences:
         raise LamplighterError(
             f"model {manifest.model_version} does not fit the tables any more: {'; '.join(differences)}; "
             "restore them in the data set's configuration, or train on what is there now"
         )
-    if rule_version != manifest.rule_version:
-        logger.warning(
-            "model %s was trained with version %d of the rules of %s, now it is %d; train again soon",
-            manifest.model_version,
-            manifest.rule_version,
-            manifest.group_column,
-            rule_version,
-        )
+    for column, was in manifest.rule_versions.items():
+        if cohorts[column].version != was:
+            logger.warning(
+                "model %s was trained with version %d of the rules of %s, now it is %d; train again soon",
+                manifest.model_version,
+                was,
+                column,
+                cohorts[column].version,
+            )
 
 
 def _bytes(path: Path, name: str) -> bytes:

@@ -11,7 +11,7 @@ One update, on each rank: count, add the counts up over ranks, then make the los
 The mean of the ranks' losses, and so of their gradients, is that of one rank with all rows. A
 validation loss is the same without world_size: add up sums and counts over batches and ranks first.
 
-Letters: B rows, K tasks, G groups that have cells of their own (1 if the architecture has none).
+Letters: B rows, K tasks, G groups, which are the combinations of cohorts that have cells of their own.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,15 @@
 """One frame for all architectures: the input layer, the network, and the cells that a row reads.
 
 Letters: B rows, C categorical and F dense columns, D width of the input vector, K tasks, G groups.
+A group is a combination of the cohorts that the architecture tells apart (models/network.py).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from conf.encoder import Encoder
@@ -20,8 +23,8 @@ from models.trunk import make_trunk
 class MultiTaskModel(nn.Module):
     """An architecture with its input layer; gives logits, probabilities belong to the edge.
 
-    A row belongs to one group and reads that group's cells. `cell_groups` is G, or 1 for an
-    architecture that does not tell groups apart: groups then do not matter, here and in the loss.
+    A row belongs to one group and reads that group's cells. An architecture that does not tell cohorts
+    apart has one group: `group` then does not matter, here and in the loss.
     """
 
     def __init__(self, input_layer: InputLayer, network: Network) -> None:
@@ -31,8 +34,28 @@ class MultiTaskModel(nn.Module):
 
     @property
     def cell_groups(self) -> int:
-        """Groups that have cells of their own: G, or 1."""
+        """G."""
         return self.network.cell_groups
+
+    def group_of(self, user_group: NDArray[Any], item_group: NDArray[Any]) -> NDArray[np.int64]:
+        """Give the group of each row, (B,), from the places of its user's and of its item's cohort.
+
+        Groups are counted in the order of the trunk's facets, the last of which runs fastest.
+
+        Args:
+            user_group: place among the values of user_cohort, (B,).
+            item_group: place among the values of item_cohort, (B,).
+
+        Raises:
+            ValueError: a place beyond the values that there are.
+        """
+        places = {"user_cohort": user_group, "item_cohort": item_group}
+        cohorts = self.network.trunk.cohorts
+        if not cohorts:
+            return np.zeros(len(user_group), np.int64)
+        sizes = [len(names) for names in cohorts.values()]
+        group: NDArray[np.int64] = np.ravel_multi_index([places[column] for column in cohorts], sizes)
+        return group
 
     def forward(self, categorical_BC: Tensor, dense_BF: Tensor, group_B: Tensor) -> Tensor:
         """Map rows to the logits of their own group's cells, (B, K).
@@ -40,7 +63,7 @@ class MultiTaskModel(nn.Module):
         Args:
             categorical_BC: ids, (B, C) int64, in the encoder's order.
             dense_BF: raw values, (B, F) float32, NaN for null.
-            group_B: index into the user cohorts, (B,) int64.
+            group_B: as of `group_of`, (B,) int64.
         """
         cells_BKG = self.all_cells(categorical_BC, dense_BF)
         if self.cell_groups == 1:
@@ -70,7 +93,7 @@ def build_model(
         model: the model YAML.
         encoder: what its inputs are.
         tasks: K names, the order of the logits.
-        cohorts: cohort column of the rows -> its values; `group` indexes those of user_cohort.
+        cohorts: cohort column of the rows -> its values, in the order of their places.
         seed: of the initial weights.
 
     Raises:

@@ -1,6 +1,8 @@
 """A trunk and its towers: from the input vector to the logits of all cells.
 
-Letters: B rows, D input width, K tasks, G groups that have cells of their own (1: no matter the group).
+A group is a combination of the cohorts that the trunk tells apart: user cohorts, item cohorts, or both.
+
+Letters: B rows, D input width, K tasks, G groups (1 where the trunk tells none apart).
 """
 
 from collections.abc import Mapping, Sequence

@@ -62,7 +62,7 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
     )
     tasks = tuple(task.name for task in spec.tasks)
     torch.manual_seed(spec.seed + ranks.rank)  # of id dropout: each rank hides other values
-    model = build_model(spec.model, spec.encoder, tasks, {"user_cohort": spec.groups}, spec.seed)
+    model = build_model(spec.model, spec.encoder, tasks, spec.cohorts, spec.seed)
     model.to(ranks.device)
     trainer = Trainer(model, spec, train_blocks, validation_blocks, ranks)
 
@@ -71,7 +71,13 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
     if ranks.rank != 0:
         return
     calibration = fit_calibration(
-        rows.logits, rows.labels, rows.mask, rows.weight, rows.group, spec.tasks, spec.groups
+        rows.logits,
+        rows.labels,
+        rows.mask,
+        rows.weight,
+        rows.user_group,
+        spec.tasks,
+        spec.cohorts["user_cohort"],
     )
     out = Path(spec.out_dir)
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from conf.errors import LamplighterError
 
-_ARRAYS = ("categorical", "dense", "labels", "mask", "weight", "user_group")
+_ARRAYS = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
 _FILE = "file://"
 
 
@@ -42,7 +42,7 @@ class Rows:
 
     Shapes: categorical (B, C) int32; dense (B, F) float32, NaN for null; labels (B, K) float32;
     mask (B, K) bool, inside the task's sample space; weight (B,) float32, 0 for padding;
-    user_group (B,) uint8.
+    user_group and item_group (B,) uint8, places of the row's cohorts.
     """
 
     categorical: NDArray[np.int32]
@@ -51,6 +51,7 @@ class Rows:
     mask: NDArray[np.bool_]
     weight: NDArray[np.float32]
     user_group: NDArray[np.uint8]
+    item_group: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -68,7 +69,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """`Rows` as tensors of the types that a model wants: ids and groups int64, mask bool."""
+    """`Rows` as tensors of the types that a model wants: ids int64, mask bool; group (B,) int64."""
 
     categorical: Tensor
     dense: Tensor
@@ -78,15 +79,15 @@ class Batch:
     group: Tensor
 
     @staticmethod
-    def of(rows: Rows, device: torch.device) -> "Batch":
-        """Copy rows to a device."""
+    def of(rows: Rows, group: NDArray[np.int64], device: torch.device) -> "Batch":
+        """Copy rows, and the groups that a model sees them in (`group_of`), to a device."""
         return Batch(
             categorical=torch.from_numpy(rows.categorical.astype(np.int64)).to(device),
             dense=torch.from_numpy(rows.dense.astype(np.float32)).to(device),
             labels=torch.from_numpy(rows.labels.astype(np.float32)).to(device),
             mask=torch.from_numpy(rows.mask.astype(np.bool_)).to(device),
             weight=torch.from_numpy(rows.weight.astype(np.float32)).to(device),
-            group=torch.from_numpy(rows.user_group.astype(np.int64)).to(device),
+            group=torch.from_numpy(group).to(device),
         )
 
 
@@ -216,6 +217,7 @@ class Blocks:
                 mask=np.frombuffer(block["mask"], np.uint8).reshape(shape.rows, shape.tasks).astype(np.bool_),
                 weight=np.frombuffer(block["weight"], "<f4").reshape(shape.rows),
                 user_group=np.frombuffer(block["user_group"], np.uint8).reshape(shape.rows),
+                item_group=np.frombuffer(block["item_group"], np.uint8).reshape(shape.rows),
             )
         except ValueError as error:
             sizes = {name: len(block[name]) for name in _ARRAYS}
@@ -233,6 +235,7 @@ class Blocks:
             mask=np.empty((0, shape.tasks), np.bool_),
             weight=np.empty(0, np.float32),
             user_group=np.empty(0, np.uint8),
+            item_group=np.empty(0, np.uint8),
         )
 
 

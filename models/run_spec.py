@@ -54,14 +54,14 @@ class RunSpec(FitSpec):
         blocks: files of each split; every split is divided into equal shares of blocks by rank.
         block_rows: R, rows of one block, padding included.
         encoder: C categorical and F dense columns in the order of the blocks' arrays.
-        groups: names behind `user_group`, in its order.
+        cohorts: cohort column (user_cohort, item_cohort) -> names behind `user_group` and `item_group`.
         out_dir: existing folder for weights.safetensors, calibration.json, history.json.
     """
 
     blocks: BlockFiles
     block_rows: Annotated[int, Field(ge=1)]
     encoder: Encoder
-    groups: tuple[str, ...]
+    cohorts: dict[str, tuple[str, ...]]
     distributed: Literal["horovod", "torch", "single"]
     reader: Literal["petastorm", "pyarrow"]
     out_dir: str

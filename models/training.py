@@ -1,12 +1,12 @@
 """The training loop: the same on one rank and on many.
 
-Letters: B rows of a batch, K tasks, G groups with cells of their own.
+Letters: B rows of a batch, K tasks, G groups (combinations of the cohorts that the model tells apart).
 """
 
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,7 +138,7 @@ class Trainer:
         batches = self.train.shuffled_batches(
             self.optimiser.batch_rows, self.spec.shuffle_blocks, self.spec.seed, epoch
         )
-        for batch in self._on_device(batches):
+        for batch in map(self._on_device, batches):
             own_KG = self._counts(batch)
             counts_KG = self.ranks.all_reduce_sum(own_KG)
             logits_BK = self.model(batch.categorical, batch.dense, batch.group)
@@ -171,13 +171,13 @@ class Trainer:
     def _validation_logits(self) -> Iterator[tuple[Rows, Batch, Tensor]]:
         self.model.eval()
         for rows in self.validation.batches(self.optimiser.batch_rows):
-            batch = Batch.of(rows, self.ranks.device)
+            batch = self._on_device(rows)
             with torch.inference_mode():
                 logits_BK = self.model(batch.categorical, batch.dense, batch.group)
             yield rows, batch, logits_BK
 
-    def _on_device(self, batches: Iterable[Rows]) -> Iterator[Batch]:
-        return (Batch.of(rows, self.ranks.device) for rows in batches)
+    def _on_device(self, rows: Rows) -> Batch:
+        return Batch.of(rows, self.model.group_of(rows.user_group, rows.item_group), self.ranks.device)
 
     def _counts(self, batch: Batch) -> Tensor:
         return losses.cell_counts(batch.mask, batch.weight, batch.group, self.groups, self.normalise)
@@ -230,13 +230,13 @@ class _Totals:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Validation rows of all ranks: logits, labels, mask (n, K); weight, group (n,). No padding."""
+    """Validation rows of all ranks: logits, labels, mask (n, K); weight, user_group (n,). No padding."""
 
     logits: NDArray[np.float32]
     labels: NDArray[np.float32]
     mask: NDArray[np.bool_]
     weight: NDArray[np.float32]
-    group: NDArray[np.int64]
+    user_group: NDArray[np.int64]
 
     @staticmethod
     def of(packed: NDArray[np.float32], tasks: int) -> "Predictions":

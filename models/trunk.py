@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -31,9 +32,12 @@ class Trunk(nn.Module, ABC):
 
     Attributes:
         out_dims: output -> its width, in the order of the outputs.
+        cohorts: the facets of its outputs beside the tasks, as `make_trunk` found them; none where outputs
+            are tasks.
     """
 
     out_dims: dict[str, int]
+    cohorts: Facets = MappingProxyType({})
 
     @abstractmethod
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -93,9 +97,12 @@ def make_trunk(name: str, in_dim: int, facets: Facets, trunk: Mapping[str, Any])
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise ConfigError(f"trunk: {'; '.join(faults)}") from error
     try:
-        return architecture.trunk(in_dim, facets if architecture.is_by_cell else facets["task"], config)
+        made = architecture.trunk(in_dim, facets if architecture.is_by_cell else facets["task"], config)
     except ConfigError as error:
         raise ConfigError(f"trunk: {error}") from error
+    if architecture.is_by_cell:
+        made.cohorts = {name: facets[name] for name in cast(Any, config).facets}
+    return made
 
 
 def _known_architectures(modules: set[str]) -> list[str]:

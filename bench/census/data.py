@@ -42,7 +42,7 @@ def census() -> tuple[Dataset, Rows]:
     encoder = fit_encoder(train)
     parts = (train, frame[is_validation], pd.read_parquet(FOLDER / "test.parquet"))
     train_rows, validation_rows, test_rows = (to_rows(part, encoder) for part in parts)
-    return Dataset(encoder, TASKS, ("all",), train_rows, validation_rows), test_rows
+    return Dataset(encoder, TASKS, {}, train_rows, validation_rows), test_rows
 
 
 def fit_encoder(train: pd.DataFrame) -> Encoder:
@@ -80,6 +80,7 @@ def to_rows(frame: pd.DataFrame, encoder: Encoder) -> Rows:
         mask=np.ones(labels.shape, dtype=np.bool_),
         weight=np.ones(len(frame), dtype=np.float32),
         user_group=np.zeros(len(frame), dtype=np.uint8),
+        item_group=np.zeros(len(frame), dtype=np.uint8),
     )
 
 

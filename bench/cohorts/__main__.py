@@ -64,7 +64,7 @@ def ceilings(where: Key) -> Key:
     def find() -> Key:
         bed = to_test_bed(**where)
         found = {
-            name: auc_by_cell(p, bed.test, bed.data.tasks, bed.data.groups)
+            name: auc_by_cell(p, bed.test, bed.data.tasks)
             for name, p in (
                 ("true", bed.true),
                 ("expected", bed.expected),

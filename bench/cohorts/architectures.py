@@ -15,6 +15,7 @@ from conf.model import Loss, Model, Optimiser
 from conf.schema import Task
 from models.losses import Normalise
 from models.model import build_model
+from models.trunk import Facets
 
 PARAMETERS = 60_000
 """Of trunk and towers, to within 10 %; models of one cohort each have a third of it."""
@@ -93,14 +94,13 @@ def to_model(name: str, variant: Variant, width: int, learning_rate: float) -> M
 
 
 def matched_width(
-    name: str, variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Sequence[str]
+    name: str, variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Facets
 ) -> tuple[int, int]:
     """Even width with which all models of a variant come closest to PARAMETERS; one model's number."""
     names = [task.name for task in tasks]
-    groups = {"user_cohort": tuple(cohorts)}
     return closest_width(
         lambda width: trunk_parameters(
-            build_model(to_model(name, variant, width, 0.001), encoder, names, groups, seed=1)
+            build_model(to_model(name, variant, width, 0.001), encoder, names, cohorts, seed=1)
         ),
         PARAMETERS // variant.models,
     )

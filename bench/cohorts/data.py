@@ -72,7 +72,7 @@ def to_test_bed(difference: float, share_of_new: float, seed: int) -> TestBed:
     ceiling = expected_probabilities(test)
     flat = (TEST_USERS * EXAMPLES, len(BEHAVIOURS))
     return TestBed(
-        data=Dataset(encoder, TASKS, COHORTS, _to_rows(train), _to_rows(validation)),
+        data=Dataset(encoder, TASKS, {"user_cohort": COHORTS}, _to_rows(train), _to_rows(validation)),
         test=_to_rows(test),
         true=test.examples.probabilities.reshape(flat),
         expected=ceiling.all.reshape(flat),
@@ -91,6 +91,7 @@ def _to_rows(log: Log) -> Rows:
         mask=np.ones(labels.shape, dtype=np.bool_),
         weight=np.ones(len(cohort), dtype=np.float32),
         user_group=cohort.astype(np.uint8),
+        item_group=np.zeros(len(cohort), dtype=np.uint8),
     )
 
 

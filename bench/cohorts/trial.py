@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from bench.cohorts.architectures import Variant, matched_width, to_model
+from bench.cohorts.generate import COHORTS
 from bench.fit import Dataset, Fit, fit, predict
 from conf.schema import Task
 from models.reader import Rows
@@ -20,7 +21,7 @@ def run(
     name: str, variant: Variant, data: Dataset, test: Rows, rate: float, seed: int
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Train, and give how it went (size, epochs, validation loss) and the logits of the test rows, (n, K)."""
-    width, parameters = matched_width(name, variant, data.encoder, data.tasks, data.groups)
+    width, parameters = matched_width(name, variant, data.encoder, data.tasks, data.cohorts)
     model = to_model(name, variant, width, rate)
     if variant.models == 1:
         fits = [fit(model, data, seed)]
@@ -28,7 +29,7 @@ def run(
     else:
         logits = np.empty((len(test), len(data.tasks)), dtype=np.float32)
         fits = []
-        for group in range(len(data.groups)):
+        for group in range(len(data.cohorts["user_cohort"])):
             fits.append(fit(model, _of_group(data, group), seed))
             logits[test.user_group == group] = predict(fits[-1].model, _rows_of(test, group))
     result = {
@@ -42,12 +43,10 @@ def run(
     return result, logits
 
 
-def auc_by_cell(
-    scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...], groups: tuple[str, ...]
-) -> AucByCell:
+def auc_by_cell(scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...]) -> AucByCell:
     """Rank AUC of each task in each cohort."""
     found: AucByCell = {}
-    for number, group in enumerate(groups):
+    for number, group in enumerate(COHORTS):
         own = rows.user_group == number
         found[group] = {
             task.name: float(roc_auc_score(rows.labels[own, k] > 0.5, scores[own, k]))
@@ -66,7 +65,7 @@ def _validation_loss(fits: list[Fit], data: Dataset) -> float:
 
 def _of_group(data: Dataset, group: int) -> Dataset:
     return Dataset(
-        data.encoder, data.tasks, data.groups, _rows_of(data.train, group), _rows_of(data.validation, group)
+        data.encoder, data.tasks, data.cohorts, _rows_of(data.train, group), _rows_of(data.validation, group)
     )
 
 

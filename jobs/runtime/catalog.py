@@ -257,7 +257,7 @@ def _training_tables(config: Config, key: Columns) -> list[Table]:
             ("training_set", "block_id"),
             {"block_id": STRING, "training_set": STRING, "split": STRING, "shard": INT, "block_no": INT}
             | {"rows": INT, "categorical": BINARY, "dense": BINARY, "labels": BINARY, "mask": BINARY}
-            | {"weight": BINARY, "user_group": BINARY},
+            | {"weight": BINARY, "user_group": BINARY, "item_group": BINARY},
             partition=("training_set", "split"),
         ),
         Table(

@@ -15,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from conf.encoder import Encoder
-from conf.errors import LamplighterError
 from models.bootstrap import user_weights
 from models.bundle import Bundle, read_bundle
 from models.metrics import METRICS, CellState
 from models.model import MultiTaskModel
-from models.scorer import PairScorer, TopK
+from models.scorer import PairScorer, Pool, TopK
 
 STATE_SCHEMA = "model_version string, task string, cohort string, state binary"
 CELL_SCHEMA = (
@@ -66,14 +65,14 @@ def to_arrays(rows: pd.DataFrame, encoder: Encoder) -> tuple[NDArray[np.int64], 
 
 
 def calibrated_logits(path: str, rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Calibrated logits of examples, (n, K): encoded columns and `user_cohort`."""
+    """Calibrated logits of examples, (n, K): encoded columns, `user_cohort` and `item_cohort`."""
     bundle, model = bundle_in_worker(path), _model_in_worker(path)
     categorical, dense = to_arrays(rows, bundle.encoder)
-    index = {name: number for number, name in enumerate(bundle.manifest.groups)}
-    group = rows["user_cohort"].map(index).to_numpy(dtype=np.int64)
+    user_group, item_group = (bundle.places(c, rows[c].to_numpy()) for c in ("user_cohort", "item_cohort"))
+    group = model.group_of(user_group, item_group)
     with torch.inference_mode():
         logits = model(torch.from_numpy(categorical), torch.from_numpy(dense), torch.from_numpy(group))
-    return bundle.calibration.logits(logits.numpy(), group)
+    return bundle.calibration.logits(logits.numpy(), user_group)
 
 
 def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -148,7 +147,7 @@ def to_cells(least: int) -> Callable[[tuple[str, str, str], pd.DataFrame], pd.Da
 
 
 def to_lists(
-    path: str, items: "Pool", weights: dict[str, float], top_k: int, schema: pa.Schema
+    path: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
 ) -> Callable[[pa.Table], pa.Table]:
     """Function of applyInArrow: the users of one bucket -> their top lists.
 
@@ -162,9 +161,8 @@ def to_lists(
         frame = users.to_pandas()
         side = bundle.encoder.side("user")
         categorical, dense = to_arrays(frame, side)
-        top = _top_of_groups(
-            scorer, bundle.manifest.groups, frame["user_cohort"].to_numpy(), (categorical, dense), top_k
-        )
+        user_group = bundle.places("user_cohort", frame["user_cohort"].to_numpy())
+        top = _top_of_groups(scorer, user_group, (categorical, dense), top_k)
         count = top.item.shape[1]
         owner = np.repeat(np.arange(len(frame)), count)
         columns = {
@@ -187,19 +185,15 @@ def to_lists(
 
 def _top_of_groups(
     scorer: PairScorer,
-    groups: tuple[str, ...],
-    cohort: NDArray[np.object_],
+    user_group: NDArray[np.int64],
     users: tuple[NDArray[np.int64], NDArray[np.float32]],
     top_k: int,
 ) -> TopK:
     """Top lists of users of several groups, in the order of the users."""
-    unknown = sorted(set(cohort) - set(groups))
-    if unknown:
-        raise LamplighterError(f"user_cohorts holds {unknown}, which the model does not know: {list(groups)}")
     parts = []
-    for number, name in enumerate(groups):
-        rows = np.flatnonzero(cohort == name)
-        parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], number, top_k)))
+    for group in np.unique(user_group):
+        rows = np.flatnonzero(user_group == group)
+        parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], group, top_k)))
     place = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
     tops = [top for _, top in parts]
     return TopK(
@@ -209,29 +203,6 @@ def _top_of_groups(
     )
 
 
-class Pool:
-    """The items that every user is scored against, encoded, with the context of lists; small."""
-
-    def __init__(
-        self,
-        item_ids: NDArray[np.int64],
-        item: tuple[NDArray[np.int64], NDArray[np.float32]],
-        context: tuple[NDArray[np.int64], NDArray[np.float32]],
-    ) -> None:
-        self.item_ids = item_ids
-        self.item = item
-        self.context = context
-        self.key = hash((item_ids.tobytes(), *(part.tobytes() for part in (*item, *context))))
-
-    def __hash__(self) -> int:
-        return self.key
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Pool) and other.key == self.key
-
-
 @lru_cache(maxsize=2)
 def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
-    return PairScorer(
-        bundle_in_worker(path), items.item_ids, items.item, items.context, ranking=dict(weights)
-    )
+    return PairScorer(bundle_in_worker(path), items, ranking=dict(weights))

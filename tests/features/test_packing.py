@@ -38,6 +38,7 @@ def to_rows(spark: SparkSession, rows: int) -> DataFrame:
         F.element_at(F.array(F.lit("high"), F.lit("new"), F.lit("low")), (number % 3 + 1).cast("int")).alias(
             "user_cohort"
         ),
+        F.when(number % 7 == 0, "new").otherwise("old").alias("item_cohort"),
         (number % 2).cast("double").alias("label_click"),
         F.lit(True).alias("mask_click"),
         F.when(number % 5 > 0, number.cast("double")).alias("label_play"),
@@ -88,6 +89,7 @@ def test_a_block_holds_its_rows_as_declared_and_then_padding(blocks: list[dict[s
             assert matrix(block, "labels", "<f4")[row].tolist() == [number % 2, label]
             assert matrix(block, "mask", "u1")[row].tolist() == [1, number % 5 > 0]
             assert matrix(block, "user_group", "u1")[row].tolist() == [[2, 0, 1][number % 3]]
+            assert matrix(block, "item_group", "u1")[row].tolist() == [number % 7 > 0]
 
     assert sorted(number for numbers in found.values() for number in numbers) == list(range(ROWS))
     assert all(numbers != sorted(numbers) for numbers in found.values())  # the seed decides the order
@@ -120,10 +122,11 @@ def test_shards_without_rows_are_padded_whole_and_nothing_makes_no_block(
     assert to_blocks(to_rows(spark, 0), ENCODER, config, "set-1", "train").collect() == []
 
 
+@pytest.mark.parametrize("column", ["user_cohort", "item_cohort"])
 def test_a_cohort_that_the_configuration_does_not_know_is_refused(
-    spark: SparkSession, config: Config
+    spark: SparkSession, config: Config, column: str
 ) -> None:
-    rows = to_rows(spark, 3).withColumn("user_cohort", F.lit("vip"))
+    rows = to_rows(spark, 3).withColumn(column, F.lit("vip"))
 
-    with pytest.raises(PySparkException, match="user_cohort: vip is none of"):
+    with pytest.raises(PySparkException, match=rf"{column}: vip is none of"):
         to_blocks(rows, ENCODER, config, "set-1", "train").collect()

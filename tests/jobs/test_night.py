@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 import torch
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.encoding import encoded
@@ -64,41 +64,72 @@ def test_feature_tables_are_dense(lived_in: House) -> None:
             assert set(keys) == users
 
 
+def check_lists(spark: SparkSession, house: House, table: str, night: date) -> set[str]:
+    """Some users' lists are those of a plain forward over all cells; gives the cohorts of their items."""
+    scene = house.scene(night)
+    lists = scene.store.read(spark, table).where(
+        (F.col("data_date") == F.lit(night)) & (F.col("user_id") % 300 == 0)
+    )
+
+    def as_of(table: str) -> DataFrame:
+        return scene.store.read(spark, table).where(F.col("data_date") == F.lit(night)).drop("data_date")
+
+    item_cohorts = as_of("item_cohorts").select("item_id", F.col("cohort").alias("item_cohort"))
+    pairs = lists.join(as_of("user_features"), on="user_id").join(as_of("item_features"), on="item_id")
+    pairs = pairs.join(item_cohorts, on="item_id")
+    pairs = pairs.withColumns({name: F.lit(value) for name, value in scene.config.list_context.items()})
+    bundle = read_bundle(scene.catalog.bundle(lists.first()["model_version"]))
+    rows = pairs.select(*lists.columns, "item_cohort", *encoded(pairs, bundle.encoder))
+    frame = rows.orderBy("user_id", "rank").toPandas()
+    categorical, dense = to_arrays(frame, bundle.encoder)
+    user_group = frame["cohort"].map({"new": 0, "low": 1, "high": 2}).to_numpy()
+    item_group = frame["item_cohort"].map({"new": 0, "old": 1}).to_numpy()
+    with torch.inference_mode():
+        cells = bundle.model().all_cells(torch.from_numpy(categorical), torch.from_numpy(dense)).numpy()
+    column = {1: 0 * user_group, 3: user_group, 6: 2 * user_group + item_group}[cells.shape[2]]
+    probabilities = bundle.calibration.apply(cells[np.arange(len(frame)), :, column], user_group)
+
+    assert len(frame) >= 10
+    assert len(set(user_group)) > 1
+    place = {task.name: number for number, task in enumerate(bundle.manifest.tasks)}
+    for task in scene.config.ranking.weights:
+        np.testing.assert_allclose(frame[f"p_{task}"], probabilities[:, place[task]], rtol=1e-4)
+    weights = scene.config.ranking.weights
+    score = np.prod([probabilities[:, place[task]] ** w for task, w in weights.items()], axis=0)
+    np.testing.assert_allclose(frame["score"], score, rtol=1e-4)
+    return set(frame["item_cohort"])
+
+
 def test_published_probabilities_are_a_plain_forward_of_the_bundle(
     spark: SparkSession, lived_in: House
 ) -> None:
-    scene = lived_in.scene(FIRST_NIGHT)
-    version = champion_as_of(scene.store, FIRST_NIGHT)
-    assert version is not None
-    bundle = read_bundle(scene.catalog.bundle(version))
-    lists = scene.store.read(spark, "scores").where(F.col("data_date") == F.lit(FIRST_NIGHT))
-    some = lists.where(F.col("user_id") % 300 == 0)
+    for night in (FIRST_NIGHT, SECOND_NIGHT):
+        check_lists(spark, lived_in, "scores", night)
 
-    def as_of(table: str):
-        return (
-            scene.store.read(spark, table).where(F.col("data_date") == F.lit(FIRST_NIGHT)).drop("data_date")
-        )
 
-    pairs = some.join(as_of("user_features"), on="user_id").join(as_of("item_features"), on="item_id")
-    pairs = pairs.withColumns({name: F.lit(value) for name, value in scene.config.list_context.items()})
-    rows = pairs.select(
-        "user_id", "rank", "cohort", "p_click", "p_like", "score", *encoded(pairs, bundle.encoder)
-    )
-    frame = rows.orderBy("user_id", "rank").toPandas()
-    categorical, dense = to_arrays(frame, bundle.encoder)
-    group = frame["cohort"].map({name: i for i, name in enumerate(bundle.manifest.groups)}).to_numpy()
-    with torch.inference_mode():
-        logits = bundle.model().all_cells(torch.from_numpy(categorical), torch.from_numpy(dense))
-    own = logits.numpy()[np.arange(len(frame)), :, group if logits.shape[2] > 1 else 0]
-    probabilities = bundle.calibration.apply(own, group)
+def test_a_model_of_user_and_item_cohorts_is_trained_measured_and_scores(
+    spark: SparkSession, old_house: House
+) -> None:
+    ask, scene = old_house.ask(SECOND_NIGHT, model="mfh_item"), old_house.scene()
+    run_night(ask, ["train", "evaluate"])
+    score(ask)
 
-    assert len(frame) >= 10
-    tasks = [task.name for task in bundle.manifest.tasks]
-    np.testing.assert_allclose(frame["p_click"], probabilities[:, tasks.index("click")], rtol=1e-4)
-    np.testing.assert_allclose(frame["p_like"], probabilities[:, tasks.index("like")], rtol=1e-4)
-    weights = scene.config.ranking.weights
-    score = np.prod([probabilities[:, tasks.index(task)] ** w for task, w in weights.items()], axis=0)
-    np.testing.assert_allclose(frame["score"], score, rtol=1e-4)
+    trained = scene.newest_runs()[("train", "mfh_item", SECOND_NIGHT)].facts["model_version"]
+    manifest = read_bundle(scene.catalog.bundle(trained)).manifest
+    assert manifest.cohorts == {"user_cohort": ("new", "low", "high"), "item_cohort": ("new", "old")}
+    measured = scene.store.rows("evaluations", f"last_data_date = '{SECOND_NIGHT}'")
+    assert any(row["model_version"] == trained and row["metric"] == "auc" for row in measured)
+    staged = scene.store.rows("scores_staging", f"data_date = '{SECOND_NIGHT}'")
+    assert {row["model_version"] for row in staged} == {trained}
+    assert {row["user_id"] for row in staged} == {row["user_id"] for row in scene.store.rows("users")}
+    assert check_lists(spark, old_house, "scores_staging", SECOND_NIGHT) == {"new", "old"}
+
+
+def test_a_bundle_knows_item_cohorts_only_where_its_model_tells_them_apart(lived_in: House) -> None:
+    scene = lived_in.scene()
+    for version in registered(scene.catalog):
+        manifest = read_bundle(scene.catalog.bundle(version.tags["model_version"])).manifest
+        assert manifest.cohorts == {"user_cohort": ("new", "low", "high")}
 
 
 def test_scoring_and_examples_see_the_same_vector(spark: SparkSession, lived_in: House) -> None:

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import save_file
 
 from conf.errors import LamplighterError
+from conf.schema import CohortRule, Cohorts
 from models.bundle import Bundle, Manifest, check_fits, read_bundle, write_bundle
 from models.calibration import Calibration
 from models.model import MultiTaskModel, build_model
-from tests.models.training_set import ENCODER, GROUPS, PLE, TASKS, arrays
+from tests.models.training_set import COHORTS, ENCODER, GROUPS, MFH_ITEM, PLE, TASKS, arrays
 
 NAMES = tuple(task.name for task in TASKS)
 COLUMNS = {
@@ -28,9 +29,8 @@ MANIFEST = Manifest(
     model_version="ple-1234",
     training_set="t1",
     tasks=TASKS,
-    group_column="user_cohort",
-    groups=GROUPS,
-    rule_version=2,
+    cohorts={"user_cohort": GROUPS},
+    rule_versions={"user_cohort": 2},
     columns=COLUMNS,
     table_versions={"training_blocks": 3},
     code_revision="abc",
@@ -43,6 +43,11 @@ CALIBRATION = Calibration(
     intercepts=(0.1, -0.2),
     offsets=((0.0, 0.1, 0.2), (0.0, 0.0, 0.0)),
 )
+
+
+def cohorts(*names: str, version: int = 2) -> Cohorts:
+    *rules, default = names
+    return Cohorts(version=version, rules=[CohortRule(name=n, when="true") for n in rules], default=default)
 
 
 def model(seed: int = 17) -> MultiTaskModel:
@@ -152,7 +157,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
 def test_fitting_tables_pass_and_more_columns_than_needed_do_no_harm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_fits(write(tmp_path), COLUMNS | {"user_new_feature": "double"}, GROUPS, rule_version=2)
+    check_fits(write(tmp_path), COLUMNS | {"user_new_feature": "double"}, {"user_cohort": cohorts(*GROUPS)})
 
     assert caplog.text == ""
 
@@ -162,7 +167,7 @@ def test_every_difference_to_the_tables_is_named(tmp_path: Path) -> None:
     del changed["tab"]
 
     with pytest.raises(LamplighterError) as error:
-        check_fits(write(tmp_path), changed, ("new", "old"), rule_version=2)
+        check_fits(write(tmp_path), changed, {"user_cohort": cohorts("new", "old")})
 
     assert str(error.value) == (
         "model ple-1234 does not fit the tables any more: columns missing: tab; types changed: "
@@ -173,6 +178,64 @@ def test_every_difference_to_the_tables_is_named(tmp_path: Path) -> None:
 
 def test_a_newer_version_of_the_rules_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        check_fits(write(tmp_path), COLUMNS, GROUPS, rule_version=3)
+        check_fits(write(tmp_path), COLUMNS, {"user_cohort": cohorts(*GROUPS, version=3)})
 
     assert "trained with version 2 of the rules of user_cohort, now it is 3" in caplog.text
+
+
+def test_a_model_of_item_cohorts_is_refused_with_other_ones_and_warned_of_newer_rules(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    versions = {"user_cohort": 2, "item_cohort": 5}
+    both = MANIFEST.model_copy(update={"cohorts": COHORTS, "rule_versions": versions})
+    bundle, users = write(tmp_path, manifest=both), cohorts(*GROUPS)
+
+    with pytest.raises(LamplighterError, match=r"values of item_cohort are \['fresh', 'old'\], were"):
+        check_fits(bundle, COLUMNS, {"user_cohort": users, "item_cohort": cohorts("fresh", "old")})
+    with caplog.at_level(logging.WARNING):
+        check_fits(bundle, COLUMNS, {"user_cohort": users, "item_cohort": cohorts("new", "old", version=6)})
+
+    assert "trained with version 5 of the rules of item_cohort, now it is 6" in caplog.text
+    assert "user_cohort" not in caplog.text
+
+
+def test_a_model_that_does_not_know_item_cohorts_does_not_mind_other_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = write(tmp_path)
+
+    check_fits(bundle, COLUMNS, {"user_cohort": cohorts(*GROUPS), "item_cohort": cohorts("fresh", version=9)})
+
+    assert caplog.text == ""
+    assert bundle.places("item_cohort", np.array(["fresh", "any"], object)).tolist() == [0, 0]
+
+
+def test_the_place_of_a_cohort_is_that_in_the_manifest_and_a_strange_one_is_refused(tmp_path: Path) -> None:
+    bundle = write(tmp_path)
+
+    assert bundle.places("user_cohort", np.array(["high", "new", "high"], object)).tolist() == [2, 0, 2]
+    with pytest.raises(
+        LamplighterError, match=r"user_cohort holds \['None', 'vip'\], but model ple-1234 knows"
+    ):
+        bundle.places("user_cohort", np.array(["vip", "new", None], object))
+
+
+def test_a_bundle_of_three_facets_predicts_as_before_for_every_combination(tmp_path: Path) -> None:
+    trained = build_model(MFH_ITEM, ENCODER, NAMES, COHORTS, seed=5).eval()
+    save_file(trained.state_dict(), tmp_path / "trained.safetensors")
+    manifest = MANIFEST.model_copy(
+        update={"cohorts": COHORTS, "rule_versions": {"user_cohort": 2, "item_cohort": 1}}
+    )
+    bundle = write_bundle(
+        tmp_path / "bundle", tmp_path / "trained.safetensors", MFH_ITEM, ENCODER, CALIBRATION, manifest
+    )
+    rows = arrays(6, seed=1)
+    group = bundle.model().group_of(np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1]))
+    inputs = (
+        torch.from_numpy(rows["categorical"].astype(np.int64)),
+        torch.from_numpy(rows["dense"]),
+        torch.from_numpy(group),
+    )
+
+    assert group.tolist() == [0, 1, 2, 3, 4, 5]
+    torch.testing.assert_close(bundle.model()(*inputs), trained(*inputs), rtol=0, atol=0)

@@ -26,6 +26,7 @@ Positive = Callable[[nn.Module], nn.Module]
 
 ARCHITECTURES = list(TRUNKS)
 TASKS, GROUPS, ITEMS = ("click", "like"), ("new", "low", "high"), ("fresh", "known")
+THREE_FACETS = TRUNKS["mfh"][1] | {"facets": ["user_cohort", "item_cohort"]}
 UNEQUAL = [
     {"task_experts": {"click": 3, "like": 1}, "shared_experts": 2, "expert_widths": [5]},
     {"task_experts": {"click": 1, "like": 2}, "shared_experts": 4, "expert_widths": [6]},
@@ -201,8 +202,7 @@ def mfh(make_model: Make) -> Network:
 @pytest.fixture
 def mfh3(make_model: Make) -> Network:
     """The same with a third facet, two kinds of items."""
-    trunk = TRUNKS["mfh"][1] | {"facets": ["user_cohort", "item_cohort"]}
-    return make_model("mfh", TASKS, GROUPS, items=ITEMS, trunk=trunk).network.double()
+    return make_model("mfh", TASKS, GROUPS, items=ITEMS, trunk=THREE_FACETS).network.double()
 
 
 def tree(network: Network, facet: str) -> nn.Module:
@@ -349,23 +349,31 @@ def test_10d_exchanging_two_of_three_facets_leaves_all_cells_unchanged(
     torch.testing.assert_close(exchanged(x), mfh3(x)[:, :, order])
 
 
+def watch(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> tuple[dict[str, tuple[str, ...]], set[str], set[int]]:
+    """What will run: the outputs of each switcher, the towers, and the experts by their ids."""
+    outputs: dict[str, tuple[str, ...]] = {}
+    towers: set[str] = set()
+    experts: set[int] = set()
+    for name, module in switchers(network).items():
+        module.register_forward_hook(lambda *args, name=name: outputs.update({name: tuple(args[2])}))
+    for name, tower in network.towers.items():
+        tower.register_forward_hook(lambda *_, name=name: towers.add(name))
+    run_experts = ple.run_experts
+    monkeypatch.setattr(
+        ple, "run_experts", lambda of, x: experts.update(map(id, of.values())) or run_experts(of, x)
+    )
+    return outputs, towers, experts
+
+
 @pytest.mark.parametrize("group", range(3))
 def test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others(
     mfh: Network, group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, own = x_of(5), GROUPS[group]
     expected = mfh(x)[:, :, group]
-    outputs: dict[str, tuple[str, ...]] = {}  # of each switcher that ran
-    towers: set[str] = set()
-    experts: set[int] = set()
-    for name, module in switchers(mfh).items():
-        module.register_forward_hook(lambda *args, name=name: outputs.update({name: tuple(args[2])}))
-    for name, tower in mfh.towers.items():
-        tower.register_forward_hook(lambda *_, name=name: towers.add(name))
-    run_experts = ple.run_experts
-    monkeypatch.setattr(
-        ple, "run_experts", lambda of, x: experts.update(map(id, of.values())) or run_experts(of, x)
-    )
+    outputs, towers, experts = watch(mfh, monkeypatch)
 
     logits = mfh.for_group(x, group)
 
@@ -385,5 +393,27 @@ def test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others(
 
 
 @pytest.mark.parametrize("group", range(6))
-def test_10e_one_pair_of_groups_alone_is_the_same(mfh3: Network, group: int) -> None:
-    torch.testing.assert_close(mfh3.for_group(x_of(5), group), mfh3(x_of(5))[:, :, group], rtol=1e-5, atol=0)
+def test_10e_one_pair_of_groups_alone_is_the_same_and_computes_nothing_for_others(
+    mfh3: Network, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, (user, item) = x_of(5), [*product(GROUPS, ITEMS)][group]
+    expected = mfh3(x)[:, :, group]
+    outputs, towers, experts = watch(mfh3, monkeypatch)
+
+    logits = mfh3.for_group(x, group)
+
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=0)
+    assert towers == {f"{task}|{user}|{item}_tower" for task in TASKS}
+    assert outputs == {
+        "by_task.level1": TASKS,
+        "by_task.level2.click_switcher": (f"{user}|{item}",),
+        "by_task.level2.like_switcher": (f"{user}|{item}",),
+        "by_user_cohort.level1": (user,),
+        f"by_user_cohort.level2.{user}_switcher": tuple(f"{task}|{item}" for task in TASKS),
+        "by_item_cohort.level1": (item,),
+        f"by_item_cohort.level2.{item}_switcher": tuple(f"{task}|{user}" for task in TASKS),
+    }
+    for name, wanted in outputs.items():
+        last = switchers(mfh3)[name].levels[-1].experts
+        ran = {key for key, module in last.items() if id(module) in experts}
+        assert ran == {f"{output}_experts" for output in (*wanted, SHARED)}

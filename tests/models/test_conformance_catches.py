@@ -25,8 +25,8 @@ Break = Callable[[pytest.MonkeyPatch], None]
 Test = Callable[[Fixtures], None]
 
 
-def network_of(fixtures: Fixtures, name: str = "mfh") -> Network:
-    return fixtures("make_model")(name, conformance.TASKS, conformance.GROUPS).network.double()
+def network_of(fixtures: Fixtures, **changes: Any) -> Network:
+    return fixtures("make_model")("mfh", conformance.TASKS, conformance.GROUPS, **changes).network.double()
 
 
 def with_sees(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Break:
@@ -266,6 +266,16 @@ CASES: dict[str, tuple[Break, Test]] = {
             conformance.test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others,
             "monkeypatch",
             group=1,
+        ),
+    ),
+    "10e of three facets": (
+        a_group_by_computing_all,
+        lambda fixtures: (
+            conformance.test_10e_one_pair_of_groups_alone_is_the_same_and_computes_nothing_for_others(
+                network_of(fixtures, items=conformance.ITEMS, trunk=conformance.THREE_FACETS),
+                group=4,
+                monkeypatch=fixtures("monkeypatch"),
+            )
         ),
     ),
     "11": (

@@ -1,7 +1,9 @@
 """Building models: seeds, names, and configurations that no architecture can read."""
 
 from collections.abc import Callable
+from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -46,6 +48,31 @@ def test_without_groups_every_row_reads_the_same_cell(
     assert torch.equal(logits, model(ids, dense, torch.zeros_like(group)))
     assert torch.equal(logits, model.for_group(ids, dense, 2))
     assert torch.equal(logits, model.from_input(model.input(ids, dense), 2))
+    assert model.group_of(np.array([2, 0]), np.array([1, 0])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("architecture", ["mfh", "h_mtl"])
+@pytest.mark.parametrize(
+    "facets",
+    [["user_cohort"], ["item_cohort"], ["user_cohort", "item_cohort"], ["item_cohort", "user_cohort"]],
+)
+def test_the_group_of_a_row_is_the_column_of_its_cohorts_cells(
+    make_model: Make, architecture: str, facets: list[str]
+) -> None:
+    users, items = ("new", "low", "high"), ("new", "old")
+    trunk = TRUNKS[architecture][1] | {"facets": facets}
+    model = make_model(architecture, groups=users, items=items, trunk=trunk)
+    pairs = list(product(range(3), range(2)))
+
+    groups = model.group_of(*np.array(pairs, np.uint8).T)
+
+    for (user, item), group in zip(pairs, groups, strict=True):
+        names = {"user_cohort": users[user], "item_cohort": items[item]}
+        cell = "|".join(["like", *(names[facet] for facet in facets)])
+        assert model.network.cells_KG[1][group] == cell
+    assert set(groups) == set(range(model.cell_groups))
+    with pytest.raises(ValueError, match="invalid entry"):
+        model.group_of(np.array([3]), np.array([2]))
 
 
 @pytest.mark.parametrize(

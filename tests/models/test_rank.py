@@ -55,7 +55,7 @@ def test_a_run_leaves_weights_calibration_and_history(tmp_path: Path) -> None:
     assert history[-1]["validation_auc"]["click"] > 0.7
     calibration = Calibration.model_validate_json((out / "calibration.json").read_text())
     assert calibration.tasks == ("click", "like")
-    assert calibration.groups == spec.groups
+    assert calibration.groups == spec.cohorts["user_cohort"]
     assert load_file(out / "weights.safetensors")
 
 

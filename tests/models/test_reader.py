@@ -35,6 +35,7 @@ def test_a_block_comes_back_as_it_was_packed(tmp_path: Path) -> None:
     assert rows.mask.all()
     assert rows.weight.tobytes() == packed["weight"]
     assert rows.user_group.tobytes() == packed["user_group"]
+    assert rows.item_group.tobytes() == packed["item_group"] != packed["user_group"]
 
 
 def test_both_readers_give_the_same_batches(tmp_path: Path) -> None:

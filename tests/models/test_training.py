@@ -1,5 +1,6 @@
 """The training loop on one rank, in this process."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ from conf.model import Loss, Model
 from models.distributed import Single
 from models.model import build_model
 from models.rank import train
-from models.reader import Blocks, BlockShape
+from models.reader import Blocks, BlockShape, Rows
 from models.run_spec import RunSpec
 from models.training import Trainer
 from tests.models.training_set import (
     BLOCK_ROWS,
+    COHORTS,
     ENCODER,
-    GROUPS,
     MFH,
+    MFH_ITEM,
     PLE,
     TASKS,
     make_spec,
@@ -30,11 +32,11 @@ def trainer(spec: RunSpec) -> Trainer:
     shape = BlockShape(BLOCK_ROWS, len(ENCODER.categorical), len(ENCODER.dense), len(spec.tasks))
     blocks = [Blocks(uris, shape, 0, 1, "pyarrow") for uris in (spec.blocks.train, spec.blocks.validation)]
     names = [task.name for task in spec.tasks]
-    model = build_model(spec.model, ENCODER, names, {"user_cohort": GROUPS}, spec.seed)
+    model = build_model(spec.model, ENCODER, names, COHORTS, spec.seed)
     return Trainer(model, spec, blocks[0], blocks[1], Single())
 
 
-@pytest.mark.parametrize("model", [PLE, MFH], ids=["ple", "mfh"])
+@pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
 def test_losses_fall_and_both_tasks_are_learnt(model: Model, tmp_path: Path) -> None:
     history = trainer(make_spec(tmp_path, model=model)).fit()
 
@@ -82,12 +84,38 @@ def test_validation_numbers_are_those_of_all_rows_without_padding(tmp_path: Path
     rows = run.predict_validation()
 
     assert len(rows.weight) == 4 * (2 * BLOCK_ROWS - BLOCK_ROWS // 4)
-    assert set(rows.group) == {0, 1, 2}
+    assert set(rows.user_group) == {0, 1, 2}
     auc = [roc_auc_score(rows.labels[:, k], rows.logits[:, k]) for k in (0, 1)]
     assert list(best.validation_auc.values()) == pytest.approx(auc, abs=2e-3)  # few rows: some tie in a bin
     z, y = rows.logits.astype(float), rows.labels
     per_task = (np.logaddexp(0, z) - y * z).mean(axis=0)
     assert best.validation_loss == pytest.approx(per_task.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("facets", "column_of"),
+    [
+        (["user_cohort"], lambda rows: rows.user_group),
+        (["item_cohort"], lambda rows: rows.item_group),
+        (["user_cohort", "item_cohort"], lambda rows: 10 * rows.user_group + rows.item_group),
+    ],
+    ids=["user", "item", "both"],
+)
+def test_a_loss_by_cell_is_the_sum_of_means_over_task_and_combination_of_cohorts(
+    facets: list[str], column_of: Callable[[Rows], np.ndarray], tmp_path: Path
+) -> None:
+    model = MFH.model_copy(update={"trunk": MFH.trunk | {"facets": facets}})
+    run = trainer(make_spec(tmp_path, model=model))
+
+    loss, _ = run._validate()
+
+    parts = [(rows, logits) for rows, _, logits in run._validation_logits()]
+    rows = Rows.concat([part for part, _ in parts])
+    z, y = np.concatenate([logits for _, logits in parts]).astype(float), rows.labels
+    entropy, column, is_real = np.logaddexp(0, z) - y * z, column_of(rows), rows.weight > 0
+    cells = [entropy[is_real & (column == value), k].mean() for value in np.unique(column) for k in (0, 1)]
+    assert len(cells) == 2 * run.groups
+    assert loss == pytest.approx(sum(cells), rel=1e-5)
 
 
 def test_equal_specs_give_equal_bytes_whichever_reader(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from conf.schema import Task
 from models.run_spec import BlockFiles, RunSpec
 
 BLOCK_ROWS = 64
-GROUPS = ("new", "low", "high")
+GROUPS, ITEM_GROUPS = ("new", "low", "high"), ("new", "old")
+COHORTS = {"user_cohort": GROUPS, "item_cohort": ITEM_GROUPS}
 TASKS = (
     Task(name="click", label="is_click = 1", kind="binary"),
     Task(name="like", label="is_like = 1", kind="binary"),
@@ -50,6 +51,7 @@ MFH = PLE.model_copy(
         "loss": Loss(normalise="per_cell"),
     }
 )
+MFH_ITEM = MFH.model_copy(update={"trunk": MFH.trunk | {"facets": ["user_cohort", "item_cohort"]}})
 
 
 def arrays(rows: int, seed: int) -> dict[str, np.ndarray]:
@@ -67,6 +69,7 @@ def arrays(rows: int, seed: int) -> dict[str, np.ndarray]:
         "mask": np.ones((rows, len(TASKS)), np.uint8),
         "weight": np.ones(rows, "<f4"),
         "user_group": rng.integers(0, len(GROUPS), rows).astype(np.uint8),
+        "item_group": rng.integers(0, len(ITEM_GROUPS), rows).astype(np.uint8),
     }
 
 
@@ -114,7 +117,7 @@ def make_spec(folder: Path, **changes: Any) -> RunSpec:
         "encoder": ENCODER,
         "model": PLE,
         "tasks": TASKS,
-        "groups": GROUPS,
+        "cohorts": COHORTS,
         "seed": 17,
         "distributed": "single",
         "reader": "petastorm",

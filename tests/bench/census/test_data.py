@@ -29,7 +29,7 @@ def test_ids_standardised_numbers_and_labels_of_all_parts_are_handed_over(tmp_pa
     encoder = fit_encoder(FRAME)
     train, test = to_rows(FRAME, encoder), to_rows(FRAME.assign(sex="unheard of").head(1), encoder)
 
-    hand_over(Dataset(encoder, TASKS, ("all",), train, train), test, tmp_path / "census.npz")
+    hand_over(Dataset(encoder, TASKS, {}, train, train), test, tmp_path / "census.npz")
 
     found = np.load(tmp_path / "census.npz")
     assert found["table_rows"].tolist() == [3]

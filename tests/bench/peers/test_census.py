@@ -40,8 +40,8 @@ class Network(nn.Module):
 def test_rows_come_in_the_order_in_which_our_models_see_them() -> None:
     train, network = to_part(0), Network()
     ids = np.arange(ROWS, dtype=np.int32)[:, None]
-    none = np.zeros((ROWS, 2), dtype=np.float32)
-    ours = MemoryRows(Rows(ids, none, none, none > 0, none[:, 0], none[:, 0].astype(np.uint8)))
+    none, group = np.zeros((ROWS, 2), dtype=np.float32), np.zeros(ROWS, dtype=np.uint8)
+    ours = MemoryRows(Rows(ids, none, none, none > 0, none[:, 0], group, group))
 
     fit(network, network, train, to_part(1), rate=0.01, seed=7)
 
