@@ -110,13 +110,14 @@ def make_batch() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
 
 @pytest.fixture
 def positive() -> Callable[[nn.Module], nn.Module]:
+    """As a fixture: `make_positive`."""
+    return make_positive
+
+
+def make_positive(module: nn.Module) -> nn.Module:
     """Make all parameters positive and double: positive inputs then meet no dead ReLU anywhere."""
-
-    def make(module: nn.Module) -> nn.Module:
-        module.double()
-        with torch.no_grad():
-            for parameter in module.parameters():
-                parameter.abs_().add_(0.01)
-        return module
-
-    return make
+    module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.abs_().add_(0.01)
+    return module

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from models import layers
 from models.layers import Experts, Norm, run_experts, to_logit
+from tests.models import oracles
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])
@@ -19,18 +19,7 @@ def test_stacked_experts_are_separate_networks(widths: list[int], norm: Norm) ->
         for parameter in [*stack.scales, *stack.shifts]:
             parameter.add_(torch.randn_like(parameter))
 
-    def activate(y: torch.Tensor, layer: int, n: int) -> torch.Tensor:
-        if norm == "layer":
-            y = F.layer_norm(y, (widths[layer],), stack.scales[layer][n], stack.shifts[layer][n])
-        return y.relu()
-
-    alone = []
-    for n in range(3):
-        own = slice(n * widths[0], (n + 1) * widths[0])
-        y = activate(F.linear(x_BD, stack.first.weight[own], stack.first.bias[own]), 0, n)
-        for layer in range(len(widths) - 1):
-            y = activate(y @ stack.weights[layer][n] + stack.biases[layer][n], layer + 1, n)
-        alone.append(y)
+    alone = oracles.experts(stack, x_BD)
 
     torch.testing.assert_close(stack(x_BD), torch.stack(alone, dim=1), rtol=1e-10, atol=1e-10)
 

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from conf.errors import ConfigError
-from models.ple import SHARED, PleConfig, PleTrunk
+from models.ple import PleConfig, PleTrunk
+from tests.models import oracles
 
 TASKS = ("click", "click_buy", "like")
 
@@ -33,35 +32,6 @@ SHAPES = {
 }
 
 
-def loop_over_experts(trunk: PleTrunk, x_BD: Tensor) -> dict[str, Tensor]:
-    """The trunk's outputs from its parameters, one expert, one gate, one branch at a time."""
-    inputs = dict.fromkeys((*TASKS, SHARED), x_BD)
-    for ple_level in trunk.levels:
-        outputs: dict[str, list[Tensor]] = {}
-        for branch, x in inputs.items():
-            stack = ple_level.experts[f"{branch}_experts"]
-            width = len(stack.first.bias) // stack.count
-            outputs[branch] = []
-            for n in range(stack.count):
-                rows = slice(n * width, (n + 1) * width)
-                y = F.linear(x, stack.first.weight[rows], stack.first.bias[rows]).relu()
-                for weight_NDH, bias_N1H in zip(stack.weights, stack.biases, strict=True):
-                    y = (y @ weight_NDH[n] + bias_N1H[n]).relu()
-                outputs[branch].append(y)
-        mixed = {}
-        for branch in (*TASKS, SHARED):
-            if branch == SHARED and ple_level is trunk.levels[-1]:
-                continue
-            own = list(TASKS) if branch == SHARED else [branch]
-            seen = [y for b in (*own, SHARED) for y in outputs[b]]
-            scores = ple_level.gates.linear[f"{branch}_gate"](inputs[branch])
-            is_softmax = ple_level.gates.kind == "softmax"
-            weights = scores.softmax(1) if is_softmax else scores.sigmoid() / len(seen)
-            mixed[branch] = torch.stack([weights[:, n, None] * y for n, y in enumerate(seen)]).sum(0)
-        inputs = mixed
-    return inputs
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_stacked_experts_equal_a_plain_loop_forward_and_backward(shape: str, dtype: torch.dtype) -> None:
@@ -70,7 +40,7 @@ def test_stacked_experts_equal_a_plain_loop_forward_and_backward(shape: str, dty
     x_BD = torch.randn(9, 6, dtype=dtype, requires_grad=True)
     tolerance = {"rtol": 1e-10, "atol": 1e-10} if dtype == torch.float64 else {}
 
-    stacked, looped = trunk(x_BD), loop_over_experts(trunk, x_BD)
+    stacked, looped = trunk(x_BD), oracles.ple(trunk, x_BD)
 
     assert list(stacked) == list(TASKS)
     of = [x_BD, *trunk.parameters()]

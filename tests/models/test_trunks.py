@@ -7,8 +7,7 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from conf.errors import ConfigError
 from conf.load import load_config
@@ -16,29 +15,20 @@ from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
 from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
 from models.customized import CustomizedConfig, CustomizedTrunk
 from models.esmm import EsmmConfig, EsmmTrunk, logit_of_product
-from models.layers import Experts
 from models.mmoe import MmoeConfig, MmoeTrunk
 from models.shared_bottom import SharedBottomConfig, SharedBottomTrunk
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.sluice import SluiceConfig, SluiceTrunk
 from models.trunk import Trunk
+from tests.models import oracles
 from tests.models.conftest import TRUNKS
+from tests.models.oracles import expert
 
 TASKS = ("click", "like", "share")
 
 
 def x_of(rows: int = 5, width: int = 6) -> Tensor:
     return torch.randn(rows, width, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-
-
-def expert(stack: Experts, n: int, x: Tensor) -> Tensor:
-    """Expert n of a stack, layer by layer."""
-    width = len(stack.first.bias) // stack.count
-    own = slice(n * width, (n + 1) * width)
-    y = F.linear(x, stack.first.weight[own], stack.first.bias[own]).relu()
-    for weight_NDH, bias_N1H in zip(stack.weights, stack.biases, strict=True):
-        y = (y @ weight_NDH[n] + bias_N1H[n]).relu()
-    return y
 
 
 def assert_equal(trunk: Trunk, expected: dict[str, Tensor], x: Tensor) -> None:
@@ -121,19 +111,7 @@ def test_mmoe_mixes_all_experts_for_each_task_and_several_levels_for_each_next_e
     levels = [{"experts": n, "expert_widths": [5, 4 + n], "gate": gate} for n in counts]
     trunk, x = perturbed(MmoeTrunk(6, TASKS, MmoeConfig(levels=levels))), x_of()
 
-    def mixture(gate_of: nn.Linear, outputs: list[Tensor]) -> Tensor:
-        scores = x @ gate_of.weight.T
-        weights = scores.softmax(1) if gate == "softmax" else scores.sigmoid() / len(outputs)
-        return torch.stack([weights[:, n, None] * y for n, y in enumerate(outputs)]).sum(0)
-
-    outputs = [expert(trunk.experts[0]["all"], n, x) for n in range(counts[0])]
-    for j, count in enumerate(counts[1:], start=1):
-        gates = trunk.gates[j - 1].linear
-        inputs = [mixture(gates[f"{n}_gate"], outputs) for n in range(count)]
-        outputs = [expert(trunk.experts[j][f"{n}"], 0, inputs[n]) for n in range(count)]
-    gates = trunk.gates[-1].linear
-
-    assert_equal(trunk, {task: mixture(gates[f"{task}_gate"], outputs) for task in TASKS}, x)
+    assert_equal(trunk, oracles.mmoe(trunk, x), x)
 
 
 def test_cross_stitch_mixes_the_networks_after_each_layer() -> None:
