@@ -31,6 +31,7 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "mfh": ("mfh", TREES),
     "normed": ("ple", {"levels": [LEVEL | {"norm": "layer"}] * 2}),
     "esmm": ("esmm", {"widths": [5], "after": {"like": "click"}}),
+    "aitm": ("aitm", {"widths": [6, 5], "after": {"like": "click"}}),
 }
 """Name in tests -> architecture and trunk, small, for tasks that have `click` and `like` among them."""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from conf.errors import ConfigError
 from conf.load import load_config
+from models.aitm import AitmConfig, AitmTrunk
 from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
 from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
 from models.customized import CustomizedConfig, CustomizedTrunk
@@ -199,6 +200,60 @@ def test_the_logit_of_a_product_stays_finite_and_has_a_gradient(a: float, b: flo
 def test_esmm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         EsmmTrunk(6, TASKS, EsmmConfig(widths=(4,), after=after))
+
+
+def test_aitm_hands_information_on_along_a_chain() -> None:
+    config = AitmConfig(widths=(7, 4), after={"share": "like", "like": "click"})
+    trunk, x = perturbed(AitmTrunk(6, TASKS, config)), x_of()
+
+    z = {"click": expert(trunk.bottoms["click_bottom"], 0, x)}
+    for earlier, later in (("click", "like"), ("like", "share")):
+        ait = trunk.transfers[f"{later}_transfer"]
+        p = (z[earlier] @ ait.g.weight.T + ait.g.bias).relu()
+        q = expert(trunk.bottoms[f"{later}_bottom"], 0, x)
+        e_p, e_q = (
+            torch.exp(((u @ ait.h2.weight.T) * (u @ ait.h3.weight.T)).sum(1, keepdim=True) / math.sqrt(4))
+            for u in (p, q)
+        )
+        z[later] = (e_p * (p @ ait.h1.weight.T) + e_q * (q @ ait.h1.weight.T)) / (e_p + e_q)
+
+    assert_equal(trunk, z, x)
+
+
+def test_aitm_tasks_that_follow_none_are_their_bottoms() -> None:
+    trunk, x = perturbed(AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after={"share": "click"}))), x_of()
+
+    for task in ("click", "like"):
+        torch.testing.assert_close(trunk(x)[task], expert(trunk.bottoms[f"{task}_bottom"], 0, x))
+
+
+def test_aitm_punishes_a_later_task_that_is_more_probable_than_what_it_follows() -> None:
+    config = AitmConfig(widths=(4,), after={"share": "like", "like": "click"}, calibrator=2.0)
+    probabilities_BK = torch.tensor(
+        [
+            [0.5, 0.25, 0.125],  # as it must be
+            [0.5, 0.75, 0.125],  # like above click by .25
+            [0.25, 0.5, 0.625],  # like by .25, share above like by .125
+        ]
+    )
+
+    penalty_B = AitmTrunk(6, TASKS, config).row_penalty(probabilities_BK.logit())
+
+    assert penalty_B.tolist() == pytest.approx([0.0, 2 * 0.25, 2 * (0.25 + 0.125)])
+    for changed in ({"calibrator": 0.0}, {"after": {}}):
+        assert AitmTrunk(6, TASKS, config.model_copy(update=changed)).row_penalty(probabilities_BK) is None
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ({"like": "clik"}, r"after names \['clik'\], but the outputs are"),
+        ({"like": "click", "click": "like"}, "after goes round in a circle: "),
+    ],
+)
+def test_aitm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after=after))
 
 
 @pytest.mark.parametrize("name", [name for name in TRUNKS if name != "normed"])
