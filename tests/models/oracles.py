@@ -15,6 +15,9 @@ from models.trunk import CELL
 
 def expert(stack: Experts, n: int, x: Tensor) -> Tensor:
     """Expert n of a stack, layer by layer."""
+    if stack.feature_gates:
+        u_DR, v_RD = (gate[n] for gate in stack.feature_gates)
+        x = x * 2 * (x @ u_DR @ v_RD).sigmoid()
     width = len(stack.first.bias) // stack.count
     own = slice(n * width, (n + 1) * width)
     y = activate(stack, 0, n, F.linear(x, stack.first.weight[own], stack.first.bias[own]))
@@ -27,7 +30,7 @@ def activate(stack: Experts, layer: int, n: int, y: Tensor) -> Tensor:
     """What expert n makes of a layer's outputs."""
     if stack.scales:
         y = F.layer_norm(y, (y.shape[1],), stack.scales[layer][n], stack.shifts[layer][n])
-    return y.relu()
+    return y.relu() if stack.activation == "relu" else y * y.sigmoid()
 
 
 def experts(stack: Experts, x: Tensor) -> list[Tensor]:
@@ -57,6 +60,12 @@ def ple(trunk: PleTrunk, x: Tensor) -> dict[str, Tensor]:
             seen = [y for b in (*own, SHARED) for y in outputs[b]]
             gate = level.gates.linear[f"{branch}_gate"]
             mixed[branch] = mixture(gate, level.gates.kind, inputs[branch], seen)
+            if f"{branch}_gate" in level.gates.self_linear:
+                assert branch != SHARED
+                self_gate, kind = level.gates.self_linear[f"{branch}_gate"], "softmax"
+                if len(outputs[branch]) == 1:
+                    kind = "sigmoid"
+                mixed[branch] = mixed[branch] + mixture(self_gate, kind, inputs[branch], outputs[branch])
         inputs = mixed
     return inputs
 

@@ -8,6 +8,7 @@ import torch
 from conf.errors import ConfigError
 from models.ple import PleConfig, PleTrunk
 from tests.models import oracles
+from tests.models.conftest import HOME
 
 TASKS = ("click", "click_buy", "like")
 
@@ -29,6 +30,13 @@ SHAPES = {
     ],
     "deep experts": [level(2, 1, [7, 5]), level(1, 2, [6, 5, 4])],
     "sigmoid gates": [level(2, 1, [5], "sigmoid"), level(1, 2, [4], "sigmoid")],
+    "swish": [level(2, 1, [7, 5]) | {"activation": "swish"}, level(1, 2, [4]) | {"activation": "swish"}],
+    "feature gates": [level(2, 1, [7, 5]) | {"feature_gate": 2}, level(1, 2, [4]) | {"feature_gate": 3}],
+    "self-gates": [
+        level({"click": 1, "click_buy": 3, "like": 2}, 2, [5]) | {"self_gate": True},
+        level(2, 1, [4], "sigmoid") | {"self_gate": True},
+    ],
+    "all of HoME": [level({"click": 1, "click_buy": 3, "like": 2}, 2, [8, 6]) | HOME],
 }
 
 
@@ -47,7 +55,7 @@ def test_stacked_experts_equal_a_plain_loop_forward_and_backward(shape: str, dty
     for task in TASKS:
         torch.testing.assert_close(stacked[task], looped[task], **tolerance)
         ours, plain = (
-            torch.autograd.grad(y.square().sum(), of, retain_graph=True, materialize_grads=True)
+            torch.autograd.grad(y.square().mean(), of, retain_graph=True, materialize_grads=True)
             for y in (stacked[task], looped[task])
         )
         torch.testing.assert_close(ours, plain, **tolerance)

@@ -40,13 +40,16 @@ def levels(**experts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Drawn]]:
         "expert_widths": widths,
         "gate": st.sampled_from(["softmax", "sigmoid"]),
         "norm": st.sampled_from(["none", "layer"]),
+        "activation": st.sampled_from(["relu", "swish"]),
+        "feature_gate": st.none() | few,
     }
     return st.lists(st.fixed_dictionaries(level), min_size=1, max_size=3)
 
 
 def ple_levels(tasks: tuple[str, ...]) -> st.SearchStrategy[list[Drawn]]:
     """Levels whose experts are numbered by task, or one number for all."""
-    return levels(task_experts=few | st.fixed_dictionaries(dict.fromkeys(tasks, few)), shared_experts=few)
+    task_experts = few | st.fixed_dictionaries(dict.fromkeys(tasks, few))
+    return levels(task_experts=task_experts, shared_experts=few, self_gate=st.booleans())
 
 
 ples = st.integers(1, 4).map(tasks_of).flatmap(lambda tasks: st.tuples(st.just(tasks), ple_levels(tasks)))
@@ -113,7 +116,9 @@ SWITCHERS: dict[str, st.SearchStrategy[Drawn]] = {
     "cross_stitch": st.fixed_dictionaries({"widths": widths}),
     "customized": st.fixed_dictionaries({"shared_widths": widths, "task_widths": widths}),
     "mmoe": st.fixed_dictionaries({"levels": levels(experts=few)}),
-    "ple": st.fixed_dictionaries({"levels": levels(task_experts=few, shared_experts=few)}),
+    "ple": st.fixed_dictionaries(
+        {"levels": levels(task_experts=few, shared_experts=few, self_gate=st.booleans())}
+    ),
 }
 
 switchers = st.sampled_from(list(SWITCHERS)).flatmap(

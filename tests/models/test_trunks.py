@@ -256,7 +256,7 @@ def test_aitm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: 
         AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after=after))
 
 
-@pytest.mark.parametrize("name", [name for name in TRUNKS if name != "normed"])
+@pytest.mark.parametrize("name", [name for name in TRUNKS if name not in ("normed", "home")])
 def test_every_architecture_has_a_configuration_that_users_can_start_from(name: str) -> None:
     config = load_config(model=name)
 
