@@ -4,6 +4,8 @@ PLE and CGC are in test_ple.py, MFH and H-MTL in test_conformance.py.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +18,9 @@ from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
 from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
 from models.customized import CustomizedConfig, CustomizedTrunk
 from models.esmm import EsmmConfig, EsmmTrunk, logit_of_product
+from models.layers import Experts
 from models.mmoe import MmoeConfig, MmoeTrunk
+from models.model import MultiTaskModel
 from models.shared_bottom import SharedBottomConfig, SharedBottomTrunk
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.sluice import SluiceConfig, SluiceTrunk
@@ -254,6 +258,29 @@ def test_aitm_punishes_a_later_task_that_is_more_probable_than_what_it_follows()
 def test_aitm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after=after))
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_all_experts_of_every_architecture_have_the_options_of_its_configuration(
+    make_model: Callable[..., MultiTaskModel], name: str
+) -> None:
+    """Wherever experts have widths, in a trunk, a level or a switcher's trunk, they have options."""
+    options = {"norm": "layer", "activation": "swish", "feature_gate": 2}
+
+    def with_options(part: Any) -> Any:
+        if isinstance(part, list):
+            return [with_options(entry) for entry in part]
+        if not isinstance(part, dict):
+            return part
+        has_widths = any("width" in key for key in part)
+        return {key: with_options(value) for key, value in part.items()} | (options if has_widths else {})
+
+    trunk = make_model(name, trunk=with_options(TRUNKS[name][1])).network.trunk
+
+    stacks = [module for module in trunk.modules() if isinstance(module, Experts)]
+    assert stacks
+    for stack in stacks:
+        assert (len(stack.scales) > 0, stack.activation, len(stack.feature_gates)) == (True, "swish", 2)
 
 
 @pytest.mark.parametrize("name", [name for name in TRUNKS if name not in ("normed", "home")])
