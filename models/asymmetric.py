@@ -46,7 +46,7 @@ class AsymmetricTrunk(Trunk):
         self.fusion = config.fusion
         self.sources = {task: (task, *config.reads.get(task, ())) for task in tasks}
         self.bottoms = nn.ModuleDict(
-            {f"{task}_bottom": Experts(1, in_dim, config.widths, config.norm) for task in tasks}
+            {f"{task}_bottom": Experts(1, in_dim, config.widths, config) for task in tasks}
         )
         width = config.widths[-1]
         self.out_dims = {

@@ -42,7 +42,7 @@ class CrossStitchTrunk(Trunk):
         super().__init__()
         dims = [in_dim, *config.widths]
         self.layers = nn.ModuleList(
-            nn.ModuleDict({f"{task}_layer": Experts(1, d, [h], config.norm) for task in tasks})
+            nn.ModuleDict({f"{task}_layer": Experts(1, d, [h], config) for task in tasks})
             for d, h in zip(dims, config.widths, strict=False)
         )
         self.alphas = nn.ParameterList(stitches(len(tasks)) for _ in config.widths)

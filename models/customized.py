@@ -35,9 +35,9 @@ class CustomizedTrunk(Trunk):
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: CustomizedConfig) -> None:
         super().__init__()
-        self.shared = Experts(1, in_dim, config.shared_widths, config.norm)
+        self.shared = Experts(1, in_dim, config.shared_widths, config)
         self.bottoms = nn.ModuleDict(
-            {f"{t}_bottom": Experts(1, in_dim, config.task_widths, config.norm) for t in tasks}
+            {f"{t}_bottom": Experts(1, in_dim, config.task_widths, config) for t in tasks}
         )
         self.out_dims = dict.fromkeys(tasks, config.shared_widths[-1] + config.task_widths[-1])
 

@@ -41,9 +41,7 @@ class EsmmTrunk(SingleTaskTrunk):
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: EsmmConfig) -> None:
         super().__init__(in_dim, tasks, config)
-        if unknown := sorted((set(config.after) | set(config.after.values())) - set(tasks)):
-            raise ConfigError(f"after names {unknown}, but the outputs are {list(tasks)}")
-        self.chains = {task: _chain(task, config.after) for task in tasks}
+        self.chains = chains_of(config.after, tasks)
 
     def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give the logits of the products of probabilities along the chains of all tasks (eq. 1)."""
@@ -65,8 +63,18 @@ def logit_of_product(a: Tensor, b: Tensor) -> Tensor:
     return -torch.logsumexp(torch.stack([-a, -b, -a - b]), dim=0)
 
 
+def chains_of(after: dict[str, str], tasks: Sequence[str]) -> dict[str, list[str]]:
+    """Give each task's chain: all that it follows, the earliest first, and itself.
+
+    Raises:
+        ConfigError: `after` names what is no task, or goes round in a circle.
+    """
+    if unknown := sorted((set(after) | set(after.values())) - set(tasks)):
+        raise ConfigError(f"after names {unknown}, but the outputs are {list(tasks)}")
+    return {task: _chain(task, after) for task in tasks}
+
+
 def _chain(task: str, after: dict[str, str]) -> list[str]:
-    """A task and all that it follows, the earliest first."""
     chain = [task]
     while (earlier := after.get(chain[-1])) is not None:
         if earlier in chain:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from conf.part import Part
-from models.mixture import ExpertOutputs
+from conf.part import Part, Positive
+from models.mixture import Activation, ExpertOutputs, activate
 
 GateKind = Literal["softmax", "sigmoid"]
 Norm = Literal["none", "layer"]
@@ -21,37 +21,59 @@ Norm = Literal["none", "layer"]
 class ExpertOptions(Part):
     """What the configurations of all experts and bottoms share.
 
-    norm: `layer` normalises what a layer gives over its own units, before ReLU (Ba, Kiros, Hinton 2016).
-    Unlike batch normalisation it makes no row depend on others, nor a rank on the rows that fell on it.
+    norm: `layer` normalises what a layer gives over its own units, before its activation (Ba, Kiros,
+    Hinton 2016).
+
+    activation and feature_gate are remedies of HoME (Wang, Cao, Fu, Gai, Zhou: "HoME: Hierarchy of
+    Multi-Gate Experts for Multi-Task Learning at Kuaishou", arXiv 2408.05430). `swish` is y sigmoid(y), in
+    place of ReLU, with which more than 90 % of some experts' outputs were zeros there. A feature gate of
+    rank R lets each expert choose from its input: it reads x * 2 sigmoid((x U) V), U (D, R), V (R, D).
+
+    Differences from HoME:
+        1. Its experts are Swish(BatchNorm(MLP(x))); here it is layer normalisation, which makes no row
+           depend on others, nor a rank on the rows that fell on it, and can train a batch of one
+           (docs/adr/0010).
+        2. Its hierarchy mask, experts a group of tasks, is not here.
     """
 
     norm: Norm = "none"
+    activation: Activation = "relu"
+    feature_gate: Positive | None = None
+
+
+PLAIN = ExpertOptions()
 
 
 class Experts(nn.Module):
-    """N experts that read one input: linear layers, each with ReLU (Tang 2020, section 5).
+    """N experts that read one input: linear layers, each with an activation (Tang 2020, section 5).
 
     Args:
         count: N.
         in_dim: D.
         widths: of the layers of each expert, the last is H.
-        norm: of each layer, before its ReLU.
+        options: norm and activation of each layer, gate of the input.
     """
 
-    def __init__(self, count: int, in_dim: int, widths: Sequence[int], norm: Norm = "none") -> None:
+    def __init__(
+        self, count: int, in_dim: int, widths: Sequence[int], options: ExpertOptions = PLAIN
+    ) -> None:
         super().__init__()
-        self.count = count
+        self.count, self.activation = count, options.activation
         self.first = nn.Linear(in_dim, count * widths[0])  # expert n owns rows n * width .. (n + 1) * width
         self.weights = nn.ParameterList(_uniform(count, d, h, fan_in=d) for d, h in pairwise(widths))
         self.biases = nn.ParameterList(_uniform(count, 1, h, fan_in=d) for d, h in pairwise(widths))
-        normed = widths if norm == "layer" else ()
+        normed = widths if options.norm == "layer" else ()
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(count, h)) for h in normed)
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(count, h)) for h in normed)
+        self.feature_gates = nn.ParameterList()  # none, or U (N, D, R) and V (N, R, D)
+        if (rank := options.feature_gate) is not None:
+            self.feature_gates.append(_uniform(count, in_dim, rank, fan_in=in_dim))
+            self.feature_gates.append(_uniform(count, rank, in_dim, fan_in=rank))
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Map (B, D) to (B, N, H)."""
         y_BNH, bias_NH = _run_as_one([self], x_BD)
-        return (y_BNH + bias_NH).relu()
+        return activate(self.activation, y_BNH + bias_NH)
 
 
 def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> ExpertOutputs:
@@ -65,6 +87,7 @@ def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> E
         stacks=[y_BNH for y_BNH, _ in ran],
         biases=[bias_NH for _, bias_NH in ran],
         branches=[{b: experts[b].count for b in branches} for branches in together],
+        activation=next(iter(experts.values())).activation,
     )
 
 
@@ -77,21 +100,30 @@ def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> 
 
 
 def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> tuple[Tensor, Tensor]:
-    """Run stacks of equal widths on one input: (B, N of all, H) up to the last bias, and that bias, (N, H).
+    """Run stacks of equal shape on one input: (B, N of all, H) up to the last bias, and that bias, (N, H).
 
     Joining their weights is cheap; adding a bias to what memory holds is not, so the last one is left to
     who reads it.
     """
-    count = sum(stack.count for stack in stacks)
-    y_BNH = F.linear(x_BD, join([stack.first.weight for stack in stacks])).view(len(x_BD), count, -1)
-    bias_NH = join([stack.first.bias for stack in stacks]).view(count, -1)
-    y_BNH, bias_NH = _normalise(stacks, 0, y_BNH, bias_NH)
+    bias_NH = join([stack.first.bias for stack in stacks]).view(sum(stack.count for stack in stacks), -1)
+    y_BNH, bias_NH = _normalise(stacks, 0, _first_layer(stacks, x_BD), bias_NH)
     for layer in range(len(stacks[0].weights)):
         weight_NHJ = join([stack.weights[layer] for stack in stacks])
-        y_NBH = (y_BNH + bias_NH).relu_().transpose(0, 1)
+        y_NBH = activate(stacks[0].activation, y_BNH + bias_NH).transpose(0, 1)
         bias_NH = join([stack.biases[layer] for stack in stacks]).squeeze(1)
         y_BNH, bias_NH = _normalise(stacks, layer + 1, torch.bmm(y_NBH, weight_NHJ).transpose(0, 1), bias_NH)
     return y_BNH, bias_NH.to(y_BNH)
+
+
+def _first_layer(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
+    """The first layer without its bias, (B, N of all, H): one product where all experts read x itself."""
+    count = sum(stack.count for stack in stacks)
+    weight = join([stack.first.weight for stack in stacks])
+    if not stacks[0].feature_gates:
+        return F.linear(x_BD, weight).view(len(x_BD), count, -1)
+    u_NDR, v_NRD = (join([stack.feature_gates[i] for stack in stacks]) for i in (0, 1))
+    gated_NBD = x_BD * 2 * torch.sigmoid((x_BD @ u_NDR) @ v_NRD)
+    return torch.bmm(gated_NBD, weight.view(count, -1, x_BD.shape[1]).mT).transpose(0, 1)
 
 
 def _normalise(
@@ -112,15 +144,23 @@ class Gates(nn.Module):
         in_dim: D, width of every selector.
         sizes: branch -> N, the number of experts that its gate weighs.
         kind: softmax, or sigmoid divided by N (Liu et al., CIKM 2022).
+        own: branch -> number of its own experts, the first of those it weighs, which a self-gate weighs once
+            more (HoME, arXiv 2408.05430): by a softmax, a single one by a sigmoid. Most have none.
     """
 
-    def __init__(self, in_dim: int, sizes: Mapping[str, int], kind: GateKind) -> None:
+    def __init__(
+        self, in_dim: int, sizes: Mapping[str, int], kind: GateKind, own: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__()
         self.kind = kind
-        self.linear = nn.ModuleDict({f"{b}_gate": nn.Linear(in_dim, n, bias=False) for b, n in sizes.items()})
+        self.linear = _linears(in_dim, sizes)
+        self.self_linear = _linears(in_dim, own or {})
 
     def forward(self, x_BD: Mapping[str, Tensor], branches: Iterable[str]) -> dict[str, Tensor]:
-        """Map the selectors of some branches, (B, D) each, to the weights of their experts, (B, N)."""
+        """Map the selectors of some branches, (B, D) each, to the weights of their experts, (B, N).
+
+        A self-gate's sum of experts is added to the gate's, so its weights are added to the gate's weights.
+        """
         weights_BN: dict[str, Tensor] = {}
         for readers in readers_of_the_same(branches, x_BD):
             gates_ND = [cast(nn.Linear, self.linear[f"{branch}_gate"]).weight for branch in readers]
@@ -128,7 +168,20 @@ class Gates(nn.Module):
             for branch, own_NB in zip(readers, scores_NB.split([len(g) for g in gates_ND]), strict=True):
                 weights_NB = own_NB.softmax(0) if self.kind == "softmax" else own_NB.sigmoid() / len(own_NB)
                 weights_BN[branch] = weights_NB.T
-        return weights_BN
+        if not self.self_linear:
+            return weights_BN
+        return {branch: self._with_own(branch, w_BN, x_BD[branch]) for branch, w_BN in weights_BN.items()}
+
+    def _with_own(self, branch: str, weights_BN: Tensor, x_BD: Tensor) -> Tensor:
+        if f"{branch}_gate" not in self.self_linear:
+            return weights_BN
+        scores_BM = self.self_linear[f"{branch}_gate"](x_BD)
+        own_BM = scores_BM.softmax(1) if scores_BM.shape[1] > 1 else scores_BM.sigmoid()
+        return weights_BN + F.pad(own_BM, (0, weights_BN.shape[1] - own_BM.shape[1]))
+
+
+def _linears(in_dim: int, sizes: Mapping[str, int]) -> nn.ModuleDict:
+    return nn.ModuleDict({f"{b}_gate": nn.Linear(in_dim, n, bias=False) for b, n in sizes.items()})
 
 
 def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:

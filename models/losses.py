@@ -121,6 +121,18 @@ def task_losses(sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, norm
     return _ratio(sums_KG.sum(1), entries.expand(len(sums_KG)))
 
 
+def mean_over_rows(values_B: Tensor, weight_B: Tensor, total: Tensor, world_size: int = 1) -> Tensor:
+    """Return this rank's share of the weighted mean of all ranks' rows, a scalar; 0 where nothing weighs.
+
+    Args:
+        values_B: of this rank's rows.
+        weight_B: of these, 0 for padding.
+        total: sum of the weights of all ranks, a scalar.
+        world_size: number of ranks over which the result, or its gradient, will be averaged.
+    """
+    return world_size * _ratio((values_B * weight_B).sum(), total)
+
+
 class UncertaintyWeighting(nn.Module):
     """Weights of tasks learnt from their noise (Kendall, Gal, Cipolla: CVPR 2018, eq. 7 and 10).
 

@@ -11,11 +11,14 @@ Letters: B rows, N experts, H expert width, G gates.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional as F
+
+Activation = Literal["relu", "swish"]
 
 ROWS_AT_ONCE = 1024
 """Rows of a block on a CPU: few enough for the cache, many enough to hide the cost of a call."""
@@ -25,17 +28,19 @@ ROWS_AT_ONCE = 1024
 class ExpertOutputs:
     """What the experts of some branches gave: those of one input in one stack, in the order of branches.
 
-    An expert's output is relu(stack + bias), which is left to who reads it: `by_branch`, or `mix`, once.
+    An expert's output is activation(stack + bias), left to who reads it: `by_branch`, or `mix`, once.
 
     Attributes:
         stacks: (B, N of the stack, H); `mix` uses their memory for its own ends.
         biases: (N of the stack, H).
         branches: of each stack: branch -> number of its experts.
+        activation: of the experts' last layer.
     """
 
     stacks: Sequence[Tensor]
     biases: Sequence[Tensor]
     branches: Sequence[Mapping[str, int]]
+    activation: Activation = "relu"
 
     def by_branch(self) -> dict[str, Tensor]:
         """Give the outputs of each branch, (B, N of the branch, H)."""
@@ -43,7 +48,9 @@ class ExpertOutputs:
             branch: y_BNH
             for stack_BNH, bias_NH, counts in zip(self.stacks, self.biases, self.branches, strict=True)
             for branch, y_BNH in zip(
-                counts, (stack_BNH + bias_NH).relu().split(list(counts.values()), dim=1), strict=True
+                counts,
+                activate(self.activation, stack_BNH + bias_NH).split(list(counts.values()), dim=1),
+                strict=True,
             )
         }
 
@@ -54,12 +61,24 @@ class ExpertOutputs:
             weights_BN: gate -> weights of its experts, (B, N of the gate).
             sees: gate -> branches whose experts it weighs, in the order of its weights.
         """
+        if self.activation != "relu":
+            return self._mix_by_autograd(weights_BN, sees)
         runs = self._runs()
         seen = [[runs[branch] for branch in sees[gate]] for gate in weights_BN]
         mixed: tuple[Tensor, ...] = _Mix.apply(  # type: ignore[no-untyped-call]
             seen, len(self.stacks), *self.stacks, *self.biases, *weights_BN.values()
         )
         return dict(zip(weights_BN, mixed, strict=True))
+
+    def _mix_by_autograd(
+        self, weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]
+    ) -> dict[str, Tensor]:
+        """The mixtures of experts whose gradient cannot be told from their outputs, as ReLU's can."""
+        outputs_BNH = self.by_branch()
+        return {
+            gate: torch.einsum("bn,bnh->bh", w_BN, torch.cat([outputs_BNH[b] for b in sees[gate]], dim=1))
+            for gate, w_BN in weights_BN.items()
+        }
 
     def _runs(self) -> dict[str, "Run"]:
         runs: dict[str, Run] = {}
@@ -69,6 +88,11 @@ class ExpertOutputs:
                 runs[branch] = Run(stack, first, first + count)
                 first += count
         return runs
+
+
+def activate(activation: Activation, y: Tensor) -> Tensor:
+    """Apply an activation to values that nobody else needs: ReLU takes their memory."""
+    return F.silu(y) if activation == "swish" else y.relu_()
 
 
 class Run(NamedTuple):

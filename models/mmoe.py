@@ -50,11 +50,11 @@ class MmoeTrunk(Trunk):
         super().__init__()
         # The first level's experts all read x, so they are one stack; later ones read a mixture each.
         first, *later = config.levels
-        stacks = [{"all": Experts(first.experts, in_dim, first.expert_widths, first.norm)}]
+        stacks = [{"all": Experts(first.experts, in_dim, first.expert_widths, first)}]
         width = first.expert_widths[-1]
         for level in later:
             stacks.append(
-                {f"{n}": Experts(1, width, level.expert_widths, level.norm) for n in range(level.experts)}
+                {f"{n}": Experts(1, width, level.expert_widths, level) for n in range(level.experts)}
             )
             width = level.expert_widths[-1]
         self.experts = nn.ModuleList(nn.ModuleDict(stack) for stack in stacks)

@@ -6,7 +6,7 @@ Personalized Recommendations", RecSys 2020. Equations are numbered as there.
 Differences from the paper:
     1. Experts may be deeper than one layer, and differ in number by task and level.
     2. A gate may be a sigmoid divided by the number of experts (Liu et al., CIKM 2022), not a softmax.
-    3. Experts may be normalised by layer before their ReLU.
+    3. Experts may be normalised by layer before their activation, and have remedies of HoME (ExpertOptions).
     4. Towers give logits; the sigmoid is at the edge, in loss and calibration.
 
 Letters: B rows, D input width, N experts one gate sees, H expert width, K tasks.
@@ -28,12 +28,17 @@ SHARED = "SHARED"
 
 
 class LevelConfig(ExpertOptions):
-    """One level: experts of each task (one number, or one a task), shared experts, widths of their layers."""
+    """One level: experts of each task (one number, or one a task), shared experts, widths of their layers.
+
+    self_gate: a task adds its own experts once more, by a gate over these alone (HoME, arXiv 2408.05430),
+    so that its loss reaches them whatever the gate makes of the shared ones.
+    """
 
     task_experts: Positive | dict[Name, Positive]
     shared_experts: Positive
     expert_widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
     gate: GateKind = "softmax"
+    self_gate: bool = False
 
 
 class PleConfig(Part):
@@ -49,7 +54,7 @@ class PleLevel(nn.Module):
         in_dim: D, width of each branch's input, which is also its gate's selector.
         experts: branch (each task, and SHARED) -> number of its experts.
         sees: branch -> branches whose experts its gate mixes; no entry, no gate.
-        config: widths of the experts, kind of gate.
+        config: widths and options of the experts, kind of gate, self-gates.
     """
 
     def __init__(
@@ -58,13 +63,11 @@ class PleLevel(nn.Module):
         super().__init__()
         self.sees = dict(sees)
         self.experts = nn.ModuleDict(
-            {
-                f"{b}_experts": Experts(n, in_dim, config.expert_widths, config.norm)
-                for b, n in experts.items()
-            }
+            {f"{b}_experts": Experts(n, in_dim, config.expert_widths, config) for b, n in experts.items()}
         )
+        own = {b: experts[b] for b in sees if b != SHARED} if config.self_gate else {}
         self.gates = Gates(
-            in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate
+            in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate, own
         )
 
     def forward(self, x_BD: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ class SharedBottomTrunk(Trunk):
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: SharedBottomConfig) -> None:
         super().__init__()
-        self.bottom = Experts(1, in_dim, config.widths, config.norm)
+        self.bottom = Experts(1, in_dim, config.widths, config)
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:

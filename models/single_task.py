@@ -34,7 +34,7 @@ class SingleTaskTrunk(Trunk):
     def __init__(self, in_dim: int, tasks: Sequence[str], config: SingleTaskConfig) -> None:
         super().__init__()
         self.bottoms = nn.ModuleDict(
-            {f"{task}_bottom": Experts(1, in_dim, config.widths, config.norm) for task in tasks}
+            {f"{task}_bottom": Experts(1, in_dim, config.widths, config) for task in tasks}
         )
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 

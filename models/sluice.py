@@ -50,7 +50,7 @@ class SluiceTrunk(Trunk):
         self.layers = nn.ModuleList(
             nn.ModuleDict(
                 {
-                    f"{task}_layer": Experts(2, width if j else in_dim, [config.subspace_width])
+                    f"{task}_layer": Experts(2, width if j else in_dim, [config.subspace_width], config)
                     for task in tasks
                 }
             )

@@ -143,9 +143,7 @@ class Trainer:
             counts_KG = self.ranks.all_reduce_sum(own_KG)
             logits_BK = self.model(batch.categorical, batch.dense, batch.group)
             sums_KG = self._sums(logits_BK, batch)
-            loss = self._total_loss(sums_KG, counts_KG, epoch)
-            if (penalty := self.model.network.trunk.penalty()) is not None:
-                loss = loss + penalty  # the same on every rank, so the mean over ranks is, too
+            loss = self._total_loss(sums_KG, counts_KG, epoch) + self._penalty(logits_BK, batch.weight)
             self._optimisers.clear()
             loss.backward()
             self._optimisers.step(self.ranks)
@@ -193,6 +191,17 @@ class Trainer:
         weights_K = losses.task_weights(self.tasks, epoch if loss.decay_per == "epoch" else self._steps)
         total = self.weighting if loss.weighting == "uncertainty" else losses.total_loss
         return total(sums_KG, counts_KG, weights_K.to(sums_KG), self.normalise, self.ranks.size)
+
+    def _penalty(self, logits_BK: Tensor, weight_B: Tensor) -> Tensor:
+        """Give this rank's share of what the trunk adds to the loss of one update."""
+        trunk = self.model.network.trunk
+        penalty = logits_BK.new_zeros(())
+        if (of_update := trunk.penalty()) is not None:
+            penalty = penalty + of_update  # the same on every rank, so the mean over ranks is, too
+        if (of_rows_B := trunk.row_penalty(logits_BK)) is not None:
+            total = self.ranks.all_reduce_sum(weight_B.sum())
+            penalty = penalty + losses.mean_over_rows(of_rows_B, weight_B, total, self.ranks.size)
+        return penalty
 
     def _mean_loss(self, totals: "_Totals") -> tuple[float, int]:
         """Give the total loss and the rows of all ranks; task weights as at epoch 0."""

@@ -51,6 +51,16 @@ class Trunk(nn.Module, ABC):
         """Give what the trunk itself adds to the loss of an update, a scalar; mostly nothing."""
         return None
 
+    def row_penalty(self, logits_BK: Tensor) -> Tensor | None:
+        """Give what the trunk itself adds to the loss of each row, (B,); mostly nothing.
+
+        Training takes the mean over the rows of all ranks, by their weights.
+
+        Args:
+            logits_BK: of each row's own cells, in the order of the tasks.
+        """
+        return None
+
 
 class Architecture(NamedTuple):
     """How to read `model.trunk`, and the trunk it makes.

@@ -12,6 +12,7 @@ from conf.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 
 LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}
+HOME = {"norm": "layer", "activation": "swish", "feature_gate": 2, "self_gate": True}
 ONE_LEVEL, TWO_LEVELS = ({"kind": "ple", "trunk": {"levels": [LEVEL] * n}} for n in (1, 2))
 TREES = {"facets": ["user_cohort"], "level1": ONE_LEVEL, "level2": TWO_LEVELS}
 EXPERTS = {"experts": 3, "expert_widths": [5]}
@@ -29,8 +30,10 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "flat": ("flat", {"facets": ["user_cohort"], "switcher": TWO_LEVELS}),
     "h_mtl": ("h_mtl", TREES),
     "mfh": ("mfh", TREES),
+    "home": ("ple", {"levels": [LEVEL | HOME] * 2}),
     "normed": ("ple", {"levels": [LEVEL | {"norm": "layer"}] * 2}),
     "esmm": ("esmm", {"widths": [5], "after": {"like": "click"}}),
+    "aitm": ("aitm", {"widths": [6, 5], "after": {"like": "click"}}),
 }
 """Name in tests -> architecture and trunk, small, for tasks that have `click` and `like` among them."""
 
@@ -110,13 +113,14 @@ def make_batch() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
 
 @pytest.fixture
 def positive() -> Callable[[nn.Module], nn.Module]:
+    """As a fixture: `make_positive`."""
+    return make_positive
+
+
+def make_positive(module: nn.Module) -> nn.Module:
     """Make all parameters positive and double: positive inputs then meet no dead ReLU anywhere."""
-
-    def make(module: nn.Module) -> nn.Module:
-        module.double()
-        with torch.no_grad():
-            for parameter in module.parameters():
-                parameter.abs_().add_(0.01)
-        return module
-
-    return make
+    module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.abs_().add_(0.01)
+    return module

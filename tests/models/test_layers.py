@@ -1,38 +1,67 @@
 """Stacked experts, the mix of a gate, towers."""
 
+import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from models import layers
-from models.layers import Experts, Norm, run_experts, to_logit
+from models.layers import ExpertOptions, Experts, Gates, run_experts, to_logit
+from tests.models import oracles
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"norm": "layer"},
+    {"activation": "swish"},
+    {"feature_gate": 2},
+    {"norm": "layer", "activation": "swish", "feature_gate": 3},
+]
 
 
-@pytest.mark.parametrize("norm", ["none", "layer"])
+NORMED = ExpertOptions(norm="layer")
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("widths", [[4], [6, 5], [3, 7, 2]])
-def test_stacked_experts_are_separate_networks(widths: list[int], norm: Norm) -> None:
-    stack, x_BD = Experts(3, 8, widths, norm).double(), torch.randn(5, 8, dtype=torch.float64)
+def test_stacked_experts_are_separate_networks(widths: list[int], options: dict[str, Any]) -> None:
+    stack = Experts(3, 8, widths, ExpertOptions(**options)).double()
+    x_BD = torch.randn(5, 8, dtype=torch.float64)
     with torch.no_grad():
         for parameter in [*stack.scales, *stack.shifts]:
             parameter.add_(torch.randn_like(parameter))
 
-    def activate(y: torch.Tensor, layer: int, n: int) -> torch.Tensor:
-        if norm == "layer":
-            y = F.layer_norm(y, (widths[layer],), stack.scales[layer][n], stack.shifts[layer][n])
-        return y.relu()
-
-    alone = []
-    for n in range(3):
-        own = slice(n * widths[0], (n + 1) * widths[0])
-        y = activate(F.linear(x_BD, stack.first.weight[own], stack.first.bias[own]), 0, n)
-        for layer in range(len(widths) - 1):
-            y = activate(y @ stack.weights[layer][n] + stack.biases[layer][n], layer + 1, n)
-        alone.append(y)
+    alone = oracles.experts(stack, x_BD)
 
     torch.testing.assert_close(stack(x_BD), torch.stack(alone, dim=1), rtol=1e-10, atol=1e-10)
+
+
+def test_swish_is_a_unit_times_its_sigmoid_and_negative_units_learn() -> None:
+    stack, x_BD = Experts(1, 1, [1], ExpertOptions(activation="swish")), torch.tensor([[1.0]])
+    with torch.no_grad():
+        stack.first.weight.fill_(-2.0)
+        stack.first.bias.zero_()
+
+    y = stack(x_BD)
+    y.sum().backward()
+
+    assert y.item() == pytest.approx(-2 / (1 + math.exp(2)))
+    assert stack.first.weight.grad.item() != 0
+
+
+def test_a_feature_gate_scales_each_input_of_each_expert_between_0_and_2() -> None:
+    stack = Experts(2, 2, [1], ExpertOptions(feature_gate=1))
+    with torch.no_grad():
+        stack.first.weight.copy_(torch.tensor([[1.0, 10.0], [1.0, 10.0]]))
+        stack.first.bias.zero_()
+        stack.feature_gates[0].fill_(1.0)  # U: the sum of the inputs, 3
+        stack.feature_gates[1].copy_(torch.tensor([[[0.0, 100.0]], [[-100.0, 0.0]]]))  # V
+
+    y = stack(torch.tensor([[1.0, 2.0]]))
+
+    assert y.flatten().tolist() == pytest.approx([1 + 2 * 20, 0 + 20])
 
 
 def test_layers_of_an_expert_start_in_the_range_of_a_plain_linear_layer() -> None:
@@ -43,7 +72,7 @@ def test_layers_of_an_expert_start_in_the_range_of_a_plain_linear_layer() -> Non
 
 
 def test_normed_stacks_of_one_input_keep_their_own_scales() -> None:
-    experts = {"a": Experts(1, 4, [3], "layer"), "b": Experts(2, 4, [3], "layer")}
+    experts = {"a": Experts(1, 4, [3], NORMED), "b": Experts(2, 4, [3], NORMED)}
     with torch.no_grad():
         experts["b"].scales[0].fill_(7.0)
     x_BD = torch.randn(5, 4)
@@ -66,6 +95,22 @@ def test_branches_with_one_input_share_a_product_and_others_do_not(monkeypatch: 
     assert products == [2 * 3, 2 * 3]  # a with c, b alone
     for branch, x_BD in [("a", same), ("b", other), ("c", same)]:
         torch.testing.assert_close(together[branch], experts[branch](x_BD))
+
+
+def test_a_self_gate_weighs_the_own_experts_once_more_a_single_one_by_a_sigmoid() -> None:
+    gates = Gates(1, {"click": 3, "like": 2, "SHARED": 4}, "softmax", own={"click": 2, "like": 1})
+    with torch.no_grad():
+        for linear in gates.linear.values():
+            linear.weight.zero_()
+        gates.self_linear["click_gate"].weight.copy_(torch.tensor([[math.log(3)], [0.0]]))
+        gates.self_linear["like_gate"].weight.fill_(math.log(3))
+    x_BD = dict.fromkeys(("click", "like", "SHARED"), torch.ones(1, 1))
+
+    weights = gates(x_BD, ["click", "like", "SHARED"])
+
+    assert weights["click"].tolist() == [pytest.approx([1 / 3 + 3 / 4, 1 / 3 + 1 / 4, 1 / 3])]
+    assert weights["like"].tolist() == [pytest.approx([1 / 2 + 3 / 4, 1 / 2])]
+    assert weights["SHARED"].tolist() == [[0.25] * 4]
 
 
 @pytest.mark.parametrize("widths", [[], [4], [6, 3]])

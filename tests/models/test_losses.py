@@ -12,6 +12,7 @@ from models.losses import (
     UncertaintyWeighting,
     cell_counts,
     cell_sums,
+    mean_over_rows,
     multi_task_loss,
     task_losses,
     task_weights,
@@ -98,17 +99,17 @@ def test_a_task_of_weight_zero_does_not_count_in_global() -> None:
     assert total_loss(sums, counts, torch.tensor([1.0, 0.0]), "global").item() == pytest.approx(2.0)
 
 
+RANKS = [
+    [[0, 1], [2, 3]],
+    [[3, 0], [2, 1]],
+    [[0, 1, 2, 3], [4]],  # the second rank has padding only
+    [[0, 3], [1, 2], [4]],  # the second has no valid row of like
+    [[2], [0], [1], [3]],
+]
+
+
 @pytest.mark.parametrize("normalise", NORMALISE)
-@pytest.mark.parametrize(
-    "ranks",
-    [
-        [[0, 1], [2, 3]],
-        [[3, 0], [2, 1]],
-        [[0, 1, 2, 3], [4]],  # the second rank has padding only
-        [[0, 3], [1, 2], [4]],  # the second has no valid row of like
-        [[2], [0], [1], [3]],
-    ],
-)
+@pytest.mark.parametrize("ranks", RANKS)
 def test_rows_may_fall_on_ranks_as_they_like(normalise: Normalise, ranks: list[list[int]]) -> None:
     alone = LOGITS.clone().requires_grad_()
     rows = list(range(5))
@@ -126,6 +127,26 @@ def test_rows_may_fall_on_ranks_as_they_like(normalise: Normalise, ranks: list[l
 
     torch.testing.assert_close(torch.stack(losses).mean(), expected.detach())
     torch.testing.assert_close(torch.stack(gradients).mean(0), alone.grad)
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_a_mean_over_rows_is_that_of_all_ranks_by_weight(ranks: list[list[int]]) -> None:
+    values = torch.tensor([4.0, 1.0, 2.0, 0.5, 1e9])  # the last row is padding
+    expected = (1.0 * 4 + 3.0 * 1 + 0.5 * 2 + 2.0 * 0.5) / (1 + 3 + 0.5 + 2)
+
+    total = torch.stack([WEIGHT[rows].sum() for rows in ranks]).sum()  # the allreduce
+    shares = [mean_over_rows(values[rows], WEIGHT[rows], total, len(ranks)) for rows in ranks]
+
+    assert torch.stack(shares).mean().item() == pytest.approx(expected)
+
+
+def test_a_mean_over_rows_that_weigh_nothing_is_zero_with_a_gradient_of_zero() -> None:
+    values = torch.tensor([4.0], requires_grad=True)
+
+    mean = mean_over_rows(values, torch.zeros(1), torch.zeros(()))
+    mean.backward()
+
+    assert (mean.item(), values.grad.item()) == (0, 0)
 
 
 @pytest.mark.parametrize("normalise", NORMALISE)

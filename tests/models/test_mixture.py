@@ -1,5 +1,6 @@
 """Mixtures against a plain weighted sum, forward and backward, for any shape and any number of row blocks."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -9,17 +10,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models import mixture
-from models.mixture import ExpertOutputs
+from models.mixture import Activation, ExpertOutputs
 
 SEES = {"click": ["click", "shared"], "like": ["like", "shared"], "shared": ["click", "like", "shared"]}
 
 
 def outputs_of(
-    stacks: Sequence[Tensor], branches: Sequence[Mapping[str, int]], biases: Sequence[Tensor] | None = None
+    stacks: Sequence[Tensor],
+    branches: Sequence[Mapping[str, int]],
+    biases: Sequence[Tensor] | None = None,
+    activation: Activation = "relu",
 ) -> ExpertOutputs:
     """As experts give them: not leaves, so that their memory is nobody's; biases of 0 by default."""
     biases = [stack.new_zeros(stack.shape[1:]) for stack in stacks] if biases is None else biases
-    return ExpertOutputs([stack * 1.0 for stack in stacks], biases, branches)
+    return ExpertOutputs([stack * 1.0 for stack in stacks], biases, branches, activation)
 
 
 def test_a_mix_is_the_weighted_sum_over_the_experts_of_all_branches_seen() -> None:
@@ -50,9 +54,15 @@ def plain(
     block=st.integers(1, 4),
     gates=st.sets(st.sampled_from(sorted(SEES)), min_size=1),
     is_one_stack=st.booleans(),
+    activation=st.sampled_from(["relu", "swish"]),
 )
 def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
-    counts: tuple[int, int, int], rows: int, block: int, gates: set[str], is_one_stack: bool
+    counts: tuple[int, int, int],
+    rows: int,
+    block: int,
+    gates: set[str],
+    is_one_stack: bool,
+    activation: Activation,
 ) -> None:
     torch.manual_seed(rows)
     branches = dict(zip(("click", "like", "shared"), counts, strict=True))
@@ -67,12 +77,15 @@ def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mixture, "ROWS_AT_ONCE", block)
-        ours = outputs_of(stacks, in_stacks, biases).mix(weights, sees)
+        ours = outputs_of(stacks, in_stacks, biases, activation).mix(weights, sees)
         loss = sum(y.square().sum() for y in ours.values())
         # The first pass keeps the graph, the second one may use the memory of what it has saved.
-        grads, again = (torch.autograd.grad(loss, of, retain_graph=keeps) for keeps in (True, False))
+        grads, again = (
+            torch.autograd.grad(loss, of, retain_graph=keeps, materialize_grads=True)
+            for keeps in (True, False)
+        )
 
-    expected = plain(outputs_of(stacks, in_stacks, biases), weights, sees)
+    expected = plain(outputs_of(stacks, in_stacks, biases, activation), weights, sees)
     plain_grads = torch.autograd.grad(
         sum(y.square().sum() for y in expected.values()), of, materialize_grads=True, allow_unused=True
     )
@@ -89,6 +102,16 @@ def test_experts_are_mixed_after_their_bias_and_relu() -> None:
 
     assert mixed["gate"].tolist() == [[0.0, 15.0]]
     assert raw.grad.tolist() == [[[0.0, 5.0]]]
+
+
+def test_experts_with_swish_are_mixed_after_their_bias_and_swish() -> None:
+    raw, bias = torch.tensor([[[-3.0, 2.0]]]), torch.tensor([[1.0, 1.0]])
+    outputs = outputs_of([raw], [{"a": 1}], [bias], "swish")
+    swish = [-2 / (1 + math.exp(2)), 3 / (1 + math.exp(-3))]
+
+    assert outputs.by_branch()["a"].flatten().tolist() == pytest.approx(swish)
+    mixed = outputs.mix({"gate": torch.tensor([[5.0]])}, {"gate": ["a"]})["gate"]
+    assert mixed.flatten().tolist() == pytest.approx([5 * y for y in swish])
 
 
 def test_an_expert_that_no_gate_sees_has_a_gradient_of_zero() -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from conf.errors import ConfigError
-from models.ple import SHARED, PleConfig, PleTrunk
+from models.ple import PleConfig, PleTrunk
+from tests.models import oracles
+from tests.models.conftest import HOME
 
 TASKS = ("click", "click_buy", "like")
 
@@ -30,36 +30,14 @@ SHAPES = {
     ],
     "deep experts": [level(2, 1, [7, 5]), level(1, 2, [6, 5, 4])],
     "sigmoid gates": [level(2, 1, [5], "sigmoid"), level(1, 2, [4], "sigmoid")],
+    "swish": [level(2, 1, [7, 5]) | {"activation": "swish"}, level(1, 2, [4]) | {"activation": "swish"}],
+    "feature gates": [level(2, 1, [7, 5]) | {"feature_gate": 2}, level(1, 2, [4]) | {"feature_gate": 3}],
+    "self-gates": [
+        level({"click": 1, "click_buy": 3, "like": 2}, 2, [5]) | {"self_gate": True},
+        level(2, 1, [4], "sigmoid") | {"self_gate": True},
+    ],
+    "all of HoME": [level({"click": 1, "click_buy": 3, "like": 2}, 2, [8, 6]) | HOME],
 }
-
-
-def loop_over_experts(trunk: PleTrunk, x_BD: Tensor) -> dict[str, Tensor]:
-    """The trunk's outputs from its parameters, one expert, one gate, one branch at a time."""
-    inputs = dict.fromkeys((*TASKS, SHARED), x_BD)
-    for ple_level in trunk.levels:
-        outputs: dict[str, list[Tensor]] = {}
-        for branch, x in inputs.items():
-            stack = ple_level.experts[f"{branch}_experts"]
-            width = len(stack.first.bias) // stack.count
-            outputs[branch] = []
-            for n in range(stack.count):
-                rows = slice(n * width, (n + 1) * width)
-                y = F.linear(x, stack.first.weight[rows], stack.first.bias[rows]).relu()
-                for weight_NDH, bias_N1H in zip(stack.weights, stack.biases, strict=True):
-                    y = (y @ weight_NDH[n] + bias_N1H[n]).relu()
-                outputs[branch].append(y)
-        mixed = {}
-        for branch in (*TASKS, SHARED):
-            if branch == SHARED and ple_level is trunk.levels[-1]:
-                continue
-            own = list(TASKS) if branch == SHARED else [branch]
-            seen = [y for b in (*own, SHARED) for y in outputs[b]]
-            scores = ple_level.gates.linear[f"{branch}_gate"](inputs[branch])
-            is_softmax = ple_level.gates.kind == "softmax"
-            weights = scores.softmax(1) if is_softmax else scores.sigmoid() / len(seen)
-            mixed[branch] = torch.stack([weights[:, n, None] * y for n, y in enumerate(seen)]).sum(0)
-        inputs = mixed
-    return inputs
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -70,14 +48,14 @@ def test_stacked_experts_equal_a_plain_loop_forward_and_backward(shape: str, dty
     x_BD = torch.randn(9, 6, dtype=dtype, requires_grad=True)
     tolerance = {"rtol": 1e-10, "atol": 1e-10} if dtype == torch.float64 else {}
 
-    stacked, looped = trunk(x_BD), loop_over_experts(trunk, x_BD)
+    stacked, looped = trunk(x_BD), oracles.ple(trunk, x_BD)
 
     assert list(stacked) == list(TASKS)
     of = [x_BD, *trunk.parameters()]
     for task in TASKS:
         torch.testing.assert_close(stacked[task], looped[task], **tolerance)
         ours, plain = (
-            torch.autograd.grad(y.square().sum(), of, retain_graph=True, materialize_grads=True)
+            torch.autograd.grad(y.square().mean(), of, retain_graph=True, materialize_grads=True)
             for y in (stacked[task], looped[task])
         )
         torch.testing.assert_close(ours, plain, **tolerance)

@@ -15,9 +15,10 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from safetensors.numpy import load_file
 
+from conf.model import Model
 from models.calibration import Calibration
 from models.run_spec import BlockFiles, RunSpec
-from tests.models.training_set import PLE, make_spec, to_blocks, with_optimiser, write_blocks
+from tests.models.training_set import AITM, PLE, make_spec, to_blocks, with_optimiser, write_blocks
 
 BIN = Path(sys.executable).parent
 RANK = [sys.executable, "-m", "models.rank"]
@@ -98,12 +99,15 @@ def test_two_horovod_ranks_train_from_a_delta_table_and_repeat_themselves(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("distributed", ["horovod", "torch"])
-def test_two_ranks_end_where_one_rank_with_the_doubled_batch_ends(distributed: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [PLE, AITM], ids=["ple", "aitm"])
+def test_two_ranks_end_where_one_rank_with_the_doubled_batch_ends(
+    model: Model, distributed: str, tmp_path: Path
+) -> None:
     # All blocks in one batch: however rows fall on ranks, the same rows make each update.
     final = {}
     for name, command, batch_rows in (("single", RANK, 768), (distributed, TWO_RANKS[distributed], 384)):
-        model = with_optimiser(PLE, batch_rows=batch_rows)
-        spec = make_spec(tmp_path, distributed=name, model=model, shuffle_blocks=100)
+        whole = with_optimiser(model, batch_rows=batch_rows)
+        spec = make_spec(tmp_path, distributed=name, model=whole, shuffle_blocks=100)
         done = run(spec, command)
         assert done.returncode == 0, done.stderr + done.stdout
         final[name] = load_file(Path(spec.out_dir) / "weights.safetensors")

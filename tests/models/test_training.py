@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from conf.errors import LamplighterError
@@ -16,6 +17,7 @@ from models.reader import Blocks, BlockShape, Rows
 from models.run_spec import RunSpec
 from models.training import Trainer
 from tests.models.training_set import (
+    AITM,
     BLOCK_ROWS,
     COHORTS,
     ENCODER,
@@ -61,6 +63,41 @@ def test_weights_of_tasks_may_be_learnt_and_may_decay_by_the_step(tmp_path: Path
     assert all(noise != 0 for unit in learnt for noise in learnt[unit])
     # Many steps make an epoch: by the step, `like` soon has no weight, and nothing moves its noise.
     assert abs(learnt["step"][1]) < 0.9 * abs(learnt["epoch"][1])
+
+
+def test_what_a_trunk_adds_to_the_loss_of_rows_is_trained(tmp_path: Path) -> None:
+    """Here `like` does not follow `click`: AITM's calibrator pulls it below all the same."""
+    excess = {}
+    for calibrator in (0.0, 5.0):
+        trunk = AITM.trunk | {"calibrator": calibrator}
+        run = trainer(make_spec(tmp_path, model=AITM.model_copy(update={"trunk": trunk})))
+        run.fit()
+        click, like = (1 / (1 + np.exp(-run.predict_validation().logits))).T
+        excess[calibrator] = np.maximum(like - click, 0).mean()
+
+    assert excess[5.0] < 0.5 * excess[0.0]
+
+
+class Two(Single):
+    """The first of two ranks: the other's rows weigh 6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 2
+
+    def all_reduce_sum(self, values: torch.Tensor) -> torch.Tensor:
+        return values + 6
+
+
+def test_what_a_trunk_adds_to_the_loss_of_rows_is_a_mean_over_the_rows_of_all_ranks(tmp_path: Path) -> None:
+    run = trainer(make_spec(tmp_path, model=AITM))
+    run.ranks = Two()
+    probabilities = torch.tensor([[0.5, 0.75], [0.25, 0.75], [0.5, 0.25], [0.0, 1.0]])  # click, like
+    weight = torch.tensor([1.0, 2.0, 1.0, 0.0])  # the last row is padding
+
+    share = run._penalty(probabilities.logit(), weight)
+
+    assert share.item() == pytest.approx(2 * 5.0 * (1 * 0.25 + 2 * 0.5) / (1 + 2 + 1 + 6))
 
 
 def test_training_stops_after_patience_and_keeps_the_best_weights(tmp_path: Path) -> None:

@@ -4,41 +4,36 @@ PLE and CGC are in test_ple.py, MFH and H-MTL in test_conformance.py.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from conf.errors import ConfigError
 from conf.load import load_config
+from models.aitm import AitmConfig, AitmTrunk
 from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
 from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
 from models.customized import CustomizedConfig, CustomizedTrunk
 from models.esmm import EsmmConfig, EsmmTrunk, logit_of_product
 from models.layers import Experts
 from models.mmoe import MmoeConfig, MmoeTrunk
+from models.model import MultiTaskModel
 from models.shared_bottom import SharedBottomConfig, SharedBottomTrunk
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.sluice import SluiceConfig, SluiceTrunk
 from models.trunk import Trunk
+from tests.models import oracles
 from tests.models.conftest import TRUNKS
+from tests.models.oracles import expert
 
 TASKS = ("click", "like", "share")
 
 
 def x_of(rows: int = 5, width: int = 6) -> Tensor:
     return torch.randn(rows, width, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-
-
-def expert(stack: Experts, n: int, x: Tensor) -> Tensor:
-    """Expert n of a stack, layer by layer."""
-    width = len(stack.first.bias) // stack.count
-    own = slice(n * width, (n + 1) * width)
-    y = F.linear(x, stack.first.weight[own], stack.first.bias[own]).relu()
-    for weight_NDH, bias_N1H in zip(stack.weights, stack.biases, strict=True):
-        y = (y @ weight_NDH[n] + bias_N1H[n]).relu()
-    return y
 
 
 def assert_equal(trunk: Trunk, expected: dict[str, Tensor], x: Tensor) -> None:
@@ -121,19 +116,7 @@ def test_mmoe_mixes_all_experts_for_each_task_and_several_levels_for_each_next_e
     levels = [{"experts": n, "expert_widths": [5, 4 + n], "gate": gate} for n in counts]
     trunk, x = perturbed(MmoeTrunk(6, TASKS, MmoeConfig(levels=levels))), x_of()
 
-    def mixture(gate_of: nn.Linear, outputs: list[Tensor]) -> Tensor:
-        scores = x @ gate_of.weight.T
-        weights = scores.softmax(1) if gate == "softmax" else scores.sigmoid() / len(outputs)
-        return torch.stack([weights[:, n, None] * y for n, y in enumerate(outputs)]).sum(0)
-
-    outputs = [expert(trunk.experts[0]["all"], n, x) for n in range(counts[0])]
-    for j, count in enumerate(counts[1:], start=1):
-        gates = trunk.gates[j - 1].linear
-        inputs = [mixture(gates[f"{n}_gate"], outputs) for n in range(count)]
-        outputs = [expert(trunk.experts[j][f"{n}"], 0, inputs[n]) for n in range(count)]
-    gates = trunk.gates[-1].linear
-
-    assert_equal(trunk, {task: mixture(gates[f"{task}_gate"], outputs) for task in TASKS}, x)
+    assert_equal(trunk, oracles.mmoe(trunk, x), x)
 
 
 def test_cross_stitch_mixes_the_networks_after_each_layer() -> None:
@@ -223,7 +206,84 @@ def test_esmm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: 
         EsmmTrunk(6, TASKS, EsmmConfig(widths=(4,), after=after))
 
 
-@pytest.mark.parametrize("name", [name for name in TRUNKS if name != "normed"])
+def test_aitm_hands_information_on_along_a_chain() -> None:
+    config = AitmConfig(widths=(7, 4), after={"share": "like", "like": "click"})
+    trunk, x = perturbed(AitmTrunk(6, TASKS, config)), x_of()
+
+    z = {"click": expert(trunk.bottoms["click_bottom"], 0, x)}
+    for earlier, later in (("click", "like"), ("like", "share")):
+        ait = trunk.transfers[f"{later}_transfer"]
+        p = (z[earlier] @ ait.g.weight.T + ait.g.bias).relu()
+        q = expert(trunk.bottoms[f"{later}_bottom"], 0, x)
+        e_p, e_q = (
+            torch.exp(((u @ ait.h2.weight.T) * (u @ ait.h3.weight.T)).sum(1, keepdim=True) / math.sqrt(4))
+            for u in (p, q)
+        )
+        z[later] = (e_p * (p @ ait.h1.weight.T) + e_q * (q @ ait.h1.weight.T)) / (e_p + e_q)
+
+    assert_equal(trunk, z, x)
+
+
+def test_aitm_tasks_that_follow_none_are_their_bottoms() -> None:
+    trunk, x = perturbed(AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after={"share": "click"}))), x_of()
+
+    for task in ("click", "like"):
+        torch.testing.assert_close(trunk(x)[task], expert(trunk.bottoms[f"{task}_bottom"], 0, x))
+
+
+def test_aitm_punishes_a_later_task_that_is_more_probable_than_what_it_follows() -> None:
+    config = AitmConfig(widths=(4,), after={"share": "like", "like": "click"}, calibrator=2.0)
+    probabilities_BK = torch.tensor(
+        [
+            [0.5, 0.25, 0.125],  # as it must be
+            [0.5, 0.75, 0.125],  # like above click by .25
+            [0.25, 0.5, 0.625],  # like by .25, share above like by .125
+        ]
+    )
+
+    penalty_B = AitmTrunk(6, TASKS, config).row_penalty(probabilities_BK.logit())
+
+    assert penalty_B.tolist() == pytest.approx([0.0, 2 * 0.25, 2 * (0.25 + 0.125)])
+    for changed in ({"calibrator": 0.0}, {"after": {}}):
+        assert AitmTrunk(6, TASKS, config.model_copy(update=changed)).row_penalty(probabilities_BK) is None
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ({"like": "clik"}, r"after names \['clik'\], but the outputs are"),
+        ({"like": "click", "click": "like"}, "after goes round in a circle: "),
+    ],
+)
+def test_aitm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after=after))
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_all_experts_of_every_architecture_have_the_options_of_its_configuration(
+    make_model: Callable[..., MultiTaskModel], name: str
+) -> None:
+    """Wherever experts have widths, in a trunk, a level or a switcher's trunk, they have options."""
+    options = {"norm": "layer", "activation": "swish", "feature_gate": 2}
+
+    def with_options(part: Any) -> Any:
+        if isinstance(part, list):
+            return [with_options(entry) for entry in part]
+        if not isinstance(part, dict):
+            return part
+        has_widths = any("width" in key for key in part)
+        return {key: with_options(value) for key, value in part.items()} | (options if has_widths else {})
+
+    trunk = make_model(name, trunk=with_options(TRUNKS[name][1])).network.trunk
+
+    stacks = [module for module in trunk.modules() if isinstance(module, Experts)]
+    assert stacks
+    for stack in stacks:
+        assert (len(stack.scales) > 0, stack.activation, len(stack.feature_gates)) == (True, "swish", 2)
+
+
+@pytest.mark.parametrize("name", [name for name in TRUNKS if name not in ("normed", "home")])
 def test_every_architecture_has_a_configuration_that_users_can_start_from(name: str) -> None:
     config = load_config(model=name)
 

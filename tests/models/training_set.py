@@ -53,6 +53,14 @@ MFH = PLE.model_copy(
 )
 MFH_ITEM = MFH.model_copy(update={"trunk": MFH.trunk | {"facets": ["user_cohort", "item_cohort"]}})
 
+AITM = PLE.model_copy(
+    update={
+        "name": "aitm",
+        "architecture": "aitm",
+        "trunk": {"widths": [8], "after": {"like": "click"}, "calibrator": 5.0},
+    }
+)
+
 
 def arrays(rows: int, seed: int) -> dict[str, np.ndarray]:
     """Examples whose click and like depend on two of the dense columns; some values are null."""
