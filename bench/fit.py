@@ -51,7 +51,7 @@ def fit(model: Model, data: Dataset, seed: int) -> Fit:
     network = build_model(
         model, data.encoder, [task.name for task in data.tasks], {"user_cohort": data.groups}, seed
     )
-    spec = FitSpec(model=model, tasks=data.tasks, seed=seed)
+    spec = FitSpec(model=model, tasks=data.tasks, groups=data.groups, seed=seed)
     trainer = Trainer(network, spec, MemoryRows(data.train), MemoryRows(data.validation), Single())
     history = trainer.fit()
     best = [row for row in history if row.is_best][-1]
