@@ -131,6 +131,16 @@ class Gates(nn.Module):
         return weights_BN
 
 
+class Mixture(nn.Module):
+    """What the gates of a level make of its experts; a module, so that a hook can see both."""
+
+    def forward(
+        self, outputs: ExpertOutputs, weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]
+    ) -> dict[str, Tensor]:
+        """Give `ExpertOutputs.mix`."""
+        return outputs.mix(weights_BN, sees)
+
+
 def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
     """Make the tower of one task or cell: hidden layers with ReLU, then one logit, (B, in_dim) -> (B, 1)."""
     layers: list[nn.Module] = []

@@ -189,12 +189,14 @@ class Store:
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
         with commit_lock(self.catalog.lock(name), owner, self.lock_wait_seconds):
             table = self._ensure(declared)
-            if predicate is None:
-                write_deltalake(table, data, mode="append", commit_properties=properties)
-            else:
-                write_deltalake(
-                    table, data, mode="overwrite", predicate=predicate, commit_properties=properties
-                )
+            write_deltalake(
+                table,
+                data,
+                mode="append" if predicate is None else "overwrite",
+                predicate=predicate,
+                schema_mode="merge",  # a book of before gains the columns that were declared since
+                commit_properties=properties,
+            )
         return Commit(name, table.version(), len(rows))
 
     def _ensure(self, declared: Table) -> DeltaTable:
