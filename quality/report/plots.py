@@ -93,14 +93,15 @@ def gate_plot(bars: Sequence[GateBar]) -> Markup:
     """
     experts = list(dict.fromkeys(bar.expert for bar in bars))
     cohorts = list(dict.fromkeys(bar.cohort for bar in bars))
-    left, line, in_a_line = 96.0, 18.0, 3
-    width = max(300.0, 7.5 * len(bars[0].gate))  # a switcher of MFH has a long name
-    top = 24 + line * -(-len(experts) // in_a_line)
+    place, _, branch = bars[0].gate.rpartition(".")
+    left, head, line, in_a_line = 96.0, 38.0, 18.0, 3
+    width = max(300.0, 5.6 * len(place))  # a switcher of MFH is at a long place
+    top = head + line * -(-len(experts) // in_a_line)
     x = svg.Scale(0.0, 1.0, left, width - 6)
 
-    parts = [svg.text(0, 16, bars[0].gate, "task")]
+    parts = [svg.text(0, 13, branch, "task"), svg.text(0, 28, place, "place")]
     for number, expert in enumerate(experts):
-        at, y = 100.0 * (number % in_a_line), 24 + line * (number // in_a_line)
+        at, y = 100.0 * (number % in_a_line), head + line * (number // in_a_line)
         parts.append(svg.element("rect", x=at, y=y, width=10, height=10, class_=_colour(number)))
         parts.append(svg.text(at + 15, y + 9, expert))
     for number, cohort in enumerate(cohorts):
@@ -109,10 +110,10 @@ def gate_plot(bars: Sequence[GateBar]) -> Markup:
         start = 0.0
         for bar in sorted((b for b in bars if b.cohort == cohort), key=lambda b: experts.index(b.expert)):
             end, middle = start + bar.mean, start + bar.mean / 2
-            place = {"x": x(start), "y": y + 2, "width": x(end) - x(start), "height": line - 4}
+            box = {"x": x(start), "y": y + 2, "width": x(end) - x(start), "height": line - 4}
             told = f"{bar.expert}, {cohort}: {spread(bar.mean, bar.std)}, {bar.rows:,} rows"
             colour = _colour(experts.index(bar.expert))
-            parts.append(svg.element("rect", svg.element("title", told), class_=colour, **place))
+            parts.append(svg.element("rect", svg.element("title", told), class_=colour, **box))
             height = y + line / 2
             parts.append(svg.line(x(middle - bar.std), height, x(middle + bar.std), height, "spread"))
             start = end
