@@ -226,7 +226,7 @@ def test_gauc_tells_how_many_users_count_and_how_many_are_skipped(lived_in: Hous
     ]
     assert len(of_click) == 2  # candidate and champion
     for row in of_click:
-        assert 0.5 < row["low"] < row["value"] < row["high"] < 1
+        assert 0 < row["low"] < row["value"] < row["high"] < 1
         assert row["users"] >= 10
         assert row["one_class_users"] > 0
         assert row["positives"] is None
