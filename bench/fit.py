@@ -49,7 +49,7 @@ def fit(model: Model, data: Dataset, seed: int) -> Fit:
     torch.manual_seed(seed)
     began = time.perf_counter()
     network = build_model(model, data.encoder, [task.name for task in data.tasks], data.cohorts, seed)
-    spec = FitSpec(model=model, tasks=data.tasks, seed=seed)
+    spec = FitSpec(model=model, tasks=data.tasks, cohorts=data.cohorts, seed=seed)
     trainer = Trainer(network, spec, MemoryRows(data.train), MemoryRows(data.validation), Single())
     history = trainer.fit()
     best = [row for row in history if row.is_best][-1]

@@ -52,7 +52,7 @@ def with_user_ids() -> tuple[Dataset, Rows]:
         for part, rows in (("train", data.train), ("validation", data.validation), ("test", found.test))
     )
     encoder = data.encoder.model_copy(update={"categorical": (*data.encoder.categorical, table)})
-    return Dataset(encoder, data.tasks, data.groups, train, validation), test
+    return Dataset(encoder, data.tasks, data.cohorts, train, validation), test
 
 
 def _places(known: NDArray[np.int64], users: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -64,7 +64,7 @@ def train(share: float | None, seed: int) -> dict[str, Any]:
     """One training, measured on users that training has seen and on others."""
     found = kuairand()
     data, test = (found.data, found.test) if share is None else with_user_ids()
-    width, _ = matched_width("ple", COMPARED["ple"], data.encoder, data.tasks, data.groups)
+    width, _ = matched_width("ple", COMPARED["ple"], data.encoder, data.tasks, data.cohorts)
     model = to_model("ple", COMPARED["ple"], width, tuned_rate("ple", COMPARED["ple"]))
     if share:
         model = model.model_copy(update={"input": InputLayer(id_dropout={"user_id": share})})

@@ -5,10 +5,12 @@ Unlike the metrics of models/metrics.py it needs all rows of a user in one place
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.state_bytes import pack, unpack
 
 Floats = NDArray[np.float64]
 
@@ -20,12 +22,14 @@ class GaucState:
     Attributes:
         users: users with both classes, who count.
         one_class_users: users with one class only, who are skipped.
+        rows: of the users who count, unweighted.
         won: sums of impressions x AUC, of the sample and of its replicates, (1 + R,).
         impressions: sums of weights of the users who count, (1 + R,).
     """
 
     users: int
     one_class_users: int
+    rows: int
     won: Floats
     impressions: Floats
 
@@ -62,31 +66,53 @@ class GaucState:
         auc = pairs_won[counts] / (positives * negatives)[counts]
         impressions = (positives + negatives)[counts]
         columns = np.ones((int(counts.sum()), 1 + user_weights.shape[1]))
-        columns[:, 1:] = user_weights[keep][first_row[counts]]
+        columns[:, 1:] = user_weights[np.flatnonzero(keep)[first_row[counts]]]
         return GaucState(
             users=int(counts.sum()),
             one_class_users=int((~counts).sum()),
+            rows=int(counts[user].sum()),
             won=(impressions * auc) @ columns,
             impressions=impressions @ columns,
         )
 
-    def merge(self, other: "GaucState") -> "GaucState":
+    def merge(self, *others: "GaucState") -> "GaucState":
         """Add up the states of disjoint users."""
+        states = (self, *others)
         return GaucState(
-            users=self.users + other.users,
-            one_class_users=self.one_class_users + other.one_class_users,
-            won=self.won + other.won,
-            impressions=self.impressions + other.impressions,
+            users=sum(state.users for state in states),
+            one_class_users=sum(state.one_class_users for state in states),
+            rows=sum(state.rows for state in states),
+            won=np.sum([state.won for state in states], axis=0),
+            impressions=np.sum([state.impressions for state in states], axis=0),
         )
 
-    def value(self, min_users: int = 30) -> float | None:
+    def counts(self) -> dict[str, int]:
+        """What the value rests on: rows and number of the users who count, and of those who are skipped."""
+        return {"rows": self.rows, "users": self.users, "one_class_users": self.one_class_users}
+
+    def value(self, metric: Literal["gauc"], min_users: int = 30) -> float | None:
         """Give the GAUC of the sample; null with fewer users who count."""
         if self.users < max(min_users, 1):
             return None
         return float(self.won[0] / self.impressions[0])
 
-    def replicate_values(self) -> Floats:
+    def replicate_values(self, metric: Literal["gauc"]) -> Floats:
         """Give the GAUC of each replicate, (R,); NaN in one that has drawn nobody."""
         values = np.full(len(self.won) - 1, np.nan)
         np.divide(self.won[1:], self.impressions[1:], out=values, where=self.impressions[1:] > 0)
         return values
+
+    def to_bytes(self) -> bytes:
+        """Serialise; nothing is rounded."""
+        counts = [self.users, self.one_class_users, self.rows]
+        return pack(b"LGS1", counts, np.stack([self.won, self.impressions]))
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "GaucState":
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            LamplighterError: it is no state of a GAUC, or one cut short.
+        """
+        (users, one_class_users, rows), (won, impressions) = unpack(b"LGS1", 3, data)
+        return GaucState(users, one_class_users, rows, won, impressions)

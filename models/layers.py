@@ -184,6 +184,16 @@ def _linears(in_dim: int, sizes: Mapping[str, int]) -> nn.ModuleDict:
     return nn.ModuleDict({f"{b}_gate": nn.Linear(in_dim, n, bias=False) for b, n in sizes.items()})
 
 
+class Mixture(nn.Module):
+    """What the gates of a level make of its experts; a module, so that a hook can see both."""
+
+    def forward(
+        self, outputs: ExpertOutputs, weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]
+    ) -> dict[str, Tensor]:
+        """Give `ExpertOutputs.mix`."""
+        return outputs.mix(weights_BN, sees)
+
+
 def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
     """Make the tower of one task or cell: hidden layers with ReLU, then one logit, (B, in_dim) -> (B, 1)."""
     layers: list[nn.Module] = []

@@ -140,6 +140,11 @@ class CellState:
             predictions=np.sum([state.predictions for state in states], axis=0),
         )
 
+    def counts(self) -> dict[str, int]:
+        """What the values rest on."""
+        rows = self.positives + self.negatives
+        return {"rows": rows, "positives": self.positives, "negatives": self.negatives}
+
     def value(self, metric: Metric, min_class_count: int = 30) -> float | None:
         """Give a metric of the sample; null with fewer positives or negatives than asked for."""
         if min(self.positives, self.negatives) < max(min_class_count, 1):

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Part, Positive
-from models.layers import ExpertOptions, Experts, GateKind, Gates, run_experts
+from models.layers import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.trunk import Architecture, Trunk
 
 
@@ -63,6 +63,7 @@ class MmoeTrunk(Trunk):
             Gates(in_dim, dict.fromkeys(names, level.experts), level.gate)
             for names, level in zip(readers, config.levels, strict=True)
         )
+        self.levels = nn.ModuleList(Mixture() for _ in config.levels)
         self.out_dims = dict.fromkeys(tasks, width)
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -71,11 +72,13 @@ class MmoeTrunk(Trunk):
         tasks = tuple(self.out_dims) if wanted is None else wanted
         inputs: dict[str, Tensor] = {"all": x_BD}
         readers_of_levels: list[Sequence[str]] = [*(list(level) for level in levels[1:]), tasks]
-        for experts, gates, readers in zip(levels, self.gates, readers_of_levels, strict=True):
+        for experts, gates, mixture, readers in zip(
+            levels, self.gates, self.levels, readers_of_levels, strict=True
+        ):
             stacks = {name: cast(Experts, stack) for name, stack in experts.items()}
             outputs = run_experts(stacks, inputs)
             weights_BN = gates(dict.fromkeys(readers, x_BD), readers)
-            inputs = outputs.mix(weights_BN, {name: tuple(stacks) for name in readers})
+            inputs = mixture(outputs, weights_BN, {name: tuple(stacks) for name in readers})
         return inputs
 
 

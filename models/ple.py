@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.part import Name, Part, Positive
-from models.layers import ExpertOptions, Experts, GateKind, Gates, run_experts
+from models.layers import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.trunk import Architecture, Trunk
 
 SHARED = "SHARED"
@@ -69,12 +69,13 @@ class PleLevel(nn.Module):
         self.gates = Gates(
             in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate, own
         )
+        self.mixture = Mixture()
 
     def forward(self, x_BD: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Map the inputs of all branches, (B, D) each, to the mixtures of the wanted ones, (B, H) each."""
         needed = dict.fromkeys(seen for branch in wanted for seen in self.sees[branch])
         outputs = run_experts({b: cast(Experts, self.experts[f"{b}_experts"]) for b in needed}, x_BD)
-        return outputs.mix(self.gates(x_BD, wanted), self.sees)
+        return cast(dict[str, Tensor], self.mixture(outputs, self.gates(x_BD, wanted), self.sees))
 
 
 class PleTrunk(Trunk):

@@ -35,6 +35,7 @@ class FitSpec(BaseModel):
     Args:
         model: the model YAML.
         tasks: K tasks in the order of the rows' label columns.
+        cohorts: cohort column (user_cohort, item_cohort) -> names behind `user_group` and `item_group`.
         seed: of initial weights and of every shuffle; 0 would mean "no seed" to Petastorm.
         shuffle_blocks: blocks whose rows are mixed with each other before they are cut into batches.
     """
@@ -43,6 +44,7 @@ class FitSpec(BaseModel):
 
     model: Model
     tasks: tuple[Task, ...]
+    cohorts: dict[str, tuple[str, ...]]
     seed: Annotated[int, Field(ge=1)]
     shuffle_blocks: Annotated[int, Field(ge=1)] = 16
 
@@ -54,14 +56,12 @@ class RunSpec(FitSpec):
         blocks: files of each split; every split is divided into equal shares of blocks by rank.
         block_rows: R, rows of one block, padding included.
         encoder: C categorical and F dense columns in the order of the blocks' arrays.
-        cohorts: cohort column (user_cohort, item_cohort) -> names behind `user_group` and `item_group`.
         out_dir: existing folder for weights.safetensors, calibration.json, history.json.
     """
 
     blocks: BlockFiles
     block_rows: Annotated[int, Field(ge=1)]
     encoder: Encoder
-    cohorts: dict[str, tuple[str, ...]]
     distributed: Literal["horovod", "torch", "single"]
     reader: Literal["petastorm", "pyarrow"]
     out_dir: str

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from conf.errors import LamplighterError
 from models import losses
+from models.device_states import DeviceStates, metrics_by_cell
 from models.distributed import Distributed
-from models.metrics import BINS, histogram_auc, to_bins
 from models.model import MultiTaskModel
 from models.optimisers import Optimisers
 from models.reader import Batch, Rows
 from models.run_spec import FitSpec
+from models.trunk import CELL
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class Epoch:
         train_loss: mean over the epoch of the model as it was at each step.
         validation_loss: of the model after the epoch; weights of tasks as at the start, so that epochs
             can be compared.
-        validation_auc: task -> AUC of all validation rows; null for a single class, or a regression.
+        validation_metrics: task, and task|user group -> metric -> value over all validation rows, of logits
+            as they are before calibration; null for a single class, or for no row.
         rows_per_second: training rows of all ranks, padding not counted, validation time included.
         is_best: no epoch before had a smaller validation loss.
     """
@@ -44,9 +46,15 @@ class Epoch:
     epoch: int
     train_loss: float
     validation_loss: float
-    validation_auc: dict[str, float | None]
+    validation_metrics: dict[str, dict[str, float | None]]
     rows_per_second: float
     is_best: bool
+
+    @property
+    def validation_auc(self) -> dict[str, float | None]:
+        """Task -> AUC; null for a regression, too."""
+        by_cell = self.validation_metrics.items()
+        return {cell: metrics.get("auc") for cell, metrics in by_cell if CELL not in cell}
 
 
 class RowSource(Protocol):
@@ -105,11 +113,11 @@ class Trainer:
         for epoch in range(self.optimiser.max_epochs):
             started = time.monotonic()
             train_loss, rows = self._train_epoch(epoch)
-            validation_loss, auc = self._validate()
+            validation_loss, metrics = self._validate()
             self._check_finite(epoch, train_loss, validation_loss)
             is_best = validation_loss < best_loss
             rate = rows / (time.monotonic() - started)
-            history.append(Epoch(epoch + 1, train_loss, validation_loss, auc, rate, is_best))
+            history.append(Epoch(epoch + 1, train_loss, validation_loss, metrics, rate, is_best))
             if self.ranks.rank == 0:
                 logger.info(
                     "epoch %d/%d train %.4f validation %.4f (%s rows/s)",
@@ -151,20 +159,17 @@ class Trainer:
             totals.add(sums_KG, own_KG, batch.weight)
         return self._mean_loss(totals)
 
-    def _validate(self) -> tuple[float, dict[str, float | None]]:
-        """Give the exact validation loss over all ranks, and the AUC of each binary task."""
+    def _validate(self) -> tuple[float, dict[str, dict[str, float | None]]]:
+        """Give the exact validation loss over all ranks, and metrics by task and user cohort."""
         totals = _Totals(len(self.tasks), self.groups)
-        histograms = torch.zeros(len(self.tasks), 2, BINS, dtype=torch.float64)
+        cohorts = self.spec.cohorts["user_cohort"]
+        states = DeviceStates(self.tasks, len(cohorts), self.ranks.device)
         for rows, batch, logits_BK in self._validation_logits():
             totals.add(self._sums(logits_BK, batch), self._counts(batch), batch.weight)
-            histograms += _histograms(rows, logits_BK.cpu().numpy())
-        histograms = self.ranks.all_reduce_sum(histograms.to(self.ranks.device)).cpu()
-        auc = histogram_auc(histograms[:, 1].T.numpy(), histograms[:, 0].T.numpy())
-        known = {
-            task.name: float(value) if task.kind == "binary" and math.isfinite(value) else None
-            for task, value in zip(self.tasks, auc, strict=True)
-        }
-        return self._mean_loss(totals)[0], known
+            cohort_B = torch.from_numpy(rows.user_group.astype(np.int64)).to(self.ranks.device)
+            states.add(logits_BK, batch.labels, batch.mask, batch.weight, cohort_B)
+        metrics = metrics_by_cell(states.over(self.ranks), self.tasks, cohorts)
+        return self._mean_loss(totals)[0], metrics
 
     def _validation_logits(self) -> Iterator[tuple[Rows, Batch, Tensor]]:
         self.model.eval()
@@ -260,13 +265,3 @@ def _side_by_side(rows: Rows, logits_BK: Tensor) -> NDArray[np.float32]:
     by_row = (rows.weight[:, None], rows.user_group[:, None])
     columns = (logits_BK.cpu().numpy(), rows.labels, rows.mask, *by_row)
     return np.concatenate([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
-
-
-def _histograms(rows: Rows, logits: NDArray[np.float32]) -> Tensor:
-    """Give weights by task, class and logit bin, (K, 2, BINS)."""
-    tasks = logits.shape[1]
-    valid = rows.mask * rows.weight[:, None].astype(np.float64)
-    # A NaN has no bin; it makes the validation loss NaN, which ends the run with a clear error.
-    bins = to_bins(np.nan_to_num(logits)) + BINS * (rows.labels > 0.5) + 2 * BINS * np.arange(tasks)
-    counts = np.bincount(bins.ravel(), weights=valid.ravel(), minlength=2 * BINS * tasks)
-    return torch.from_numpy(counts.reshape(tasks, 2, BINS))

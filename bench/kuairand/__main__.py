@@ -37,7 +37,7 @@ def train(name: str, variant: Variant, rate: float, seed: int) -> dict[str, Any]
     """One training, measured on the test days."""
     found = kuairand()
     result, logits = run(name, variant, found.data, found.test, rate, seed)
-    cohorts = by_group(found.test, found.data.groups)
+    cohorts = by_group(found.test, found.data.cohorts["user_cohort"])
     result["cells"] = cells_of(logits, found.test, found.users["test"], found.data.tasks, cohorts)
     aucs = {cell: round(measured["auc"], 4) for cell, measured in result["cells"].items()}
     print(name, rate, seed, aucs, f"{result['seconds']} s", flush=True)
@@ -66,7 +66,7 @@ def tables() -> None:
     }
     trained = {name: cells for name, cells in done.items() if cells}
     found = kuairand()
-    cells = list(cells_in_order(found.data.tasks, by_group(found.test, found.data.groups)))
+    cells = list(cells_in_order(found.data.tasks, by_group(found.test, found.data.cohorts["user_cohort"])))
     rows = []
     for cell in cells if trained else ():
         counts = next(iter(trained.values()))[0][cell]

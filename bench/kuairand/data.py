@@ -59,7 +59,8 @@ def kuairand() -> KuaiRand:
         _export(scene)
     with np.load(CACHE) as file:
         arrays = {name: file[name] for name in file.files}
-    groups = scene.config.cohorts.user.names
+    cohorts = {"user_cohort": scene.config.cohorts.user.names, "item_cohort": scene.config.cohorts.item.names}
+    groups = cohorts["user_cohort"]
     encoder = Encoder.model_validate_json(str(arrays["encoder"]))
     cohort = CategoricalEncoding(column="user_cohort", kind="hash", size=1 + len(groups), dim=4)
     rows = {part: _with_cohort(_rows_of(arrays, part)) for part in PARTS}
@@ -67,7 +68,7 @@ def kuairand() -> KuaiRand:
         data=Dataset(
             encoder=encoder.model_copy(update={"categorical": (*encoder.categorical, cohort)}),
             tasks=scene.config.tasks,
-            groups=groups,
+            cohorts=cohorts,
             train=rows["train"],
             validation=rows["validation"],
         ),
@@ -120,11 +121,18 @@ def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, 
     tasks = [task.name for task in config.tasks]
     columns = [f"{what}_{task}" for what in ("label", "mask") for task in tasks]
     frame: Any = (
-        examples.select("event_id", "user_id", "user_cohort", "weight", *columns, *encoded(examples, encoder))
+        examples.select(
+            "event_id",
+            "user_id",
+            "user_cohort",
+            "item_cohort",
+            "weight",
+            *columns,
+            *encoded(examples, encoder),
+        )
         .orderBy("event_id")
         .toPandas()
     )
-    groups = list(config.cohorts.user.names)
     return {
         "user_id": frame["user_id"].to_numpy(dtype=np.int64),
         "categorical": frame[list(encoder.id_columns)].to_numpy(dtype=np.int32),
@@ -132,7 +140,8 @@ def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, 
         "labels": frame[[f"label_{task}" for task in tasks]].to_numpy(dtype=np.float32),
         "mask": frame[[f"mask_{task}" for task in tasks]].to_numpy(dtype=np.bool_),
         "weight": frame["weight"].to_numpy(dtype=np.float32),
-        "user_group": frame["user_cohort"].map(groups.index).to_numpy(dtype=np.uint8),
+        "user_group": frame["user_cohort"].map(config.cohorts.user.names.index).to_numpy(dtype=np.uint8),
+        "item_group": frame["item_cohort"].map(config.cohorts.item.names.index).to_numpy(dtype=np.uint8),
     }
 
 

@@ -265,7 +265,16 @@ def _training_tables(config: Config, key: Columns) -> list[Table]:
             ("model_version", "first_data_date", "last_data_date", "task", "cohort", "metric"),
             {"model_version": STRING, "first_data_date": DATE, "last_data_date": DATE, "task": STRING}
             | {"cohort": STRING, "metric": STRING, "value": DOUBLE, "low": DOUBLE, "high": DOUBLE}
-            | {"rows": LONG, "positives": LONG, "negatives": LONG, "baseline_version": STRING},
+            | {"rows": LONG, "positives": LONG, "negatives": LONG, "baseline_version": STRING}
+            | {"users": LONG, "one_class_users": LONG},
+            partition=("last_data_date",),
+        ),
+        Table(
+            "gate_weights",
+            ("model_version", "first_data_date", "last_data_date", "gate", "expert", "cohort"),
+            {"model_version": STRING, "first_data_date": DATE, "last_data_date": DATE, "gate": STRING}
+            | {"expert": STRING, "cohort": STRING, "rows": LONG, "mean": DOUBLE, "std": DOUBLE}
+            | {"active_share": DOUBLE},
             partition=("last_data_date",),
         ),
         Table(

@@ -1,4 +1,4 @@
-"""Bundles inside Spark workers: examples -> calibrated logits -> cell states, users -> top lists.
+"""Bundles inside Spark workers: examples -> calibrated logits -> states of cells and gates, users -> lists.
 
 What needs Spark and torch at once lives here. A worker loads a bundle once and keeps it.
 """
@@ -15,18 +15,35 @@ import torch
 from numpy.typing import NDArray
 
 from conf.encoder import Encoder
+from conf.schema import Task
+from models import gate_report
 from models.bootstrap import user_weights
 from models.bundle import Bundle, read_bundle
+from models.gauc import GaucState
 from models.metrics import METRICS, CellState
 from models.model import MultiTaskModel
+from models.regression_metrics import REGRESSION_METRICS, RegressionState
 from models.scorer import PairScorer, Pool, TopK
 
-STATE_SCHEMA = "model_version string, task string, cohort string, state binary"
+State = CellState | GaucState | RegressionState
+STATES: dict[str, tuple[type[State], tuple[str, ...]]] = {
+    "binary": (CellState, METRICS),
+    "within_users": (GaucState, ("gauc",)),
+    "regression": (RegressionState, REGRESSION_METRICS),
+}
+"""Kind of state -> its class, and its metrics."""
+
+STATE_SCHEMA = "model_version string, task string, cohort string, kind string, state binary"
 CELL_SCHEMA = (
-    "model_version string, task string, cohort string, metric string, value double, positives long, "
-    "negatives long, replicates array<double>, curve array<array<double>>"
+    "model_version string, task string, cohort string, metric string, value double, rows long, "
+    "positives long, negatives long, users long, one_class_users long, replicates array<double>, "
+    "curve array<array<double>>"
 )
-WITH_INTERVALS = ("auc",)
+GATE_SCHEMA = (
+    "gate string, expert string, cohort string, rows long, active_rows long, row_weight double, "
+    "weight double, squares double"
+)
+WITH_INTERVALS = ("auc", "gauc", "mse", "mae")
 
 
 @lru_cache(maxsize=4)
@@ -68,11 +85,17 @@ def calibrated_logits(path: str, rows: pd.DataFrame) -> NDArray[np.float64]:
     """Calibrated logits of examples, (n, K): encoded columns, `user_cohort` and `item_cohort`."""
     bundle, model = bundle_in_worker(path), _model_in_worker(path)
     categorical, dense = to_arrays(rows, bundle.encoder)
-    user_group, item_group = (bundle.places(c, rows[c].to_numpy()) for c in ("user_cohort", "item_cohort"))
+    user_group, item_group = places_of(bundle, rows)
     group = model.group_of(user_group, item_group)
     with torch.inference_mode():
         logits = model(torch.from_numpy(categorical), torch.from_numpy(dense), torch.from_numpy(group))
     return bundle.calibration.logits(logits.numpy(), user_group)
+
+
+def places_of(bundle: Bundle, rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the rows' user cohorts and item cohorts among those of the bundle, (n,) each."""
+    user_group, item_group = (bundle.places(c, rows[c].to_numpy()) for c in ("user_cohort", "item_cohort"))
+    return user_group, item_group
 
 
 def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -90,52 +113,87 @@ def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             yield f"user:{user_name}|item:{item_name}", is_user & is_item
 
 
+def whole_users(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Cut a partition's batches anew, so that all rows of a user are in one.
+
+    Args:
+        batches: all rows of a user one after another, as evaluation sorts them; Spark cuts them anywhere.
+    """
+    held: list[pd.DataFrame] = []  # rows of the user who may go on in the next batch
+    for rows in batches:
+        if not len(rows):
+            continue
+        is_last = rows["user_id"] == rows["user_id"].iloc[-1]
+        if held and held[0]["user_id"].iloc[0] != rows["user_id"].iloc[-1]:
+            yield pd.concat([*held, rows[~is_last]], ignore_index=True)
+            held = []
+        elif not is_last.all():
+            yield rows[~is_last]
+        held.append(rows[is_last])
+    if held:
+        yield pd.concat(held, ignore_index=True)
+
+
 def to_states(
-    path: str, model_version: str, tasks: tuple[str, ...], replicates: int
+    path: str, model_version: str, tasks: tuple[Task, ...], replicates: int
 ) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
-    """Function of mapInPandas: encoded examples -> the state of every cell in the partition."""
+    """Function of mapInPandas: encoded examples -> the states of every cell in the partition.
+
+    All rows of a user are in the partition, one after another.
+    """
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         bundle = bundle_in_worker(path)
-        order = [task_numbers(bundle)[task] for task in tasks]
-        for rows in batches:
+        numbers = [task_numbers(bundle)[task.name] for task in tasks]
+        for rows in whole_users(batches):
             logits = calibrated_logits(path, rows)
             weights = user_weights(rows["user_id"].to_numpy(), replicates)
+            users = pd.factorize(rows["user_id"])[0]
             found = []
             for cohort, is_member in cohorts_of(rows):
-                for number, task in zip(order, tasks, strict=True):
-                    kept = is_member & rows[f"mask_{task}"].to_numpy(dtype=bool)
-                    state = CellState.of(
+                for number, task in zip(numbers, tasks, strict=True):
+                    kept = is_member & rows[f"mask_{task.name}"].to_numpy(dtype=bool)
+                    values = (
                         logits[kept, number],
-                        rows.loc[kept, f"label_{task}"].to_numpy(),
+                        rows.loc[kept, f"label_{task.name}"].to_numpy(),
                         rows.loc[kept, "weight"].to_numpy(),
                         weights[kept],
                     )
-                    found.append((model_version, task, cohort, state.to_bytes()))
-            yield pd.DataFrame(found, columns=["model_version", "task", "cohort", "state"])
+                    if task.kind == "regression":
+                        made: dict[str, State] = {"regression": RegressionState.of(*values)}
+                    else:
+                        within = GaucState.of(users[kept], *values)
+                        made = {"binary": CellState.of(*values), "within_users": within}
+                    for kind, state in made.items():
+                        found.append((model_version, task.name, cohort, kind, state.to_bytes()))
+            yield pd.DataFrame(found, columns=["model_version", "task", "cohort", "kind", "state"])
 
     return states
 
 
-def merge_states(rows: pd.DataFrame) -> CellState:
+def merge_states(kind: str, rows: pd.DataFrame) -> State:
     """One cell's states of all partitions as one, in an order that does not depend on the shuffle."""
-    first, *others = (CellState.from_bytes(data) for data in sorted(rows["state"]))
-    return first.merge(*others)
+    states: list[Any] = [STATES[kind][0].from_bytes(data) for data in sorted(rows["state"])]
+    merged: State = states[0].merge(*states[1:])
+    return merged
 
 
-def to_cells(least: int) -> Callable[[tuple[str, str, str], pd.DataFrame], pd.DataFrame]:
-    """Function of applyInPandas: the states of one cell -> a row a metric, null below `least` rows a class.
+def to_cells(least: int) -> Callable[[tuple[str, str, str, str], pd.DataFrame], pd.DataFrame]:
+    """Function of applyInPandas: the states of one cell -> a row a metric.
+
+    Its value is null below `least` rows of a class, users with both classes, or rows of a regression.
 
     It stands here and not in the job: a worker imports the module of what it runs, and a job's takes
     seconds.
     """
 
-    def cells(key: tuple[str, str, str], of_cell: pd.DataFrame) -> pd.DataFrame:
-        state = merge_states(of_cell)
-        common: dict[str, Any] = dict(zip(("model_version", "task", "cohort"), key, strict=True))
-        common |= {"positives": state.positives, "negatives": state.negatives}
+    def cells(key: tuple[str, str, str, str], of_cell: pd.DataFrame) -> pd.DataFrame:
+        *names, kind = key
+        state: Any = merge_states(kind, of_cell)
+        nothing = dict.fromkeys(("positives", "negatives", "users", "one_class_users"))
+        common = dict(zip(("model_version", "task", "cohort"), names, strict=True)) | nothing | state.counts()
         rows = []
-        for metric in METRICS:
+        for metric in STATES[kind][1]:
             value = state.value(metric, least)
             has_interval = metric in WITH_INTERVALS and value is not None
             replicates = state.replicate_values(metric) if has_interval else np.array([])
@@ -144,6 +202,30 @@ def to_cells(least: int) -> Callable[[tuple[str, str, str], pd.DataFrame], pd.Da
         return pd.DataFrame(rows)
 
     return cells
+
+
+def to_gate_states(path: str) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
+    """Function of mapInPandas: encoded examples -> what the model's gates do with those of the partition."""
+
+    def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        bundle, model = bundle_in_worker(path), _model_in_worker(path)
+        total: gate_report.GateState = {}
+        for rows in batches:
+            categorical, dense = to_arrays(rows, bundle.encoder)
+            found = gate_report.gate_state(
+                model,
+                torch.from_numpy(categorical),
+                torch.from_numpy(dense),
+                model.group_of(*places_of(bundle, rows)),
+                rows["weight"].to_numpy(dtype=np.float64),
+                dict(cohorts_of(rows)),
+            )
+            total = gate_report.merge([total, found])
+        if total:
+            columns = [*gate_report.GateKey._fields, *gate_report.GateSums._fields]
+            yield pd.DataFrame([(*key, *sums) for key, sums in total.items()], columns=columns)
+
+    return states
 
 
 def to_lists(

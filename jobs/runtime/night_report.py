@@ -19,6 +19,7 @@ from quality.report.model import (
     CohortMove,
     CohortSize,
     Decision,
+    GateBar,
     ListedItem,
     MetricCell,
     NightReport,
@@ -44,6 +45,7 @@ MAIN_TABLE = {
     "look_back": "outcomes",
 }
 SCORE_BINS = 30
+COUNTS = ("rows", "positives", "negatives", "users", "one_class_users")
 
 Runs = dict[tuple[str, str, date], Finished]
 
@@ -68,6 +70,8 @@ def collect(run: Run) -> NightReport:
         cells=tuple(_cells(run, decision)),
         decision=decision,
         calibration=tuple(_calibration(evaluated)),
+        gates=tuple(_gates(run, evaluated)),
+        gate_warnings=tuple([] if evaluated is None else evaluated.facts.get("gate_warnings", [])),
         scores=_score_distribution(run, published),
         outcomes=tuple(_outcomes(run)),
         samples=tuple(_samples(run)),
@@ -157,7 +161,7 @@ def _cells(run: Run, decision: Decision | None) -> Iterator[MetricCell]:
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
     rows = run.rows("evaluations", f"last_data_date = '{run.last}'")
     for row in sorted(rows, key=lambda row: (order[row["task"]], row["cohort"], row["metric"])):
-        names = ("task", "cohort", "metric", "value", "low", "high", "positives", "negatives")
+        names = ("task", "cohort", "metric", "value", "low", "high", *COUNTS)
         if row["model_version"] in (decision.candidate, decision.champion_before):
             role = "candidate" if row["model_version"] == decision.candidate else "champion"
             yield MetricCell(role=role, **{name: row[name] for name in names})  # type: ignore[arg-type]
@@ -172,6 +176,16 @@ def _calibration(evaluated: Finished | None) -> Iterator[CalibrationPoint]:
         for task, points in by_task.items():
             for predicted, observed, weight in points:
                 yield CalibrationPoint(task, role, predicted, observed, round(weight))  # type: ignore[arg-type]
+
+
+def _gates(run: Run, evaluated: Finished | None) -> Iterator[GateBar]:
+    """What the gates of tonight's candidate do."""
+    if evaluated is None:
+        return
+    for row in run.rows("gate_weights", f"last_data_date = '{run.last}'"):
+        if row["model_version"] == evaluated.facts.get("candidate"):
+            names = ("gate", "expert", "cohort", "rows", "mean", "std", "active_share")
+            yield GateBar(**{name: row[name] for name in names})
 
 
 def _score_distribution(run: Run, tonight: DataFrame) -> ScoreDistribution | None:

@@ -189,11 +189,17 @@ class Store:
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
         with commit_lock(self.catalog.lock(name), owner, self.lock_wait_seconds):
             table = self._ensure(declared)
+            # merge: a book of before gains the columns that were declared since.
             if predicate is None:
-                write_deltalake(table, data, mode="append", commit_properties=properties)
+                write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)
             else:
                 write_deltalake(
-                    table, data, mode="overwrite", predicate=predicate, commit_properties=properties
+                    table,
+                    data,
+                    mode="overwrite",
+                    predicate=predicate,
+                    schema_mode="merge",
+                    commit_properties=properties,
                 )
         return Commit(name, table.version(), len(rows))
 

@@ -82,10 +82,14 @@ class MetricCell:
 
     Attributes:
         cohort: "all", "user:new", "item:old", "user:new|item:new", ...
-        metric: "auc", "auc_gain" (candidate minus champion, paired), "log_loss", ...
-        value: None if positives or negatives are too few.
+        metric: "auc", "auc_gain" (what the candidate is better by, paired), "log_loss", "gauc", "mse", ...
+        value: None if positives or negatives, users or rows are too few.
         low: lower end of the 95 % interval over users.
         high: upper end.
+        positives, negatives: None for GAUC and for a regression.
+        rows: that the value rests on.
+        users: of GAUC alone, those with both classes, who count.
+        one_class_users: of GAUC alone, those who are skipped.
     """
 
     task: str
@@ -95,8 +99,32 @@ class MetricCell:
     value: float | None
     low: float | None
     high: float | None
-    positives: int
-    negatives: int
+    positives: int | None
+    negatives: int | None
+    rows: int | None = None
+    users: int | None = None
+    one_class_users: int | None = None
+
+
+@dataclass(frozen=True)
+class GateBar:
+    """What a gate of the candidate gives one expert in a cohort.
+
+    Attributes:
+        gate: its place in the model, "levels.0.click".
+        expert: branch and number, "SHARED.1".
+        rows: of the cohort, that the gate serves.
+        mean, std: of its weight over them.
+        active_share: of rows for which the expert gives anything but zeros.
+    """
+
+    gate: str
+    expert: str
+    cohort: str
+    rows: int
+    mean: float
+    std: float
+    active_share: float
 
 
 @dataclass(frozen=True)
@@ -186,6 +214,8 @@ class NightReport:
     cells: tuple[MetricCell, ...] = ()
     decision: Decision | None = None
     calibration: tuple[CalibrationPoint, ...] = ()
+    gates: tuple[GateBar, ...] = ()
+    gate_warnings: tuple[str, ...] = ()
     scores: ScoreDistribution | None = None
     outcomes: tuple[OutcomeRow, ...] = ()
     samples: tuple[SampleList, ...] = ()

@@ -1,4 +1,4 @@
-"""The plots of a report as inline SVG: intervals of metrics, calibration curves, score distribution."""
+"""The plots of a report as inline SVG: intervals of metrics, calibration curves, gates, scores."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -6,12 +6,13 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from quality.report import svg
-from quality.report.model import CalibrationPoint, MetricCell, Role, ScoreDistribution
+from quality.report.model import CalibrationPoint, GateBar, MetricCell, Role, ScoreDistribution
 from quality.report.views import roles
-from quality.report.words import interval, not_enough
+from quality.report.words import interval, not_enough, spread
 
 WIDTH = 760.0
 ROW = 26.0
+EXPERT_COLOURS = 8
 
 
 def forest_plot(cells: Sequence[MetricCell], metric: str, axis: str) -> Markup:
@@ -79,6 +80,49 @@ def calibration_plot(points: Sequence[CalibrationPoint], task: str) -> Markup:
     return svg.figure(
         f"calibration-{_slug(task)}", f"Calibration of {task}", description, (size, size), parts
     )
+
+
+def gate_plot(bars: Sequence[GateBar]) -> Markup:
+    """What one gate gives its experts, a bar a cohort (Tang et al., RecSys 2020, fig. 8).
+
+    A part of a bar is as long as an expert's mean weight, the line in its middle one standard deviation to
+    either side. Softmax weights fill the bar.
+
+    Args:
+        bars: of one gate.
+    """
+    experts = list(dict.fromkeys(bar.expert for bar in bars))
+    cohorts = list(dict.fromkeys(bar.cohort for bar in bars))
+    place, _, branch = bars[0].gate.rpartition(".")
+    left, head, line, in_a_line = 96.0, 38.0, 18.0, 3
+    width = max(300.0, 5.6 * len(place))  # a switcher of MFH is at a long place
+    top = head + line * -(-len(experts) // in_a_line)
+    x = svg.Scale(0.0, 1.0, left, width - 6)
+
+    parts = [svg.text(0, 13, branch, "task"), svg.text(0, 28, place, "place")]
+    for number, expert in enumerate(experts):
+        at, y = 100.0 * (number % in_a_line), head + line * (number // in_a_line)
+        parts.append(svg.element("rect", x=at, y=y, width=10, height=10, class_=_colour(number)))
+        parts.append(svg.text(at + 15, y + 9, expert))
+    for number, cohort in enumerate(cohorts):
+        y = top + line * number
+        parts.append(svg.text(left - 8, y + 13, cohort, anchor="end"))
+        start = 0.0
+        for bar in sorted((b for b in bars if b.cohort == cohort), key=lambda b: experts.index(b.expert)):
+            end, middle = start + bar.mean, start + bar.mean / 2
+            box = {"x": x(start), "y": y + 2, "width": x(end) - x(start), "height": line - 4}
+            told = f"{bar.expert}, {cohort}: {spread(bar.mean, bar.std)}, {bar.rows:,} rows"
+            colour = _colour(experts.index(bar.expert))
+            parts.append(svg.element("rect", svg.element("title", told), class_=colour, **box))
+            height = y + line / 2
+            parts.append(svg.line(x(middle - bar.std), height, x(middle + bar.std), height, "spread"))
+            start = end
+    rows = max(bar.rows for bar in bars)
+    description = (
+        f"Mean weights of {len(experts)} experts by cohort, {rows:,} rows; the values are in the table."
+    )
+    size = (width, top + line * len(cohorts) + 6)
+    return svg.figure(f"gate-{_slug(bars[0].gate)}", f"Gate {bars[0].gate}", description, size, parts)
 
 
 def score_plot(scores: ScoreDistribution) -> Markup:
@@ -166,6 +210,10 @@ def _legend(shown: Iterable[Role], left: float) -> list[Markup]:
         x = left + 8 + 120 * number
         parts += [svg.mark(x, 13, role, role), svg.text(x + 12, 17, role)]
     return parts
+
+
+def _colour(expert: int) -> str:
+    return f"expert-{expert % EXPERT_COLOURS}"
 
 
 def _labelled(values: list[float]) -> list[tuple[float, str]]:

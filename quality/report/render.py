@@ -18,6 +18,7 @@ def render_night(night: NightReport, index_href: str = "index.html") -> str:
     """
     night = views.in_order(night)
     lines = views.metric_lines(night.cells, "auc")
+    gates = views.of_one_axis(night.gates)
     return (
         _environment()
         .get_template("night.html.j2")
@@ -40,6 +41,9 @@ def render_night(night: NightReport, index_href: str = "index.html") -> str:
                 plots.calibration_plot(night.calibration, task)
                 for task in dict.fromkeys(point.task for point in night.calibration)
             ],
+            gate_plots=[plots.gate_plot(bars) for _, bars in views.by_gate(gates)],
+            gates=[(gate, views.by_expert(bars)) for gate, bars in views.by_gate(gates)],
+            gate_cohorts=list(dict.fromkeys(bar.cohort for bar in gates)),
             score_plot=None if night.scores is None else plots.score_plot(night.scores),
             outcomes=views.outcome_lines(night.outcomes),
         )
@@ -70,10 +74,12 @@ def _environment() -> Environment:
         "by_task": views.by_task,
         "change": lambda size: words.change(size.members, size.day_before),
         "count": words.count,
+        "counts_of": views.counts_of,
         "duration": words.duration,
         "interval": words.interval,
         "metric_name": lambda name: views.METRIC_NAMES.get(name, name),
         "probability": words.probability,
         "share": words.share,
+        "spread": lambda bar: words.spread(bar.mean, bar.std),
     }
     return environment

@@ -9,6 +9,7 @@ from quality.report.model import (
     CalibrationPoint,
     CohortMove,
     CohortSize,
+    GateBar,
     MetricCell,
     NightReport,
     OutcomeRow,
@@ -26,9 +27,19 @@ METRIC_NAMES = {
     "normalised_entropy": "Normalised entropy",
     "observed_over_predicted": "Observed / predicted",
     "ece": "Expected calibration error",
+    "mse": "Mean squared error",
+    "mae": "Mean absolute error",
     "hit_rate": "Hit rate",
     "recall": "Recall",
 }
+
+COUNTS_OF_ERRORS = (("Rows", "rows"),)
+COUNTS = {
+    "gauc": (("Users with both classes", "users"), ("Skipped users", "one_class_users")),
+    "mse": COUNTS_OF_ERRORS,
+    "mae": COUNTS_OF_ERRORS,
+}
+"""Metric -> what it rests on: heading and attribute of a cell; of the others, positives and negatives."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class MetricLine:
 
     @property
     def counts(self) -> MetricCell:
-        """Either cell, for its positives and negatives: both models see the same rows."""
+        """Either cell, for its counts: both models see the same rows."""
         cell = self.champion or self.candidate
         assert cell is not None  # a line is made of a cell
         return cell
@@ -123,11 +134,11 @@ def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:
 
 
 def in_order(night: NightReport) -> NightReport:
-    """The night with cells and outcomes from whole to part, cohorts in the order of their table of sizes."""
+    """The night with its rows from whole to part, cohorts in the order of their table of sizes."""
     names = [f"{size.entity}:{size.cohort}" for size in night.cohort_sizes]
     places = {name: place for place, name in enumerate(names)}
 
-    def place(row: MetricCell | OutcomeRow) -> list[int]:
+    def place(row: MetricCell | OutcomeRow | GateBar) -> list[int]:
         parts = row.cohort.split("|")
         return [cohort_rank(row.cohort), *(places.get(part, len(places)) for part in parts)]
 
@@ -138,6 +149,9 @@ def in_order(night: NightReport) -> NightReport:
         night,
         cells=tuple(sorted(night.cells, key=place)),
         outcomes=tuple(sorted(night.outcomes, key=place)),
+        gates=tuple(
+            sorted(night.gates, key=lambda bar: (_natural(bar.gate), _natural(bar.expert), place(bar)))
+        ),
         cohort_moves=tuple(sorted(night.cohort_moves, key=place_after)),
     )
 
@@ -149,14 +163,41 @@ def cohort_rank(cohort: str) -> int:
     return 0 if cohort == "all" else 2 if cohort.startswith("item:") else 1
 
 
-def of_one_axis(cells: Iterable[MetricCell]) -> list[MetricCell]:
+def _natural(name: str) -> list[tuple[int, str]]:
+    """By which names with numbers sort as people count: click.2 before click.10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+
+
+OneCohort = TypeVar("OneCohort", MetricCell, GateBar)
+
+
+def of_one_axis(cells: Iterable[OneCohort]) -> list[OneCohort]:
     """Cells without those of user cohort x item cohort, which would drown a plot."""
     return [cell for cell in cells if cohort_rank(cell.cohort) < 3]
 
 
 def other_metrics(cells: Iterable[MetricCell]) -> list[str]:
     """Metrics that have no place of their own on the page."""
-    return [name for name in dict.fromkeys(cell.metric for cell in cells) if name not in ("auc", "auc_gain")]
+    names = dict.fromkeys(cell.metric for cell in cells)
+    return [name for name in names if name != "auc" and not name.endswith("_gain")]
+
+
+def counts_of(metric: str) -> tuple[tuple[str, str], ...]:
+    """Heading and attribute of what a metric rests on."""
+    return COUNTS.get(metric, (("Positives", "positives"), ("Negatives", "negatives")))
+
+
+def by_gate(bars: Iterable[GateBar]) -> list[tuple[str, list[GateBar]]]:
+    """Bars in groups of their gate, in the order in which they come."""
+    return [(gate, list(own)) for gate, own in groupby(bars, key=lambda bar: bar.gate)]
+
+
+def by_expert(bars: Iterable[GateBar]) -> list[tuple[str, dict[str, GateBar]]]:
+    """Expert -> cohort -> bar, of one gate."""
+    return [
+        (expert, {bar.cohort: bar for bar in own})
+        for expert, own in groupby(bars, key=lambda bar: bar.expert)
+    ]
 
 
 def sizes(night: NightReport, entity: str) -> list[CohortSize]:

@@ -34,6 +34,11 @@ def probability(value: float) -> str:
     return f"{value:.4f}"
 
 
+def spread(mean: float, std: float) -> str:
+    """0.312 ± 0.104: mean and standard deviation."""
+    return f"{mean:.3f} \N{PLUS-MINUS SIGN} {std:.3f}"
+
+
 def duration(seconds: float) -> str:
     """3.2 s, 71 s, 5 min 03 s."""
     if seconds < 9.95:
@@ -58,7 +63,11 @@ def interval(cell: MetricCell) -> str:
 
 
 def not_enough(cell: MetricCell) -> str:
-    """Not enough positives (17): which class is short, and how many of it there are."""
+    """Not enough positives (17): what is short, and how many of it there are."""
+    if cell.metric.startswith("gauc"):
+        return f"not enough users with both classes ({count(cell.users)})"
+    if cell.positives is None or cell.negatives is None:
+        return f"not enough rows ({count(cell.rows)})"
     if cell.positives <= cell.negatives:
         return f"not enough positives ({cell.positives:,})"
     return f"not enough negatives ({cell.negatives:,})"

@@ -249,6 +249,33 @@ def test_candidate_and_champion_are_measured_on_the_same_rows(lived_in: House) -
     assert all(row["first_data_date"] == FIRST_NIGHT for row in rows)
 
 
+def test_gauc_tells_how_many_users_count_and_how_many_are_skipped(lived_in: House) -> None:
+    rows = lived_in.scene().store.rows("evaluations", f"last_data_date = '{SECOND_NIGHT}'")
+
+    of_click = [
+        row for row in rows if (row["metric"], row["task"], row["cohort"]) == ("gauc", "click", "all")
+    ]
+    assert len(of_click) == 2  # candidate and champion
+    for row in of_click:
+        assert 0 < row["low"] < row["value"] < row["high"] < 1
+        assert row["users"] >= 10
+        assert row["one_class_users"] > 0
+        assert row["positives"] is None
+
+
+def test_the_gates_of_each_candidate_are_there_by_cohort_and_on_the_page(lived_in: House) -> None:
+    scene = lived_in.scene()
+    for night, model in ((FIRST_NIGHT, "ple"), (SECOND_NIGHT, "mfh")):
+        rows = scene.store.rows("gate_weights", f"last_data_date = '{night}'")
+        assert {row["model_version"].split("-")[0] for row in rows} == {model}
+        assert {"all", "user:new", "user:old", "item:new"} <= {row["cohort"] for row in rows}
+        means: dict[tuple[str, str], float] = {}
+        for row in rows:
+            means[row["gate"], row["cohort"]] = means.get((row["gate"], row["cohort"]), 0.0) + row["mean"]
+        assert all(total == pytest.approx(1, abs=1e-4) for total in means.values())
+        assert "Mean and standard deviation of" in scene.report_file(night).read_text()
+
+
 def test_from_a_score_one_can_walk_back_to_the_raw_file(lived_in: House) -> None:
     scene = lived_in.scene(SECOND_NIGHT)
     newest = scene.newest_runs()

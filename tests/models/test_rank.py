@@ -53,7 +53,7 @@ def test_a_run_leaves_weights_calibration_and_history(tmp_path: Path) -> None:
     out = Path(spec.out_dir)
     history = json.loads((out / "history.json").read_text())
     assert [row["epoch"] for row in history] == [1, 2, 3]
-    assert history[-1]["validation_auc"]["click"] > 0.7
+    assert history[-1]["validation_metrics"]["click"]["auc"] > 0.7
     calibration = Calibration.model_validate_json((out / "calibration.json").read_text())
     assert calibration.tasks == ("click", "like")
     assert calibration.groups == spec.cohorts["user_cohort"]
@@ -94,7 +94,7 @@ def test_two_horovod_ranks_train_from_a_delta_table_and_repeat_themselves(tmp_pa
 
     assert weights[0] == weights[1]
     history = json.loads((Path(spec.out_dir) / "history.json").read_text())
-    assert history[-1]["validation_auc"]["click"] > 0.7
+    assert history[-1]["validation_metrics"]["click"]["auc"] > 0.7
 
 
 @pytest.mark.slow

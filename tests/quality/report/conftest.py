@@ -10,6 +10,7 @@ from quality.report.model import (
     CohortMove,
     CohortSize,
     Decision,
+    GateBar,
     ListedItem,
     MetricCell,
     NightReport,
@@ -111,6 +112,8 @@ def sample_night() -> NightReport:
             reasons=("mean AUC +0.0031 against ple-9ab0c3f2 over 8 of 9 cells with enough data",),
         ),
         calibration=tuple(sample_calibration()),
+        gates=tuple(sample_gates()),
+        gate_warnings=("expert SHARED.1 of levels.0 is dead: its output is zero in all 13,411 rows",),
         scores=ScoreDistribution(
             edges=tuple(n / 20 for n in range(13)),
             tonight=(0.01, 0.04, 0.09, 0.16, 0.2, 0.18, 0.13, 0.09, 0.05, 0.03, 0.015, 0.005),
@@ -177,6 +180,17 @@ def sample_calibration() -> Iterator[CalibrationPoint]:
             predicted = top * n / 10
             yield CalibrationPoint(task, "champion", predicted, predicted * (0.92 + 0.02 * (n % 3)), 2600)
             yield CalibrationPoint(task, "candidate", predicted, predicted * (0.98 + 0.03 * (n % 2)), 2600)
+
+
+def sample_gates() -> Iterator[GateBar]:
+    cohorts = {"all": 13411, **{f"user:{name}": 3000 + 100 * len(name) for name in USERS}}
+    for task in TASKS:
+        experts = [f"{task}.{n}" for n in (0, 1, 2)] + [f"SHARED.{n}" for n in (0, 1)]
+        for c, (cohort, rows) in enumerate([*cohorts.items(), ("item:new", 900), ("user:new|item:new", 90)]):
+            for n, expert in enumerate(experts):
+                mean = (1 + (n + c) % 5) / 15
+                active = 0.0 if expert == "SHARED.1" else 0.9
+                yield GateBar(f"levels.0.{task}", expert, cohort, rows, mean, mean / 5, active)
 
 
 def sample_outcomes() -> Iterator[OutcomeRow]:

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from quality.report.model import CalibrationPoint, MetricCell, NightReport, ScoreDistribution
-from quality.report.plots import calibration_plot, forest_plot, score_plot
+from quality.report.model import CalibrationPoint, GateBar, MetricCell, NightReport, ScoreDistribution
+from quality.report.plots import calibration_plot, forest_plot, gate_plot, score_plot
 from quality.report.svg import Scale, element, tick_labels, ticks
 
 CELL = MetricCell("click", "user:new", "auc", "champion", 0.7, 0.65, 0.75, 100, 200)
@@ -33,6 +33,7 @@ def test_every_plot_has_a_title_and_a_description_that_its_label_names(night: Ni
     for svg in (
         forest_plot(night.cells, "auc", "AUC"),
         calibration_plot(night.calibration, "click"),
+        gate_plot(night.gates[:5]),
         score_plot(night.scores),
     ):
         root = drawing(svg)
@@ -85,6 +86,28 @@ def test_a_calibration_curve_on_the_diagonal_lies_on_the_dashed_line() -> None:
 
 def test_a_task_without_points_has_no_calibration_plot(night: NightReport) -> None:
     assert calibration_plot(night.calibration, "share") == ""
+
+
+def test_a_bar_of_a_gate_is_cut_by_the_mean_weights_and_each_part_has_its_spread() -> None:
+    bars = [
+        GateBar("levels.0.click", expert, cohort, 1200, mean, 0.05, 1.0)
+        for cohort, means in (("all", (0.5, 0.2, 0.3)), ("user:new", (0.1, 0.6, 0.3)))
+        for expert, mean in zip(("SHARED.0", "click.0", "click.1"), means, strict=True)
+    ]
+
+    svg = gate_plot(bars)
+
+    parts = [part for part in drawing(svg).iter("rect") if part.find("title") is not None]
+    x, widths = ([float(part.get(name, 0)) for part in parts] for name in ("x", "width"))
+    full = widths[0] + widths[1] + widths[2]
+    assert [width / full for width in widths] == pytest.approx([0.5, 0.2, 0.3, 0.1, 0.6, 0.3], abs=1e-3)
+    assert x[1] == pytest.approx(x[0] + widths[0], abs=0.02)
+    assert [part.get("class") for part in parts] == ["expert-0", "expert-1", "expert-2"] * 2
+    spreads = [part for part in drawing(svg).iter("line") if part.get("class") == "spread"]
+    x1, x2 = float(spreads[1].get("x1", 0)), float(spreads[1].get("x2", 0))
+    assert (x1 + x2) / 2 == pytest.approx(x[1] + widths[1] / 2, abs=0.02)
+    assert (x2 - x1) / full == pytest.approx(2 * 0.05, abs=1e-3)
+    assert "click.0, user:new: 0.600 \N{PLUS-MINUS SIGN} 0.050, 1,200 rows" in told(svg)
 
 
 def test_the_bars_of_scores_are_as_high_as_their_shares_and_the_night_before_is_a_line() -> None:

@@ -8,6 +8,7 @@ import pytest
 from quality.report.model import (
     CohortSize,
     Decision,
+    GateBar,
     IndexEntry,
     MetricCell,
     NightReport,
@@ -69,7 +70,7 @@ class Page(HTMLParser):
 def test_the_page_is_well_formed_and_its_contents_lead_somewhere(night: NightReport) -> None:
     page = Page(render_night(night))
 
-    assert len(page.anchors) == 9
+    assert len(page.anchors) == 10
     assert set(page.anchors) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 
@@ -93,6 +94,7 @@ def test_a_night_without_anything_says_so_in_each_section() -> None:
         "No suite ran",
         "Movement: no earlier night",
         "No model was evaluated tonight",
+        "No model with gates was evaluated tonight",
         "No calibration curve tonight",
         "Nothing was published",
         "To look back at: no earlier night",
@@ -120,6 +122,11 @@ def test_every_name_from_data_is_escaped(night: NightReport) -> None:
         cells=(cell, replace(cell, value=None), replace(cell, metric=HOSTILE)),
         decision=Decision(HOSTILE, HOSTILE, HOSTILE, False, (HOSTILE,)),
         calibration=tuple(replace(point, task=HOSTILE) for point in night.calibration),
+        gates=(
+            GateBar(HOSTILE, HOSTILE, "all", 9, 0.5, 0.1, 1.0),
+            GateBar(HOSTILE, HOSTILE, HOSTILE, 9, 0.5, 0.1, 1),
+        ),
+        gate_warnings=(HOSTILE,),
         outcomes=(OutcomeRow("recall", HOSTILE, HOSTILE, 0.1, 1, 1),),
         samples=tuple(replace(sample, who=HOSTILE, user_id=HOSTILE) for sample in night.samples),
         notices=(HOSTILE,),
@@ -149,6 +156,58 @@ def test_a_cell_without_enough_data_shows_the_count_instead_of_a_number(night: N
         "900",
     ]
     assert page.row("", "item:new")[2:4] == ["not enough negatives (4)", "not measured"]
+
+
+def test_a_metric_shows_what_it_rests_on(night: NightReport) -> None:
+    gauc = MetricCell(
+        "click",
+        "all",
+        "gauc",
+        "candidate",
+        0.6,
+        0.5,
+        0.7,
+        None,
+        None,
+        rows=900,
+        users=40,
+        one_class_users=1234,
+    )
+    cells = (
+        gauc,
+        replace(gauc, cohort="user:new", value=None, low=None, high=None, users=7),
+        replace(gauc, task="seconds", metric="mse", value=12.5, low=11, high=14, users=None),
+        replace(gauc, metric="auc", positives=1, negatives=2),
+    )
+
+    page = Page(render_night(replace(night, cells=cells)))
+
+    heading = ["Task", "Cohort", "Candidate", "Users with both classes", "Skipped users"]
+    start = page.rows.index(heading)
+    assert page.rows[start + 1 : start + 3] == [
+        ["click", "all", "0.6000 [0.5000, 0.7000]", "40", "1,234"],
+        ["", "user:new", "not enough users with both classes (7)", "7", "1,234"],
+    ]
+    assert page.row("seconds", "all") == ["seconds", "all", "12.5000 [11.0000, 14.0000]", "900"]
+
+
+def test_gates_are_a_plot_each_and_a_table_with_the_collapsed_experts_on_top(night: NightReport) -> None:
+    html = render_night(night)
+    page = Page(html)
+
+    assert [
+        html.count(f"gate-levels-0-{task}-title") for task in ("click", "long_view".replace("_", "-"))
+    ] == [2, 2]
+    assert (
+        "Collapsed: expert SHARED.1 of levels.0 is dead: its output is zero in all 13,411 rows." in page.text
+    )
+    assert page.row("Gate", "Expert", "Active")[3:] == [
+        "all", "user:new", "user:low", "user:high", "user:old", "item:new"
+    ]  # fmt: skip
+    assert page.row("levels.0.click", "SHARED.0")[2:5] == ["90.00 %", "0.267 ± 0.053", "0.333 ± 0.067"]
+    sound = Page(render_night(replace(night, gate_warnings=()))).text
+    assert "No expert is dead" in sound
+    assert "Collapsed" not in sound
 
 
 def test_the_gain_is_paired_and_signed(night: NightReport) -> None:

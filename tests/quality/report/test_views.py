@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from quality.report import views
-from quality.report.model import CohortMove, MetricCell, NightReport, VerdictRow
+from quality.report.model import CohortMove, GateBar, MetricCell, NightReport, VerdictRow
 
 CELL = MetricCell("click", "all", "auc", "champion", 0.7, 0.6, 0.8, 100, 200)
 
@@ -29,6 +29,27 @@ def test_cells_come_from_whole_to_part_and_cohorts_in_the_order_of_their_table(n
         "user:new|item:new",
         "user:new|item:old",
     ]
+
+
+def test_gates_and_experts_come_in_the_order_that_people_count(night: NightReport) -> None:
+    bar = GateBar("levels.0.click", "click.0", "all", 9, 0.5, 0.1, 1.0)
+    names = [("levels.10.click", "click.2"), ("levels.2.click", "click.10"), ("levels.2.click", "click.2")]
+    mixed = [
+        replace(bar, gate=gate, expert=expert, cohort=cohort)
+        for gate, expert in names
+        for cohort in ("item:new", "all")
+    ]
+
+    found = views.in_order(replace(night, gates=tuple(mixed))).gates
+
+    assert [(bar.gate, bar.expert) for bar in found[::2]] == [names[2], names[1], names[0]]
+    assert [bar.cohort for bar in found] == ["all", "item:new"] * 3
+
+
+def test_gains_have_a_column_and_no_table_of_their_own() -> None:
+    cells = [replace(CELL, metric=metric) for metric in ("auc", "auc_gain", "gauc", "gauc_gain", "ece")]
+
+    assert views.other_metrics(cells) == ["gauc", "ece"]
 
 
 def test_a_line_holds_both_models_and_their_paired_gain() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from quality.report import words
@@ -29,6 +31,13 @@ def test_the_scarcer_class_is_the_one_that_is_named() -> None:
     cell = MetricCell("like", "all", "auc", "champion", None, None, None, 12, 3)
 
     assert words.not_enough(cell) == "not enough negatives (3)"
+
+
+def test_what_is_short_depends_on_the_metric() -> None:
+    cell = MetricCell("like", "all", "gauc", "champion", None, None, None, None, None, rows=90, users=12)
+
+    assert words.not_enough(cell) == "not enough users with both classes (12)"
+    assert words.not_enough(replace(cell, metric="mse", users=None)) == "not enough rows (90)"
 
 
 def test_a_value_without_interval_stands_alone() -> None:
