@@ -67,7 +67,7 @@ class AsymmetricTrunk(Trunk):
         """Draw the bottoms, and who reads whose."""
         bottoms = {task: graph.add("experts", f"bottoms.{task}_bottom", [x]) for task in self.sources}
         return {
-            task: graph.join(f"{task} {self.fusion}", [bottoms[source] for source in sources])
+            task: graph.join(task, self.fusion, [bottoms[source] for source in sources])
             for task, sources in self.sources.items()
         }
 

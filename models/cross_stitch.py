@@ -67,7 +67,9 @@ class CrossStitchTrunk(Trunk):
         branch = dict.fromkeys(self.out_dims, x)
         for j, width in enumerate(self.widths):
             layer = [graph.add("experts", f"layers.{j}.{task}_layer", [branch[task]]) for task in branch]
-            branch = dict.fromkeys(branch, graph.add("stitch", f"alphas.{j}", layer, width=width))
+            branch = dict.fromkeys(
+                branch, graph.add("stitch", f"alphas.{j}", layer, flops=2 * len(layer) ** 2 * width)
+            )
         return branch
 
 

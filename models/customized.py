@@ -54,7 +54,7 @@ class CustomizedTrunk(Trunk):
         """Draw the bottoms, and each task's two side by side."""
         shared = graph.add("experts", "shared", [x])
         return {
-            task: graph.join(f"{task} concat", [shared, graph.add("experts", f"bottoms.{task}_bottom", [x])])
+            task: graph.join(task, "concat", [shared, graph.add("experts", f"bottoms.{task}_bottom", [x])])
             for task in self.out_dims
         }
 

@@ -126,18 +126,19 @@ def _has_parameters(node: Node) -> bool:
 def _part(network: Network, graph: Graph, node: Node) -> Part:
     module = module_of(network, node.name)
     own = [module] if isinstance(module, Tensor) else list(module.parameters())
-    flops, mixing = (_product_flops(module), 0) if isinstance(module, nn.Module) else (0, 0)
+    flops, mixing = _product_flops(module) if node.flops is None else node.flops, 0
     if node.kind == "gate":
         experts = [cast(Experts, module_of(network, name)) for name in node.reads]
         mixing = 2 * sum(stack.count for stack in experts) * _widths(experts[0])[-1]
-    elif isinstance(module, Tensor):  # numbers, each used once an element of the vectors that they weigh
-        cost = 2 * module.numel() * node.width
-        flops, mixing = (cost, 0) if node.kind == "stitch" else (0, cost)
+    elif node.kind == "mix":
+        flops, mixing = 0, flops
     return Part(node.name, node.kind, _shape(module), sum(p.numel() for p in own), flops, mixing)
 
 
-def _product_flops(module: nn.Module) -> int:
-    """FLOPs of a row's matrix products: every number of a matrix is multiplied and added once."""
+def _product_flops(module: nn.Module | Tensor) -> int:
+    """FLOPs of a row's matrix products, if every number of a matrix is multiplied and added once."""
+    if isinstance(module, Tensor):
+        return 2 * module.numel()
     if isinstance(module, nn.Linear):
         return 2 * module.weight.numel()
     later = module.weights if isinstance(module, Experts) else ()
@@ -157,7 +158,9 @@ def _shape(module: nn.Module | Tensor) -> str:
     if isinstance(module, Experts):
         return f"{module.count} x ({_chain(_widths(module))})"
     linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    return _chain([linears[0].in_features, *(layer.out_features for layer in linears)])
+    if isinstance(module, nn.Linear | nn.Sequential):
+        return _chain([linears[0].in_features, *(layer.out_features for layer in linears)])
+    return ", ".join(_chain([layer.in_features, layer.out_features]) for layer in linears)
 
 
 def _chain(widths: Iterable[int]) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Kind = Literal["input", "experts", "gate", "stitch", "mix", "join", "tower", "output"]
+Kind = Literal["input", "experts", "gate", "stitch", "mix", "join", "module", "tower", "output"]
 """Of what is not plain: stitch and mix add up what they read by numbers that are the same for all rows, a
-stitch as a matrix product; join is a sum, mean or concatenation."""
+stitch as a matrix product; join is a sum, mean or concatenation; module is any other module."""
 
 
 class Frame(NamedTuple):
@@ -30,7 +30,7 @@ class Node:
         label: of the picture.
         reads: nodes whose values go in; of a gate the experts that it weighs.
         selector: of a gate, the node whose value it selects by.
-        width: of a stitch or mix, the width of the vectors that it adds up.
+        flops: of one row, where they do not follow from the shape: of a stitch, or a matrix used twice.
         frames: around it, the outermost first.
     """
 
@@ -39,7 +39,7 @@ class Node:
     label: str
     reads: tuple[str, ...]
     selector: str | None = None
-    width: int = 0
+    flops: int | None = None
     frames: tuple[Frame, ...] = ()
 
     @property
@@ -69,7 +69,7 @@ class Graph:
         path: str,
         reads: Sequence[str],
         selector: str | None = None,
-        width: int = 0,
+        flops: int | None = None,
         label: str = "",
     ) -> str:
         """Add a node, and give its name. `reads` and `selector` are such names, `path` begins here.
@@ -82,16 +82,16 @@ class Graph:
         name = self._path + path
         last = path.rpartition(".")[2]
         label = label or (kind if kind in ("stitch", "mix") else " ".join(last.rsplit("_", 1)))
-        node = Node(name, kind, label, tuple(reads), selector, width, self._frames)
+        node = Node(name, kind, label, tuple(reads), selector, flops, self._frames)
         if name in self.nodes or (unknown := set(node.sources) - set(self.nodes)):
             fault = "is drawn twice" if name in self.nodes else f"reads {sorted(unknown)}, not drawn yet"
             raise ValueError(f"node {name} {fault}")
         self.nodes[name] = node
         return name
 
-    def join(self, name: str, parts: Sequence[str]) -> str:
-        """Put several nodes together into one without learning anything; a single one stays as it is."""
-        return parts[0] if len(parts) == 1 else self.add("join", name, parts, label=name)
+    def join(self, output: str, how: str, parts: Sequence[str]) -> str:
+        """Put several nodes together for an output, without learning anything; one stays as it is."""
+        return parts[0] if len(parts) == 1 else self.add("join", f"{output} {how}", parts, label=how)
 
     def needed_for(self, names: Iterable[str]) -> set[str]:
         """Names of all nodes from which there is a path to one of some nodes, these among them."""

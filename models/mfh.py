@@ -153,7 +153,7 @@ class MfhTrunk(Trunk):
             cast(FacetTree, tree).draw(graph.within(f"trees.{name}", f"tree {name}"), x, cells)
             for name, tree in self.trees.items()
         ]
-        return {cell: graph.join(f"{cell} sum", [tree[cell] for tree in trees]) for cell in cells}
+        return {cell: graph.join(cell, "sum", [tree[cell] for tree in trees]) for cell in cells}
 
 
 def own_facets(facets: Facets, config: FacetsConfig) -> Facets:

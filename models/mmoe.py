@@ -84,7 +84,12 @@ class MmoeTrunk(Trunk):
         inputs = {"all": x}
         for j, (experts, gates) in enumerate(zip(self.experts, self.gates, strict=True)):
             stacks = [
-                graph.add("experts", f"experts.{j}.{name}", [inputs[name]], label=f"{name} experts")
+                graph.add(
+                    "experts",
+                    f"experts.{j}.{name}",
+                    [inputs[name]],
+                    label="experts" if name == "all" else f"expert {name}",
+                )
                 for name in cast(nn.ModuleDict, experts)
             ]
             inputs = {

@@ -91,11 +91,13 @@ class SluiceTrunk(Trunk):
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw layers and stitches in turns, and the mixture of all layers."""
         branch, of_layers, width = dict.fromkeys(self.out_dims, x), [], max(self.out_dims.values())
-        for j in range(len(self.layers)):
+        for j, alpha in enumerate(self.alphas):
             layer = [graph.add("experts", f"layers.{j}.{task}_layer", [branch[task]]) for task in branch]
-            of_layers.append(graph.add("stitch", f"alphas.{j}", layer, width=width // 2))
+            of_layers.append(graph.add("stitch", f"alphas.{j}", layer, flops=alpha.numel() * width))
             branch = dict.fromkeys(branch, of_layers[-1])
-        return dict.fromkeys(branch, graph.add("mix", "beta_KL", of_layers, width=width))
+        return dict.fromkeys(
+            branch, graph.add("mix", "beta_KL", of_layers, flops=2 * self.beta_KL.numel() * width)
+        )
 
 
 ARCHITECTURE = Architecture(SluiceConfig, SluiceTrunk)
