@@ -1,12 +1,13 @@
 """Every picture against behaviour: what has a path to an output is what gets a gradient from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from models import layers
 from models.describe import module_of
 from models.graph import Graph
 from models.layers import Experts, Gates
@@ -76,7 +77,8 @@ def reached(network: Network, y: Tensor) -> set[str]:
     """Names of the experts that get a gradient from y."""
     stacks = stacks_of(network)
     biases = [stack.first.bias for stack in stacks.values()]
-    gradients = torch.autograd.grad(y.sum(), biases, retain_graph=True, allow_unused=True)
+    uneven = torch.linspace(1, 2, y.numel(), dtype=y.dtype).view(y.shape)  # a norm's plain sum is constant
+    gradients = torch.autograd.grad((y * uneven).sum(), biases, retain_graph=True, allow_unused=True)
     return {
         name
         for name, gradient in zip(stacks, gradients, strict=True)
@@ -165,6 +167,31 @@ def record_gates(
 
     monkeypatch.setattr(ExpertOutputs, "mix", spy)
     return mixed, selectors
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_experts_read_what_their_edges_come_from(
+    network_of: Callable[[str], Network], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    network = network_of(name)
+    graph = network.draw()
+    names = {id(stack): path for path, stack in stacks_of(network).items()}
+    gave: dict[str, Tensor] = {}
+    run = layers._run_as_one
+
+    def spy(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
+        y_BNH = run(stacks, x_BD)
+        parts = y_BNH.clone().split([stack.count for stack in stacks], dim=1)
+        gave.update({names[id(stack)]: part for stack, part in zip(stacks, parts, strict=True)})
+        return y_BNH
+
+    monkeypatch.setattr(layers, "_run_as_one", spy)
+
+    network(x_of(network))
+
+    assert {name: reached(network, y_BNH) for name, y_BNH in gave.items()} == {
+        name: drawn(graph, name) for name in names.values()
+    }
 
 
 WITH_GATES = [name for name in VARIANTS if any(kind in str(VARIANTS[name]) for kind in ("ple", "mmoe"))]
