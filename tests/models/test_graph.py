@@ -14,6 +14,7 @@ from models.layers import Experts, Gates
 from models.mixture import ExpertOutputs
 from models.model import MultiTaskModel
 from models.network import Network, logit_of
+from models.trunk import find_architecture
 from tests.models.conftest import TRUNKS
 
 Make = Callable[..., MultiTaskModel]
@@ -24,7 +25,7 @@ PLE = {"kind": "ple", "trunk": TRUNKS["ple"][1]}
 SWITCHERS = {
     name: {"kind": kind, "trunk": trunk}
     for name, (kind, trunk) in TRUNKS.items()
-    if name not in ("h_mtl", "mfh")
+    if not find_architecture(kind).is_by_cell
 }
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **TRUNKS,

@@ -8,6 +8,7 @@ import pytest
 from models.graph import Graph
 from models.mermaid import to_mermaid
 from models.model import MultiTaskModel
+from models.trunk import find_architecture
 from tests.models.conftest import TRUNKS
 
 Make = Callable[..., MultiTaskModel]
@@ -49,7 +50,9 @@ def test_a_gate_is_reached_by_solid_edges_from_experts_and_by_a_dotted_one_from_
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in TRUNKS if name not in ("h_mtl", "mfh")])
+@pytest.mark.parametrize(
+    "name", [name for name, (kind, _) in TRUNKS.items() if not find_architecture(kind).is_by_cell]
+)
 def test_every_node_and_every_edge_is_drawn_once(make_model: Make, name: str) -> None:
     graph = make_model(name, ("click", "like", "share")).network.draw()
 
