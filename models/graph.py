@@ -29,7 +29,7 @@ class Node:
         kind: what it is.
         label: of the picture.
         reads: nodes whose values go in; of a gate the experts that it weighs.
-        selector: of a gate, the node whose value it selects by.
+        selectors: of a gate, nodes whose values it selects by.
         flops: of one row, where they do not follow from the shape: of a stitch, or a matrix used twice.
         frames: around it, the outermost first.
     """
@@ -38,14 +38,14 @@ class Node:
     kind: Kind
     label: str
     reads: tuple[str, ...]
-    selector: str | None = None
+    selectors: tuple[str, ...] = ()
     flops: int | None = None
     frames: tuple[Frame, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
         """All nodes that an edge comes from."""
-        return self.reads if self.selector is None else (*self.reads, self.selector)
+        return (*self.reads, *self.selectors)
 
 
 class Graph:
@@ -68,11 +68,11 @@ class Graph:
         kind: Kind,
         path: str,
         reads: Sequence[str],
-        selector: str | None = None,
+        selectors: Sequence[str] = (),
         flops: int | None = None,
         label: str = "",
     ) -> str:
-        """Add a node, and give its name. `reads` and `selector` are such names, `path` begins here.
+        """Add a node, and give its name. `reads` and `selectors` are such names, `path` begins here.
 
         The label is, if none is given, the last part of the path; of stitch and mix their kind.
 
@@ -82,7 +82,7 @@ class Graph:
         name = self._path + path
         last = path.rpartition(".")[2]
         label = label or (kind if kind in ("stitch", "mix") else " ".join(last.rsplit("_", 1)))
-        node = Node(name, kind, label, tuple(reads), selector, flops, self._frames)
+        node = Node(name, kind, label, tuple(reads), tuple(selectors), flops, self._frames)
         if name in self.nodes or (unknown := set(node.sources) - set(self.nodes)):
             fault = "is drawn twice" if name in self.nodes else f"reads {sorted(unknown)}, not drawn yet"
             raise ValueError(f"node {name} {fault}")

@@ -93,7 +93,9 @@ class MmoeTrunk(Trunk):
                 for name in cast(nn.ModuleDict, experts)
             ]
             inputs = {
-                name.removesuffix("_gate"): graph.add("gate", f"gates.{j}.linear.{name}", stacks, selector=x)
+                name.removesuffix("_gate"): graph.add(
+                    "gate", f"gates.{j}.linear.{name}", stacks, selectors=[x]
+                )
                 for name in cast(Gates, gates).linear
             }
         return inputs

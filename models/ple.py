@@ -78,7 +78,7 @@ class PleLevel(nn.Module):
         """Draw the experts and gates, which read the node of their branch; give the gates' nodes."""
         experts = {b: graph.add("experts", f"experts.{b}_experts", [node]) for b, node in inputs.items()}
         return {
-            b: graph.add("gate", f"gates.linear.{b}_gate", [experts[s] for s in seen], selector=inputs[b])
+            b: graph.add("gate", f"gates.linear.{b}_gate", [experts[s] for s in seen], selectors=[inputs[b]])
             for b, seen in self.sees.items()
         }
 

@@ -217,8 +217,7 @@ def test_a_gate_mixes_the_experts_and_selects_by_the_node_that_its_edges_come_fr
         linear = module_of(network, gate)
         assert isinstance(linear, nn.Linear)
         assert linear.out_features == sum(stacks[name].count for name in gates[gate].reads)
-        source = gates[gate].selector
-        assert source is not None
+        (source,) = gates[gate].selectors
         assert selectors[gate] is (x if source == "x" else mixed[source])
 
 

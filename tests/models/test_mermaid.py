@@ -28,7 +28,7 @@ def test_a_gate_is_reached_by_solid_edges_from_experts_and_by_a_dotted_one_from_
     graph = Graph()
     x = graph.add("input", "x", [])
     own, shared = (graph.add("experts", f"{name}_experts", [x]) for name in ("click", "SHARED"))
-    gate = graph.add("gate", "click_gate", [own, shared], selector=x)
+    gate = graph.add("gate", "click_gate", [own, shared], selectors=[x])
     tower = graph.add("tower", "click_tower", [gate])
     graph.add("output", "click logit", [tower], label="click")
 
@@ -61,7 +61,7 @@ def test_every_node_and_every_edge_is_drawn_once(make_model: Make, name: str) ->
     assert sorted(boxes.values()) == sorted(node.label for node in graph.nodes.values())
     assert len(arrows) == len(graph.edges)
     is_dotted = [arrow == "-.->" for arrow in arrows.values()]
-    assert sum(is_dotted) == sum(node.selector is not None for node in graph.nodes.values())
+    assert sum(is_dotted) == sum(bool(node.selectors) for node in graph.nodes.values())
 
 
 def test_levels_have_frames_where_there_are_several(make_model: Make) -> None:
