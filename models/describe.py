@@ -2,8 +2,9 @@
 
 FLOPs are those of one row's forward pass, a multiplication and an addition counted as two. `flops` are
 matrix products, as torch's own counter has them; `mixing_flops` are the weighted sums of experts by gates
-and of layers by sluice's beta, which are no matrix products here. Left out: biases, activations,
-norms, softmax, sums of cells, averages of bags, transforms of dense columns, products of probabilities.
+and of layers by sluice's beta, as the equations ask for them, however they are computed. Left out: biases,
+activations, norms, softmax, sums of cells, averages of bags, transforms of dense columns, products of
+probabilities.
 """
 
 from collections.abc import Iterable

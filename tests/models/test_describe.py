@@ -43,7 +43,7 @@ def model_of(make_model: Make) -> Callable[[str], MultiTaskModel]:
 
 
 def flops_by_torch(run: Callable[[], object]) -> int:
-    """Matrix products outside of mixing, which some experts do by one, too."""
+    """Matrix products outside of mixing, which is done by them, too, and counted apart."""
     inside = 0
     mix = ExpertOutputs.mix
 

@@ -181,11 +181,11 @@ def test_experts_read_what_their_edges_come_from(
     gave: dict[str, Tensor] = {}
     run = layers._run_as_one
 
-    def spy(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
-        y_BNH = run(stacks, x_BD)
-        parts = y_BNH.clone().split([stack.count for stack in stacks], dim=1)
+    def spy(stacks: Sequence[Experts], x_BD: Tensor) -> tuple[Tensor, Tensor]:
+        y_BNH, bias_NH = run(stacks, x_BD)
+        parts = (y_BNH + bias_NH).split([stack.count for stack in stacks], dim=1)
         gave.update({names[id(stack)]: part for stack, part in zip(stacks, parts, strict=True)})
-        return y_BNH
+        return y_BNH, bias_NH
 
     monkeypatch.setattr(layers, "_run_as_one", spy)
 
