@@ -1,6 +1,6 @@
 # Whatever is typed first sets the environment up (tools/setup.sh); later it is skipped.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reduced check test test-slow airflow-demo golden format clean
+.PHONY: help setup demo demo-reduced check test test-slow airflow-demo golden docs format clean
 # A SPARK_HOME or PYTHONPATH of the caller would replace the pinned Spark and packages.
 unexport SPARK_HOME PYTHONPATH
 
@@ -45,6 +45,9 @@ airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05
 
 golden: $(READY) ## rewrite the golden files of tests/ (the commit says why they changed)
 	@LAMPLIGHTER_GOLDEN=1 $(PYTEST) -m "not slow" -k golden
+
+docs: $(READY) ## rewrite the generated parts of docs/models.md: pictures and costs of conf/models
+	@$(BIN)/python tools/model_guide.py
 
 format: $(READY) ## let ruff lay out the code and order the imports
 	@$(BIN)/ruff check --quiet --fix --select I .

@@ -27,7 +27,7 @@ class Dataset:
 
     encoder: Encoder
     tasks: tuple[Task, ...]
-    cohorts: Mapping[str, Sequence[str]]
+    cohorts: dict[str, tuple[str, ...]]
     train: Rows
     validation: Rows
 

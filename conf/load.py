@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
@@ -38,7 +38,7 @@ def load_config(
     Args:
         dataset: name of a file in conf/datasets.
         where: name of a file in conf: local, cluster.
-        model: name of a file in conf/models.
+        model: name of a file in conf/models, or the absolute path of one elsewhere.
         overrides: `a.b=c` each, the value read as YAML.
         conf_dir: folder of the layers.
 
@@ -51,9 +51,10 @@ def load_config(
 
 @lru_cache(maxsize=16)
 def _read(dataset: str, where: str, model: str, overrides: tuple[str, ...], conf_dir: Path) -> Config:
+    model_file = model if Path(model).is_absolute() else f"models/{model}.yaml"
     layers = {
-        name: _read_layer(conf_dir / name)
-        for name in ("base.yaml", f"{where}.yaml", f"datasets/{dataset}.yaml", f"models/{model}.yaml")
+        name: _read_layer(conf_dir / name)  # an absolute path replaces the left side
+        for name in ("base.yaml", f"{where}.yaml", f"datasets/{dataset}.yaml", model_file)
     }
     layers["conf/suites"] = OmegaConf.create(
         {"suites": {file.stem: OmegaConf.load(file) for file in sorted((conf_dir / "suites").glob("*.yaml"))}}
@@ -77,14 +78,19 @@ def resolve_path(path: str) -> Path:
     return PROJECT_DIR / path  # an absolute path replaces the left side
 
 
-def _read_layer(file: Path) -> DictConfig | ListConfig:
+def _read_layer(file: Path) -> DictConfig:
     if not file.is_file():
         known = sorted(other.stem for other in file.parent.glob("*.yaml"))
         raise ConfigError(f"{file.parent.name}/{file.name} does not exist; there are {known}")
     try:
-        return OmegaConf.load(file)
-    except YAMLError as error:
+        layer = OmegaConf.load(file)
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file.name} is no YAML: {' '.join(str(error).split())}") from error
+    except OSError:  # OmegaConf's word for a file that holds one bare value
+        layer = None
+    if not isinstance(layer, DictConfig):
+        raise ConfigError(f"{file.name} holds no keys; expected a mapping, as conf/base.yaml is one")
+    return layer
 
 
 def _read_overrides(overrides: Sequence[str]) -> DictConfig:

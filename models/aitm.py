@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from conf.part import Name
 from models.esmm import chains_of
+from models.graph import Graph
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.trunk import Architecture
 
@@ -94,6 +95,18 @@ class AitmTrunk(SingleTaskTrunk):
                 earlier = self.chains[task][-2]
                 z_BH[task] = cast(Tensor, self.transfers[f"{task}_transfer"](z_BH[earlier], z_BH[task]))
         return {task: z_BH[task] for task in tasks}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the bottoms, and the transfer from each task to those that follow it."""
+        bottoms = super().draw(graph, x)
+        z: dict[str, str] = {}
+        for task in sorted(bottoms, key=lambda task: len(self.chains[task])):  # the earlier ones first
+            z[task] = bottoms[task]
+            if len(self.chains[task]) > 1:
+                reads = [z[self.chains[task][-2]], bottoms[task]]
+                flops = 2 * self.out_dims[task] ** 2 * (1 + 3 * 2)  # g reads one vector, h1 to h3 read both
+                z[task] = graph.add("module", f"transfers.{task}_transfer", reads, flops=flops)
+        return {task: z[task] for task in self.out_dims}
 
     def row_penalty(self, logits_BK: Tensor) -> Tensor | None:
         """Give alpha times what later tasks are more probable by than those that they follow, (B,)."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.part import Name, Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -61,6 +62,14 @@ class AsymmetricTrunk(Trunk):
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in needed}
         outputs_B1H = run_experts(bottoms, dict.fromkeys(needed, x_BD)).by_branch()
         return {task: self._fuse([outputs_B1H[s].squeeze(1) for s in self.sources[task]]) for task in tasks}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the bottoms, and who reads whose."""
+        bottoms = {task: graph.add("experts", f"bottoms.{task}_bottom", [x]) for task in self.sources}
+        return {
+            task: graph.join(task, self.fusion, [bottoms[source] for source in sources])
+            for task, sources in self.sources.items()
+        }
 
     def _fuse(self, parts_BH: list[Tensor]) -> Tensor:
         if self.fusion == "concat":

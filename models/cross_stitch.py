@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -45,6 +46,7 @@ class CrossStitchTrunk(Trunk):
             nn.ModuleDict({f"{task}_layer": Experts(1, d, [h], config) for task in tasks})
             for d, h in zip(dims, config.widths, strict=False)
         )
+        self.widths = config.widths
         self.alphas = nn.ParameterList(stitches(len(tasks)) for _ in config.widths)
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
@@ -59,6 +61,16 @@ class CrossStitchTrunk(Trunk):
             stitched_BKH = alpha_KK @ layer_BKH
             branch_BD = dict(zip(tasks, stitched_BKH.unbind(1), strict=True))
         return branch_BD if wanted is None else {task: branch_BD[task] for task in wanted}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw layers and stitches in turns."""
+        branch = dict.fromkeys(self.out_dims, x)
+        for j, width in enumerate(self.widths):
+            layer = [graph.add("experts", f"layers.{j}.{task}_layer", [branch[task]]) for task in branch]
+            branch = dict.fromkeys(
+                branch, graph.add("stitch", f"alphas.{j}", layer, flops=2 * len(layer) ** 2 * width)
+            )
+        return branch
 
 
 def stitches(count: int) -> nn.Parameter:

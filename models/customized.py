@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -48,6 +49,14 @@ class CustomizedTrunk(Trunk):
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in tasks}
         own_B1T = run_experts(bottoms, dict.fromkeys(tasks, x_BD)).by_branch()
         return {task: torch.cat([shared_BS, own_B1T[task].squeeze(1)], dim=1) for task in tasks}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the bottoms, and each task's two side by side."""
+        shared = graph.add("experts", "shared", [x])
+        return {
+            task: graph.join(task, "concat", [shared, graph.add("experts", f"bottoms.{task}_bottom", [x])])
+            for task in self.out_dims
+        }
 
 
 ARCHITECTURE = Architecture(CustomizedConfig, CustomizedTrunk)

@@ -54,6 +54,10 @@ class EsmmTrunk(SingleTaskTrunk):
             linked[task] = z
         return linked
 
+    def linked(self, output: str) -> Sequence[str]:
+        """Name the chain of an output, itself last."""
+        return self.chains[output]
+
 
 def logit_of_product(a: Tensor, b: Tensor) -> Tensor:
     """Give logit(sigmoid(a) sigmoid(b)), of any shape, without leaving logits.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from models.graph import Graph
 from models.mfh import FacetsConfig, SwitcherConfig, cells_of, own_facets, to_switcher
 from models.trunk import Architecture, Facets, Trunk
 
@@ -41,6 +42,10 @@ class FlatTrunk(Trunk):
         """Map (B, D) to the wanted cells (default: all), (B, H) each."""
         found: dict[str, Tensor] = self.switcher(x_BD, wanted)
         return found
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the switcher."""
+        return self.switcher.draw(graph.within("switcher"), x)
 
 
 ARCHITECTURE = Architecture(FlatConfig, FlatTrunk, is_by_cell=True)

@@ -12,6 +12,7 @@ from typing import Literal, cast
 from torch import Tensor
 
 from conf.errors import ConfigError
+from models.graph import Graph
 from models.mfh import FacetTree, TreeConfig, cells_of, own_facets
 from models.trunk import Architecture, Facets, Trunk
 
@@ -47,6 +48,10 @@ class HMtlTrunk(Trunk):
         cells = tuple(self.out_dims) if wanted is None else wanted
         found = self.tree(x_BD, cells)
         return {cell: cast(Tensor, found[cell]) for cell in cells}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the tree."""
+        return self.tree.draw(graph.within("tree", f"tree by_{self.tree.first}"), x, list(self.out_dims))
 
 
 ARCHITECTURE = Architecture(HMtlConfig, HMtlTrunk, is_by_cell=True)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.part import Name, Part
+from models.graph import Graph
 from models.trunk import CELL, Architecture, Facets, Trunk, find_architecture, make_trunk
 
 
@@ -62,7 +63,7 @@ class FacetTree(nn.Module):
 
     def __init__(self, in_dim: int, facets: Facets, first: str, config: TreeConfig) -> None:
         super().__init__()
-        self.place = list(facets).index(first)
+        self.first, self.place = first, list(facets).index(first)
         others = [CELL.join(rest) for rest in product(*(v for name, v in facets.items() if name != first))]
         self.level1 = to_switcher(in_dim, facets[first], config.level1, "level1")
         self.level2 = nn.ModuleDict(
@@ -84,6 +85,17 @@ class FacetTree(nn.Module):
             for value, cell_of in others_of.items()
             for rest, y_BH in self.level2[f"{value}_switcher"](first[value], list(cell_of)).items()
         }
+
+    def draw(self, graph: Graph, x: str, cells: Sequence[str]) -> dict[str, str]:
+        """Draw both levels; give the node of each of the cells."""
+        first = self.level1.draw(graph.within("level1", f"{self.first} switcher"), x)
+        second = {
+            value: cast(Trunk, self.level2[f"{value}_switcher"]).draw(
+                graph.within(f"level2.{value}_switcher", f"{value} switcher"), node
+            )
+            for value, node in first.items()
+        }
+        return {cell: second[value][rest] for cell in cells for value, rest in [self._split(cell)]}
 
     def out_dims(self, cells: Sequence[str]) -> dict[str, int]:
         """Widths of the cells."""
@@ -133,6 +145,15 @@ class MfhTrunk(Trunk):
         cells = tuple(self.out_dims) if wanted is None else wanted
         first, *others = (tree(x_BD, cells) for tree in self.trees.values())
         return {cell: sum((tree[cell] for tree in others), start=first[cell]) for cell in cells}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the trees, and the sum of what they hold for each cell."""
+        cells = list(self.out_dims)
+        trees = [
+            cast(FacetTree, tree).draw(graph.within(f"trees.{name}", f"tree {name}"), x, cells)
+            for name, tree in self.trees.items()
+        ]
+        return {cell: graph.join(cell, "sum", [tree[cell] for tree in trees]) for cell in cells}
 
 
 def own_facets(facets: Facets, config: FacetsConfig) -> Facets:

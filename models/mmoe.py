@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Part, Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -79,6 +80,27 @@ class MmoeTrunk(Trunk):
             outputs = run_experts(stacks, inputs)
             weights_BN = gates(dict.fromkeys(readers, x_BD), readers)
             inputs = mixture(outputs, weights_BN, {name: tuple(stacks) for name in readers})
+        return inputs
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw experts and gates, level by level; all gates select by x."""
+        inputs = {"all": x}
+        for j, (experts, gates) in enumerate(zip(self.experts, self.gates, strict=True)):
+            stacks = [
+                graph.add(
+                    "experts",
+                    f"experts.{j}.{name}",
+                    [inputs[name]],
+                    label="experts" if name == "all" else f"expert {name}",
+                )
+                for name in cast(nn.ModuleDict, experts)
+            ]
+            inputs = {
+                name.removesuffix("_gate"): graph.add(
+                    "gate", f"gates.{j}.linear.{name}", stacks, selectors=[x]
+                )
+                for name in cast(Gates, gates).linear
+            }
         return inputs
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
+from models.graph import Graph
 from models.layers import to_logit
 from models.trunk import CELL, Trunk
 
@@ -65,10 +66,24 @@ class Network(nn.Module):
         column = group if self.cell_groups > 1 else 0
         return self._logits(x_BD, [row[column] for row in self.cells_KG])
 
+    def draw(self) -> Graph:
+        """Draw the trunk, the towers on it, and which of them make each cell's logit."""
+        graph = Graph()
+        outputs = self.trunk.draw(graph.within("trunk"), graph.add("input", "x", []))
+        towers = {cell: graph.add("tower", f"towers.{cell}_tower", [outputs[cell]]) for cell in outputs}
+        for cell in outputs:
+            graph.add("output", logit_of(cell), [towers[c] for c in self.trunk.linked(cell)], label=cell)
+        return graph
+
     def _logits(self, x_BD: Tensor, cells: Sequence[str]) -> Tensor:
         outputs = self.trunk(x_BD, cells)
         logits = self.trunk.link({cell: self.towers[f"{cell}_tower"](outputs[cell]) for cell in cells})
         return torch.cat([logits[cell] for cell in cells], dim=1)
+
+
+def logit_of(cell: str) -> str:
+    """Name a cell's output in the drawing; no task, so no other node, has a blank in its name."""
+    return f"{cell} logit"
 
 
 def _widths(cell: str, tower: Sequence[int], towers: Mapping[str, Sequence[int]]) -> Sequence[int]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from conf.errors import ConfigError
 from conf.part import Name, Part, Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -77,6 +78,27 @@ class PleLevel(nn.Module):
         outputs = run_experts({b: cast(Experts, self.experts[f"{b}_experts"]) for b in needed}, x_BD)
         return cast(dict[str, Tensor], self.mixture(outputs, self.gates(x_BD, wanted), self.sees))
 
+    def draw(self, graph: Graph, inputs: Mapping[str, str]) -> dict[str, str]:
+        """Draw the experts and gates, which read the node of their branch; give what they add up to."""
+        experts = {b: graph.add("experts", f"experts.{b}_experts", [node]) for b, node in inputs.items()}
+        mixed = {}
+        for b, seen in self.sees.items():
+            seen_by = {"linear": [experts[s] for s in seen]}
+            if f"{b}_gate" in self.gates.self_linear:
+                seen_by["self_linear"] = [experts[b]]
+            gates = [
+                graph.add(
+                    "gate",
+                    f"gates.{kind}.{b}_gate",
+                    read,
+                    selectors=[inputs[b]],
+                    label=f"{b} gate" if kind == "linear" else f"{b} self-gate",
+                )
+                for kind, read in seen_by.items()
+            ]
+            mixed[b] = graph.join(b, "sum", gates)
+        return mixed
+
 
 class PleTrunk(Trunk):
     """Levels on top of each other: one input, one output a task (eq. 6; one level: eq. 2-4).
@@ -112,9 +134,18 @@ class PleTrunk(Trunk):
         """Map (B, D) to the outputs of the wanted tasks (default: all), (B, H) each."""
         wanted = tuple(self.out_dims) if wanted is None else wanted
         branch_BD = dict.fromkeys(self.branches, x_BD)
-        for level in self.levels[:-1]:
-            branch_BD = level(branch_BD, self.branches)  # all: the shared gate sees every expert
+        for j, level in enumerate(self.levels[:-1], start=2):
+            # The shared gate sees every expert, so below it all branches are needed.
+            is_below_last = j == len(self.levels)
+            branch_BD = level(branch_BD, (*wanted, SHARED) if is_below_last else self.branches)
         return cast(dict[str, Tensor], self.levels[-1](branch_BD, wanted))
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the levels."""
+        branch = dict.fromkeys(self.branches, x)
+        for j, level in enumerate(self.levels):
+            branch = cast(PleLevel, level).draw(graph.within(f"levels.{j}", f"level {j + 1}"), branch)
+        return branch
 
 
 def _experts_of_tasks(level: LevelConfig, tasks: Sequence[str], key: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from conf.part import Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts
 from models.trunk import Architecture, Trunk
 
@@ -39,6 +40,10 @@ class SharedBottomTrunk(Trunk):
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the bottom's output, (B, H), the very same for each wanted task (default: all)."""
         return dict.fromkeys(self.out_dims if wanted is None else wanted, self.bottom(x_BD).squeeze(1))
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the bottom, which is all outputs."""
+        return dict.fromkeys(self.out_dims, graph.add("experts", "bottom", [x]))
 
 
 ARCHITECTURE = Architecture(SharedBottomConfig, SharedBottomTrunk)

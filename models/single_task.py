@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Positive
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -44,6 +45,10 @@ class SingleTaskTrunk(Trunk):
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in tasks}
         outputs = run_experts(bottoms, dict.fromkeys(tasks, x_BD)).by_branch()
         return {task: y_B1H.squeeze(1) for task, y_B1H in outputs.items()}
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the bottoms."""
+        return {task: graph.add("experts", f"bottoms.{task}_bottom", [x]) for task in self.out_dims}
 
 
 ARCHITECTURE = Architecture(SingleTaskConfig, SingleTaskTrunk)

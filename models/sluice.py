@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from conf.part import Positive
 from models.cross_stitch import stitches
+from models.graph import Graph
 from models.layers import ExpertOptions, Experts, run_experts
 from models.trunk import Architecture, Trunk
 
@@ -86,6 +87,17 @@ class SluiceTrunk(Trunk):
                 first_SD, second_SD = cast(Experts, stack).first.weight.chunk(2)
                 total = total + (first_SD @ second_SD.T).square().sum()
         return self.orthogonality * total
+
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw layers and stitches in turns, and the mixture of all layers."""
+        branch, of_layers, width = dict.fromkeys(self.out_dims, x), [], max(self.out_dims.values())
+        for j, alpha in enumerate(self.alphas):
+            layer = [graph.add("experts", f"layers.{j}.{task}_layer", [branch[task]]) for task in branch]
+            of_layers.append(graph.add("stitch", f"alphas.{j}", layer, flops=alpha.numel() * width))
+            branch = dict.fromkeys(branch, of_layers[-1])
+        return dict.fromkeys(
+            branch, graph.add("mix", "beta_KL", of_layers, flops=2 * self.beta_KL.numel() * width)
+        )
 
 
 ARCHITECTURE = Architecture(SluiceConfig, SluiceTrunk)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import models
 from conf.errors import ConfigError
 from conf.part import Part
+from models.graph import Graph
 
 Facets = Mapping[str, Sequence[str]]
 """Facet -> its values: "task" first, then the cohort columns that an architecture tells apart."""
@@ -43,9 +44,17 @@ class Trunk(nn.Module, ABC):
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted outputs (default: all), (B, its width) each, in their order."""
 
+    @abstractmethod
+    def draw(self, graph: Graph, x: str) -> dict[str, str]:
+        """Draw the modules, which read node `x`; give the node of each output."""
+
     def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give the outputs' logits from those of their towers, (B, 1) each; mostly they are the same."""
         return logits
+
+    def linked(self, output: str) -> Sequence[str]:
+        """Name the outputs whose towers make the logit of one; mostly its own."""
+        return (output,)
 
     def penalty(self) -> Tensor | None:
         """Give what the trunk itself adds to the loss of an update, a scalar; mostly nothing."""

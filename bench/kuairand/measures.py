@@ -3,7 +3,7 @@
 Letters: n rows, K tasks, R bootstrap replicates.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def cells_of(
     return found
 
 
-def by_group(rows: Rows, groups: tuple[str, ...]) -> dict[str, NDArray[np.bool_]]:
+def by_group(rows: Rows, groups: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     """All rows, and those of each user cohort."""
     return {
         "all": np.ones(len(rows), dtype=np.bool_),

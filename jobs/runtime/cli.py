@@ -172,6 +172,26 @@ def lists(
         CONSOLE.print(list_sheet(rows))
 
 
+@app.command(name="describe-model", rich_help_panel="Looking")
+def describe_model(
+    file: Annotated[str, typer.Argument(metavar="FILE.yaml", help="A model YAML: a path, or a name.")],
+    dataset: Dataset = DEFAULT_DATASET,
+    as_picture: Annotated[
+        bool, typer.Option("--picture", help="Its picture, as a Mermaid flowchart.")
+    ] = False,
+) -> None:
+    """Shapes, parameters and FLOPs of a model YAML, before anything is trained."""
+    set_up_logging()
+    with exit_codes():
+        from jobs.runtime.describe_model import describe_file, description_sheet, picture
+
+        config, found = describe_file(file, dataset)
+        if as_picture:
+            CONSOLE.print(picture(found), markup=False, highlight=False, soft_wrap=True)
+        else:
+            CONSOLE.print(description_sheet(config, found), highlight=False)
+
+
 def served_date(scene: Scene) -> date:
     """The data date that readers are served: the last publication."""
     published = scene.store.rows("publications")

@@ -76,3 +76,19 @@ def test_a_broken_yaml_is_one_line(conf_dir: Path) -> None:
         load_config(conf_dir=conf_dir)
 
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"- a\n- b\n", b"3\n", b"\xff\xfe"])
+def test_a_layer_without_keys_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "mine.yaml").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"^mine\.yaml (holds no keys|is no YAML)") as error:
+        load_config(model=str(tmp_path / "mine.yaml"))
+
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_yaml_may_lie_anywhere(tmp_path: Path) -> None:
+    shutil.copy(CONF_DIR / "models" / "mfh.yaml", tmp_path / "mine.yaml")
+
+    assert load_config(model=str(tmp_path / "mine.yaml")) == load_config(model="mfh")
