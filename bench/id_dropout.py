@@ -64,8 +64,8 @@ def train(share: float | None, seed: int) -> dict[str, Any]:
     """One training, measured on users that training has seen and on others."""
     found = kuairand()
     data, test = (found.data, found.test) if share is None else with_user_ids()
-    width, _ = matched_width("ple", COMPARED["ple"], data.encoder, data.tasks, data.cohorts)
-    model = to_model("ple", COMPARED["ple"], width, tuned_rate("ple", COMPARED["ple"]))
+    width, _ = matched_width(COMPARED["ple"], data.encoder, data.tasks, data.cohorts)
+    model = to_model(COMPARED["ple"], width, tuned_rate("ple", COMPARED["ple"]))
     if share:
         model = model.model_copy(update={"input": InputLayer(id_dropout={"user_id": share})})
     trained = fit(model, data, seed)

@@ -39,7 +39,7 @@ class AitmConfig(SingleTaskConfig):
     """
 
     after: dict[Name, Name]
-    calibrator: Annotated[float, Field(ge=0)] = 0.6  # as in the authors' code
+    calibrator: Annotated[float, Field(ge=0)] = 0.6
 
 
 class AitModule(nn.Module):

@@ -79,7 +79,7 @@ def ceilings(where: Key) -> Key:
 
 def _train(name: str, variant: Variant, rate: float, where: Key) -> Key:
     bed: TestBed = to_test_bed(**where)
-    result, logits = run(name, variant, bed.data, bed.test, rate, where["seed"])
+    result, logits = run(variant, bed.data, bed.test, rate, where["seed"])
     result["auc"] = auc_by_cell(logits, bed.test, bed.data.tasks)
     means = {cohort: round(auc, 4) for cohort, auc in mean_over_tasks(result["auc"]).items()}
     print(name, where, rate, means, f"{result['seconds']} s", flush=True)

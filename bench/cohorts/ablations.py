@@ -49,10 +49,17 @@ def _with_experts(name: str, options: Mapping[str, Any]) -> Variant:
 OPTIONS: dict[str, dict[str, Any]] = {
     "sigmoid gates": {"gate": "sigmoid"},
     "no norm": {"norm": "none"},
+    "swish": {"activation": "swish"},  # this and the next two: HoME, arXiv 2408.05430
+    "self-gates": {"self_gate": True},
+    "feature gates of rank 4": {"feature_gate": 4},
 }
 EXPERTS = {
     f"{name}, {what}": _with_experts(name, options)
     for name in ("mfh", "ple")
     for what, options in OPTIONS.items()
 }
-ABLATIONS: dict[str, Variant] = {**FACETS_ALONE, **SWITCHERS, **LOSSES, **TOWERS, **EXPERTS}
+SIZES = {
+    # PLE's width at the parameters that all variants have is 94, MFH's 38.
+    "as wide as PLE, 4 times the parameters": Variant("mfh", lambda w: trees(cgc(94)), tuned_as="mfh"),
+}
+ABLATIONS: dict[str, Variant] = {**SIZES, **FACETS_ALONE, **SWITCHERS, **LOSSES, **TOWERS, **EXPERTS}

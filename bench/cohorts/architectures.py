@@ -75,10 +75,10 @@ COMPARED: dict[str, Variant] = {
 """One model a cohort, PLE with the cohort as a feature, flat PLE over all cells, a tree, a tree a facet."""
 
 
-def to_model(name: str, variant: Variant, width: int, learning_rate: float) -> Model:
+def to_model(variant: Variant, width: int, learning_rate: float) -> Model:
     """The model YAML, as it were."""
     return Model(
-        name=name,
+        name=variant.architecture,
         architecture=variant.architecture,
         trunk=dict(variant.trunk(width)),
         tower=TOWER,
@@ -94,13 +94,13 @@ def to_model(name: str, variant: Variant, width: int, learning_rate: float) -> M
 
 
 def matched_width(
-    name: str, variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Facets
+    variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Facets
 ) -> tuple[int, int]:
     """Even width with which all models of a variant come closest to PARAMETERS; one model's number."""
     names = [task.name for task in tasks]
     return closest_width(
         lambda width: trunk_parameters(
-            build_model(to_model(name, variant, width, 0.001), encoder, names, cohorts, seed=1)
+            build_model(to_model(variant, width, 0.001), encoder, names, cohorts, seed=1)
         ),
         PARAMETERS // variant.models,
     )

@@ -18,11 +18,11 @@ AucByCell = dict[str, dict[str, float]]
 
 
 def run(
-    name: str, variant: Variant, data: Dataset, test: Rows, rate: float, seed: int
+    variant: Variant, data: Dataset, test: Rows, rate: float, seed: int
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Train, and give how it went (size, epochs, validation loss) and the logits of the test rows, (n, K)."""
-    width, parameters = matched_width(name, variant, data.encoder, data.tasks, data.cohorts)
-    model = to_model(name, variant, width, rate)
+    width, parameters = matched_width(variant, data.encoder, data.tasks, data.cohorts)
+    model = to_model(variant, width, rate)
     if variant.models == 1:
         fits = [fit(model, data, seed)]
         logits = predict(fits[0].model, test)

@@ -36,7 +36,7 @@ RESULTS = Results("kuairand")
 def train(name: str, variant: Variant, rate: float, seed: int) -> dict[str, Any]:
     """One training, measured on the test days."""
     found = kuairand()
-    result, logits = run(name, variant, found.data, found.test, rate, seed)
+    result, logits = run(variant, found.data, found.test, rate, seed)
     cohorts = by_group(found.test, found.data.cohorts["user_cohort"])
     result["cells"] = cells_of(logits, found.test, found.users["test"], found.data.tasks, cohorts)
     aucs = {cell: round(measured["auc"], 4) for cell, measured in result["cells"].items()}
@@ -49,13 +49,13 @@ def tuned_rate(name: str, variant: Variant) -> float:
     losses = {}
     for rate in LEARNING_RATES:
         key = {"step": "tune", "variant": name, "learning_rate": rate, "seed": TUNING_SEED}
-        losses[rate] = RESULTS.once(key, partial(_without_cells, name, variant, rate))["validation_loss"]
+        losses[rate] = RESULTS.once(key, partial(_without_cells, variant, rate))["validation_loss"]
     return min(losses, key=lambda rate: losses[rate])
 
 
-def _without_cells(name: str, variant: Variant, rate: float) -> dict[str, Any]:
+def _without_cells(variant: Variant, rate: float) -> dict[str, Any]:
     found = kuairand()
-    return run(name, variant, found.data, found.test, rate, TUNING_SEED)[0]
+    return run(variant, found.data, found.test, rate, TUNING_SEED)[0]
 
 
 def tables() -> None:
