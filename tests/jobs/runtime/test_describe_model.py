@@ -33,7 +33,7 @@ def test_parameters_are_those_of_the_model_that_would_be_trained_on_full_vocabul
         config.model,
         largest_encoder(config.inputs),
         [task.name for task in config.tasks],
-        {"user_cohort": config.cohorts.user.names},
+        {"user_cohort": config.cohorts.user.names, "item_cohort": config.cohorts.item.names},
         seed=1,
     )
 
