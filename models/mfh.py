@@ -176,14 +176,18 @@ def to_switcher(in_dim: int, outputs: Sequence[str], config: SwitcherConfig, key
     """Make a switcher from one input, of width D, to the outputs.
 
     Raises:
-        ConfigError: it has cells for outputs itself, or a part of it is at fault; messages begin with `key`.
+        ConfigError: it has cells for outputs itself, works on the logits of tasks as ESMM and AITM do, or a
+            part of it is at fault; messages begin with `key`.
     """
     try:
         if find_architecture(config.kind).is_by_cell:
             raise ConfigError(
                 f"kind {config.kind} has cells for outputs; a switcher has the values of one facet"
             )
-        return make_trunk(config.kind, in_dim, {"task": outputs}, config.trunk)
+        switcher = make_trunk(config.kind, in_dim, {"task": outputs}, config.trunk)
+        if type(switcher).link is not Trunk.link or type(switcher).row_penalty is not Trunk.row_penalty:
+            raise ConfigError(f"kind {config.kind} works on the logits of tasks, and a switcher has none")
+        return switcher
     except ConfigError as error:
         raise ConfigError(f"{key}.{error}") from error
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -57,8 +58,10 @@ class Trunk(nn.Module, ABC):
         return (output,)
 
     def penalty(self) -> Tensor | None:
-        """Give what the trunk itself adds to the loss of an update, a scalar; mostly nothing."""
-        return None
+        """Give what the trunk and those inside of it add to the loss of an update, a scalar; mostly nothing."""
+        inner = (module for module in self.modules() if isinstance(module, Trunk) and module is not self)
+        found = [penalty for trunk in inner if (penalty := trunk.penalty()) is not None]
+        return torch.stack(found).sum() if found else None
 
     def row_penalty(self, logits_BK: Tensor) -> Tensor | None:
         """Give what the trunk itself adds to the loss of each row, (B,); mostly nothing.

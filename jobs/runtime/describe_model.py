@@ -65,7 +65,7 @@ def describe_file(file: str, dataset: str) -> tuple[Config, Description]:
 
 def cohorts_of(config: Config) -> dict[str, Sequence[str]]:
     """Give the values of each cohort column."""
-    return {"user_cohort": config.cohorts.user.names, "item_cohort": config.cohorts.item.names}
+    return {column: cohorts.names for column, cohorts in config.cohorts.by_column.items()}
 
 
 def picture(found: Description) -> str:

@@ -117,3 +117,23 @@ def test_a_column_of_all_cells_is_a_group_and_a_row_of_them_a_task(
 
     assert cells_BKG[0].tolist() == [[0.0, 0.0, 0.0], [0.0, 7.0, 0.0]]
     assert network.for_group(torch.randn(1, 10), 1).tolist() == [[0.0, 7.0]]
+
+
+@pytest.mark.parametrize("kind", ["esmm", "aitm"])
+def test_what_works_on_logits_of_tasks_cannot_be_a_switcher(
+    make_model: Callable[..., MultiTaskModel], kind: str
+) -> None:
+    chain = {"kind": kind, "trunk": {"widths": [5], "after": {"like": "click"}}}
+
+    with pytest.raises(ConfigError, match=rf"level1\.kind {kind} works on the logits of tasks"):
+        make_model("mfh", groups=("new", "low"), trunk=TRUNK | {"level1": chain})
+
+
+def test_penalties_of_switchers_add_up(make_model: Callable[..., MultiTaskModel]) -> None:
+    sluice = {"kind": "sluice", "trunk": {"layers": 2, "subspace_width": 3, "orthogonality": 0.1}}
+    trunk = make_model("mfh", groups=("new", "low"), trunk=TRUNK | {"level2": sluice}).network.trunk
+    switchers = [switcher for tree in trunk.trees.values() for switcher in tree.level2.values()]
+
+    assert len(switchers) == 2 + 2
+    torch.testing.assert_close(trunk.penalty(), sum(switcher.penalty() for switcher in switchers))
+    assert make_model("mfh").network.trunk.penalty() is None
