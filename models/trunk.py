@@ -58,7 +58,7 @@ class Trunk(nn.Module, ABC):
         return (output,)
 
     def penalty(self) -> Tensor | None:
-        """Give what the trunk and those inside of it add to the loss of an update, a scalar; mostly nothing."""
+        """Give what the trunk and those inside of it add to the loss of an update; mostly nothing."""
         inner = (module for module in self.modules() if isinstance(module, Trunk) and module is not self)
         found = [penalty for trunk in inner if (penalty := trunk.penalty()) is not None]
         return torch.stack(found).sum() if found else None
