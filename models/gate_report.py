@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.layers import Mixture
 from models.model import MultiTaskModel
@@ -99,8 +100,7 @@ def gate_state(
         members = {cohort: is_member_B[own_B] for cohort, is_member_B in cohorts.items()}
         with _mixtures_of(model) as mixtures, torch.inference_mode():
             model.for_group(categorical_BC[rows], dense_BF[rows], int(group))
-        for level, (outputs, weights_BN, sees) in mixtures:
-            active = {branch: (y_BNH != 0).any(2).numpy() for branch, y_BNH in outputs.by_branch().items()}
+        for level, active, weights_BN, sees in mixtures:
             for branch, w_BN in weights_BN.items():
                 names = [f"{seen}.{n}" for seen in sees[branch] for n in range(active[seen].shape[1])]
                 active_BN = np.concatenate([active[seen] for seen in sees[branch]], axis=1)
@@ -183,22 +183,33 @@ def _sums(
     return state
 
 
-@contextmanager
-def _mixtures_of(model: MultiTaskModel) -> Iterator[list[tuple[str, tuple[Any, ...]]]]:
-    """Collect the arguments of every mixture of a trunk, with its place, while the context is open."""
-    seen: list[tuple[str, tuple[Any, ...]]] = []
-    trunk = model.network.trunk
+class _Mixed(NamedTuple):
+    """One mixture of a forward: where it is, which experts were active by branch, (B, N), and the gates."""
 
-    def watch(place: str) -> Any:
-        return lambda module, arguments, result: seen.append((place, arguments))
+    level: str
+    active: dict[str, NDArray[np.bool_]]
+    weights: Mapping[str, Tensor]
+    sees: Mapping[str, Sequence[str]]
+
+
+@contextmanager
+def _mixtures_of(model: MultiTaskModel) -> Iterator[list[_Mixed]]:
+    """Collect what every mixture of a trunk is about to mix, while the context is open."""
+    found: list[_Mixed] = []
+
+    def watch(level: str, _: nn.Module, arguments: tuple[Any, ...]) -> None:
+        outputs, weights_BN, sees = arguments
+        # Now or never: mixing uses the memory of the experts' outputs for its own ends.
+        active = {branch: (y_BNH != 0).any(2).numpy() for branch, y_BNH in outputs.by_branch().items()}
+        found.append(_Mixed(level, active, weights_BN, sees))
 
     hooks = [
-        module.register_forward_hook(watch(place.removesuffix(".mixture")))
-        for place, module in trunk.named_modules()
+        module.register_forward_pre_hook(partial(watch, place.removesuffix(".mixture")))
+        for place, module in model.network.trunk.named_modules()
         if isinstance(module, Mixture)
     ]
     try:
-        yield seen
+        yield found
     finally:
         for hook in hooks:
             hook.remove()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models.gate_report import GateKey, GateState, GateSums, collapsed, gate_state, gate_weights, merge
-from models.layers import Gates, Mixture
+from models.layers import Experts, Gates, Mixture
 from models.model import MultiTaskModel
 from tests.models.conftest import LEVEL
 
@@ -127,7 +127,7 @@ def test_a_model_answers_as_before_once_it_was_observed(make_model: MakeModel, m
     state_of(model, batch)
 
     assert torch.equal(model(*batch), before)
-    assert all(not module._forward_hooks for module in model.modules())
+    assert all(not module._forward_pre_hooks for module in model.modules())
     assert not any(isinstance(module, Mixture) and [*module.state_dict()] for module in model.modules())
 
 
@@ -144,6 +144,26 @@ def test_a_dead_expert_is_named_once_whoever_sees_it(make_model: MakeModel, make
     assert collapsed(found) == ["expert SHARED.1 of levels.0 is dead: its output is zero in all 20 rows"]
     share = {row.expert: row.active_share for row in gate_weights(found) if row.gate == "levels.0.click"}
     assert share["SHARED.1"] == 0 < share["SHARED.0"]
+
+
+def test_an_expert_is_active_where_a_run_by_itself_gives_more_than_zeros(
+    make_model: MakeModel, make_batch: MakeBatch
+) -> None:
+    model, batch = make_model("ple"), make_batch(40)
+    experts = cast(Experts, model.get_submodule("network.trunk.levels.0.experts.SHARED_experts"))
+    with torch.no_grad():
+        experts.first.bias[:5] = -0.8  # often dead
+        experts.first.weight[5:] = -1e-9
+        experts.first.bias[5:] = torch.tensor([-1.0, -1.0, -1.0, -1.0, 0.5])  # alive by a bias alone
+        active_BN = (experts(model.input(batch[0], batch[1])) > 0).any(2).numpy()
+
+    rows = gate_weights(state_of(model, batch))
+
+    share = {
+        row.expert: row.active_share for row in rows if (row.gate, row.cohort) == ("levels.0.like", "all")
+    }
+    assert 0 < active_BN[:, 0].mean() < 1
+    assert [share["SHARED.0"], share["SHARED.1"]] == active_BN.mean(0).tolist()
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
