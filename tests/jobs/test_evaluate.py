@@ -33,6 +33,7 @@ TASKS = (
     Task(name="seconds", label="play_seconds", kind="regression"),
 )
 GROUPS = ("new", "low", "high")
+COHORT_VALUES = {"user_cohort": GROUPS}
 COHORTS = CohortAxes(
     user=Cohorts(
         version=1,
@@ -64,7 +65,7 @@ def make_bundle(folder: Path, architecture: str) -> Bundle:
         optimiser=Optimiser(learning_rate=0.01, batch_rows=8, max_epochs=1, patience=1),
     )
     names = [task.name for task in TASKS]
-    network = build_model(model, ENCODER, names, {"user_cohort": GROUPS}, 3)
+    network = build_model(model, ENCODER, names, COHORT_VALUES, 3)
     folder.mkdir()
     weights = {name: (8 * value).round() / 4 for name, value in network.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")
@@ -72,9 +73,8 @@ def make_bundle(folder: Path, architecture: str) -> Bundle:
         model_version=f"{architecture}-1",
         training_set="t",
         tasks=TASKS,
-        group_column="user_cohort",
-        groups=GROUPS,
-        rule_version=1,
+        cohorts=COHORT_VALUES,
+        rule_versions={"user_cohort": 1},
         columns={"tab": "int", "user_x": "double", "item_x": "double"},
         table_versions={},
         code_revision="",
