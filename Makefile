@@ -27,7 +27,7 @@ demo: $(READY) ## history and two nights on the embedded log: train PLE and MFH,
 demo-reduced: $(READY) ## the same on fewer days and smaller models, in a warehouse of its own
 	@$(BIN)/lamplighter demo --reduced
 
-check: $(READY) ## before a commit: style, types, import rules, tests without Spark (2 minutes)
+check: $(READY) ## before a commit: style, types, import rules, tests without Spark (minutes)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary

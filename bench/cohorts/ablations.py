@@ -60,6 +60,6 @@ EXPERTS = {
 }
 SIZES = {
     # PLE's width at the parameters that all variants have is 94, MFH's 38.
-    "as wide as PLE, 4 times the parameters": Variant("mfh", lambda w: trees(cgc(94)), tuned_as="mfh"),
+    "as wide as PLE, so with more parameters": Variant("mfh", lambda w: trees(cgc(94)), tuned_as="mfh"),
 }
 ABLATIONS: dict[str, Variant] = {**SIZES, **FACETS_ALONE, **SWITCHERS, **LOSSES, **TOWERS, **EXPERTS}
