@@ -20,6 +20,9 @@ from models.reader import Batch, Rows
 from models.run_spec import FitSpec
 from models.training import Trainer
 
+ONE_COHORT: dict[str, tuple[str, ...]] = {"user_cohort": ("all",)}
+"""Cohorts of data that have none: metrics want at least one group."""
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.fit import Dataset, error_by_task, fit, predict, trunk_parameters
+from bench.fit import ONE_COHORT, Dataset, error_by_task, fit, predict, trunk_parameters
 from bench.results import Results
 from bench.tables import print_table
 from bench.widths import closest_width
@@ -78,7 +78,7 @@ def to_data(overlap: float, seed: int) -> tuple[Dataset, Rows]:
     train, validation, test = (
         rows.take(slice(*ends)) for ends in ((0, 8 * tenth), (8 * tenth, 9 * tenth), (9 * tenth, SAMPLES))
     )
-    return Dataset(Encoder(categorical=(), dense=dense), TASKS, {}, train, validation), test
+    return Dataset(Encoder(categorical=(), dense=dense), TASKS, ONE_COHORT, train, validation), test
 
 
 def to_model(name: str, width: int) -> Model:

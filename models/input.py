@@ -70,10 +70,7 @@ class InputLayer(nn.Module):
 
         Columns stand in the encoder's order (`categorical_columns`, `dense_columns` name their places).
         """
-        columns = self.bags[side]
-        ids = ids_BC.split([len(c.id_columns) for c in columns], dim=1) if columns else ()
-        embedded = [self._embed_column(c, ids_BV) for c, ids_BV in zip(columns, ids, strict=True)]
-        return torch.cat([*embedded, self.transforms[side](dense_BF)], dim=1)
+        return torch.cat(self._pieces(side, ids_BC, dense_BF), dim=1)
 
     def join(self, parts: Mapping[Entity, Tensor]) -> Tensor:
         """Put the three parts together, each (B, its width) or (1, its width) for all rows: (B, D)."""
@@ -82,14 +79,20 @@ class InputLayer(nn.Module):
 
     def forward(self, ids_BC: Tensor, dense_BF: Tensor) -> Tensor:
         """Map ids (B, C) int64 and raw dense values (B, F), NaN for null, to x (B, D)."""
-        return self.join(
-            {
-                side: self.embed(
-                    side, ids_BC[:, self.categorical_columns[side]], dense_BF[:, self.dense_columns[side]]
-                )
-                for side in SIDES
-            }
+        sides = (
+            self._pieces(
+                side, ids_BC[:, self.categorical_columns[side]], dense_BF[:, self.dense_columns[side]]
+            )
+            for side in SIDES
         )
+        return torch.cat([piece for pieces in sides for piece in pieces], dim=1)
+
+    def _pieces(self, side: Entity, ids_BC: Tensor, dense_BF: Tensor) -> list[Tensor]:
+        """What stands side by side in the part of one side: (B, E) a column, and the dense values."""
+        columns = self.bags[side]
+        ids = ids_BC.split([len(c.id_columns) for c in columns], dim=1) if columns else ()
+        embedded = [self._embed_column(c, ids_BV) for c, ids_BV in zip(columns, ids, strict=True)]
+        return [*embedded, self.transforms[side](dense_BF)]
 
     def _embed_column(self, column: CategoricalEncoding, ids_BV: Tensor) -> Tensor:
         """The embedding of a value, the mean of those of a bag's values, row 0 for none: (B, E)."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.census.protocol import EMBEDDING_DIM
-from bench.fit import Dataset
+from bench.fit import ONE_COHORT, Dataset
 from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from conf.load import PROJECT_DIR
 from conf.model import InputLayer as InputLayerConfig
@@ -42,7 +42,7 @@ def census() -> tuple[Dataset, Rows]:
     encoder = fit_encoder(train)
     parts = (train, frame[is_validation], pd.read_parquet(FOLDER / "test.parquet"))
     train_rows, validation_rows, test_rows = (to_rows(part, encoder) for part in parts)
-    return Dataset(encoder, TASKS, {}, train_rows, validation_rows), test_rows
+    return Dataset(encoder, TASKS, ONE_COHORT, train_rows, validation_rows), test_rows
 
 
 def fit_encoder(train: pd.DataFrame) -> Encoder:

@@ -1,29 +1,44 @@
-"""Times PLE of a peer library on the batch of bench.speed; runs in .venv-peers, without the platform.
+"""PLE of a peer library on the rows of bench/step_data.py; runs in .venv-peers, without the platform.
 
-.venv-peers/bin/python -m bench.peers.step {torch-rechub,deepctr-torch} REPEATS THREADS
+.venv-peers/bin/python -m bench.peers.step time {torch-rechub,deepctr-torch} REPEATS THREADS
+.venv-peers/bin/python -m bench.peers.step loss {torch-rechub,deepctr-torch} STEPS THREADS SEED
 
-Prints the median seconds of a training step and of a prediction as JSON. Sizes are those of bench/speed.py.
-Each peer has its defaults but for the sizes: batch normalisation in torch-rechub, a hidden layer in the
-gates of DeepCTR-Torch left out. Loss and optimiser are the same as ours: mean cross entropy, Adam.
+`time` prints the median seconds of a training step and of a prediction, `loss` what bench.equal_steps asks
+for, as JSON. Each peer has its defaults but for the sizes: batch normalisation in torch-rechub, a hidden
+layer in the gates of DeepCTR-Torch left out. Loss and optimiser are those of ours: mean cross entropy, Adam.
 """
 
 import json
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.peers.stand_in import stand_in_for_tensorflow
+from bench.step_data import (
+    COLUMNS,
+    DIM,
+    EXPERTS,
+    HELD_OUT_ROWS,
+    HELD_OUT_STEP,
+    IDS,
+    TASKS,
+    TOWER,
+    WIDTH,
+    Rows,
+    Stream,
+)
 
-ROWS, COLUMNS, IDS, DIM = 4096, 20, 10_000, 16
-EXPERTS, WIDTH, TOWER, TASKS = 3, 256, [128, 64], 3
+Network = Callable[[Tensor, Tensor], Tensor]
+"""Ids (B, C) and dense values (B, C) -> probabilities (B, K)."""
 
 
-def rechub() -> tuple[nn.Module, Any]:
-    """Model and batch of torch-rechub."""
+def rechub() -> tuple[nn.Module, Network]:
+    """PLE of torch-rechub, and what calls it."""
     from torch_rechub.basic.features import DenseFeature, SparseFeature
     from torch_rechub.models.multi_task import PLE
 
@@ -36,15 +51,20 @@ def rechub() -> tuple[nn.Module, Any]:
         n_expert_specific=EXPERTS,
         n_expert_shared=EXPERTS,
         expert_params={"dims": [WIDTH]},
-        tower_params_list=[{"dims": TOWER}] * TASKS,
+        tower_params_list=[{"dims": [*TOWER]}] * TASKS,
     )
-    ids, dense = inputs()
-    batch = {f"c{n}": ids[:, n] for n in range(COLUMNS)} | {f"d{n}": dense[:, n] for n in range(COLUMNS)}
-    return model, batch
+
+    def network(ids: Tensor, dense: Tensor) -> Tensor:
+        columns = {f"c{n}": ids[:, n] for n in range(COLUMNS)} | {
+            f"d{n}": dense[:, n] for n in range(COLUMNS)
+        }
+        return cast(Tensor, model(columns))
+
+    return model, network
 
 
-def deepctr() -> tuple[nn.Module, Any]:
-    """Model and batch of DeepCTR-Torch."""
+def deepctr() -> tuple[nn.Module, Network]:
+    """PLE of DeepCTR-Torch, and what calls it."""
     stand_in_for_tensorflow()
     from deepctr_torch.inputs import DenseFeat, SparseFeat
     from deepctr_torch.models import PLE
@@ -58,53 +78,72 @@ def deepctr() -> tuple[nn.Module, Any]:
         num_levels=2,
         expert_dnn_hidden_units=(WIDTH,),
         gate_dnn_hidden_units=(),
-        tower_dnn_hidden_units=tuple(TOWER),
+        tower_dnn_hidden_units=TOWER,
         task_types=["binary"] * TASKS,
         task_names=[f"t{n}" for n in range(TASKS)],
+        seed=torch.initial_seed(),  # the constructor sets torch's seed itself, to 1024 otherwise
     )
-    ids, dense = inputs()
-    return model, torch.cat([ids.float(), dense], dim=1)
+    return model, lambda ids, dense: model(torch.cat([ids.float(), dense], dim=1))
 
 
-def inputs() -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and dense values of one batch."""
-    generator = torch.Generator().manual_seed(0)
-    return (
-        torch.randint(0, IDS, (ROWS, COLUMNS), generator=generator),
-        torch.randn(ROWS, COLUMNS, generator=generator),
-    )
+class Peer:
+    """A peer's model in training."""
 
+    def __init__(self, name: str, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.model, self.network = rechub() if name == "torch-rechub" else deepctr()
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.001)
 
-def main(peer: str, repeats: int, threads: int) -> None:
-    """Time and print."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(1)
-    model, batch = rechub() if peer == "torch-rechub" else deepctr()
-    labels = (torch.rand(ROWS, TASKS) < 0.3).float()
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
+    def train(self, rows: Rows) -> None:
+        """One step."""
+        self.optimiser.zero_grad()
+        (self.loss(rows) * TASKS).backward()
+        self.optimiser.step()
 
-    def train() -> None:
-        optimiser.zero_grad()
-        loss = nn.functional.binary_cross_entropy(model(batch), labels) * TASKS
-        loss.backward()
-        optimiser.step()
-
-    def predict() -> None:
+    def predict(self, rows: Rows) -> None:
+        """One forward pass."""
         with torch.inference_mode():
-            model(batch)
+            self._probabilities(rows)
 
+    def loss(self, rows: Rows) -> Tensor:
+        """Mean over tasks."""
+        return nn.functional.binary_cross_entropy(self._probabilities(rows), torch.from_numpy(rows.labels))
+
+    def _probabilities(self, rows: Rows) -> Tensor:
+        return self.network(torch.from_numpy(rows.ids), torch.from_numpy(rows.dense))
+
+
+def times(name: str, repeats: int) -> dict[str, float]:
+    """Median seconds of a training step and of a prediction."""
+    peer, rows = Peer(name, seed=1), Stream(1).batch(0)
     found = {}
-    for name, step, is_training in (("train", train, True), ("predict", predict, False)):
-        model.train(is_training)
-        step()
-        times = []
+    for kind, step, is_training in (("train", peer.train, True), ("predict", peer.predict, False)):
+        peer.model.train(is_training)
+        step(rows)
+        seconds = []
         for _ in range(repeats):
             began = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - began)
-        found[name] = float(np.median(times))
-    print(json.dumps(found))
+            step(rows)
+            seconds.append(time.perf_counter() - began)
+        found[kind] = float(np.median(seconds))
+    return found
+
+
+def loss_after(name: str, steps: int, seed: int) -> dict[str, Any]:
+    """The loss on rows of no step, after so many steps."""
+    peer, stream = Peer(name, seed), Stream(seed)
+    for step in range(steps):
+        peer.train(stream.batch(step))
+    peer.model.eval()
+    with torch.inference_mode():
+        return {"loss": float(peer.loss(stream.batch(HELD_OUT_STEP, HELD_OUT_ROWS)))}
+
+
+def main(kind: str, name: str, count: int, threads: int, seed: int = 1) -> None:
+    """Measure and print."""
+    torch.set_num_threads(threads)
+    print(json.dumps(times(name, count) if kind == "time" else loss_after(name, count, seed)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

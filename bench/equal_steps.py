@@ -1,0 +1,82 @@
+"""Is PLE's loss no worse than the peers' after equal steps? Beside bench.speed, with its sizes.
+
+python -m bench.equal_steps            train what is not yet in the results, then print the table
+python -m bench.equal_steps --table    print the table only
+
+150 steps of 4096 rows of bench/step_data.py, Adam with a learning rate of 0.001 and each library's own
+initial weights; three seeds, of truth, rows and weights. The loss is the cross entropy, mean over tasks, of
+65,536 rows that no step has seen. Peers run as in bench.speed; bfloat16 is ours under torch's autocast.
+"""
+
+import argparse
+import json
+import subprocess
+from functools import partial
+from typing import Any
+
+import torch
+
+from bench.paired import paired_difference
+from bench.peers import PEERS, PROJECT, command
+from bench.results import Results
+from bench.step_data import HELD_OUT_ROWS, HELD_OUT_STEP, Stream
+from bench.step_model import Ple
+from bench.tables import print_table
+
+STEPS, SEEDS = 150, (1, 2, 3)
+OURS, BFLOAT16 = "PLE", "PLE, bfloat16"
+RESULTS = Results("equal_steps")
+
+
+def train(who: str, seed: int, threads: int) -> dict[str, Any]:
+    """The held-out loss of one training."""
+    if who in PEERS:
+        line = command("step", "loss", who, STEPS, threads, seed)
+        done = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
+        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    else:
+        ple, stream = Ple(seed), Stream(seed)
+        with torch.autocast("cpu", torch.bfloat16, enabled=who == BFLOAT16):
+            for step in range(STEPS):
+                ple.train(stream.batch(step))
+        found = {"loss": ple.loss(stream.batch(HELD_OUT_STEP, HELD_OUT_ROWS))}
+    print(who, seed, found, flush=True)
+    return found
+
+
+def table() -> None:
+    """Losses, and how much lower ours is, paired over seeds."""
+    losses: dict[str, dict[int, float]] = {who: {} for who in (OURS, BFLOAT16, *PEERS)}
+    for row in RESULTS.all():
+        losses[row["who"]][row["seed"]] = row["loss"]
+    rows = [
+        [
+            who,
+            " ".join(f"{of_seeds[seed]:.4f}" for seed in SEEDS if seed in of_seeds),
+            "" if who == OURS else paired_difference(of_seeds, losses[OURS]),
+        ]
+        for who, of_seeds in losses.items()
+        if of_seeds.keys() & losses[OURS].keys()
+    ]
+    print_table(["", "loss by seed", "above PLE's"], rows)
+
+
+def main() -> None:
+    """Train, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if not arguments.table:
+        for seed in SEEDS:
+            for who in (OURS, BFLOAT16, *PEERS):
+                RESULTS.once(
+                    {"who": who, "seed": seed, "steps": STEPS},
+                    partial(train, who, seed, arguments.threads),
+                )
+    table()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The platform's PLE of the sizes of bench/step_data.py, a training step at a time."""
+
+import torch
+from torch import Tensor
+
+from bench.step_data import COLUMNS, DIM, EXPERTS, IDS, ROWS, TASKS, TOWER, WIDTH, Rows
+from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from conf.model import Loss, Model, Optimiser
+from conf.schema import Task
+from models import losses
+from models.distributed import Single
+from models.model import build_model
+from models.optimisers import Optimisers
+
+_TASKS = tuple(Task(name=f"t{n}", label="x", kind="binary") for n in range(TASKS))
+
+
+def to_encoder() -> Encoder:
+    """The columns, all of the context's side."""
+    return Encoder(
+        categorical=tuple(
+            CategoricalEncoding(column=f"c{n}", kind="hash", size=IDS, dim=DIM) for n in range(COLUMNS)
+        ),
+        dense=tuple(
+            DenseEncoding(column=f"d{n}", transform="identity", mean=0.0, std=1.0) for n in range(COLUMNS)
+        ),
+    )
+
+
+def to_model() -> Model:
+    """The model YAML, as it were."""
+    level = {"task_experts": EXPERTS, "shared_experts": EXPERTS, "expert_widths": [WIDTH]}
+    return Model(
+        name="ple",
+        architecture="ple",
+        trunk={"levels": [level, level]},
+        tower=TOWER,
+        loss=Loss(normalise="per_task"),
+        optimiser=Optimiser(learning_rate=0.001, batch_rows=ROWS, max_epochs=1, patience=1),
+    )
+
+
+class Ple:
+    """A model in training."""
+
+    def __init__(self, seed: int) -> None:
+        self.model = build_model(to_model(), to_encoder(), [task.name for task in _TASKS], {}, seed)
+        self.optimisers = Optimisers(self.model, [], to_model().optimiser)
+
+    def train(self, rows: Rows) -> None:
+        """One step."""
+        loss = self._loss(rows)
+        self.optimisers.clear()
+        loss.backward()
+        self.optimisers.step(Single())
+
+    def predict(self, rows: Rows) -> None:
+        """One forward pass."""
+        with torch.inference_mode():
+            self._logits(rows)
+
+    def loss(self, rows: Rows) -> float:
+        """Mean over tasks."""
+        with torch.inference_mode():
+            return float(self._loss(rows)) / TASKS
+
+    def _loss(self, rows: Rows) -> Tensor:
+        labels, mask = torch.from_numpy(rows.labels), torch.ones(rows.labels.shape, dtype=torch.bool)
+        weight, group = torch.ones(len(labels)), torch.zeros(len(labels), dtype=torch.int64)
+        counts = losses.cell_counts(mask, weight, group, 1, "per_task")
+        logits = self._logits(rows).float()
+        return losses.multi_task_loss(logits, labels, mask, weight, group, _TASKS, counts, "per_task")
+
+    def _logits(self, rows: Rows) -> Tensor:
+        group = torch.zeros(len(rows.ids), dtype=torch.int64)
+        logits: Tensor = self.model(torch.from_numpy(rows.ids), torch.from_numpy(rows.dense), group)
+        return logits
