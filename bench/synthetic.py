@@ -1,7 +1,7 @@
 """The PLE paper's synthetic data: gain over single-task against how much two tasks have in common.
 
-python -m bench.synthetic            train what is not yet in the results, then print the table
-python -m bench.synthetic --table    print the table only
+python -m bench.synthetic            train what is not yet in the results, then print and draw them
+python -m bench.synthetic --table    print and draw only
 
 Two regressions of x in R^512 (Tang et al., RecSys 2020, section 5.3, after Ma et al., KDD 2018): unit
 vectors u1, u2 orthogonal, w1 = u1, w2 = p u1 + sqrt(1 - p^2) u2, and
@@ -13,7 +13,7 @@ and a tenth for the test. A seed draws data and weights anew; architectures shar
 """
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from bench.fit import ONE_COHORT, Dataset, error_by_task, fit, predict, trunk_parameters
-from bench.results import Results
+from bench.line_plot import Point, line_plot, write
+from bench.results import FOLDER, Results
 from bench.tables import print_table
 from bench.widths import closest_width
 from conf.encoder import DenseEncoding, Encoder
@@ -35,7 +36,7 @@ OVERLAPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEEDS = (1, 2, 3)
 PARAMETERS = 100_000
 TASKS = tuple(Task(name=name, label=name, kind="regression") for name in ("y1", "y2"))
-RESULTS = Results("synthetic")
+RESULTS, PLOT = Results("synthetic"), FOLDER.parent / "synthetic.svg"
 
 
 def _level(width: int) -> dict[str, Any]:
@@ -116,25 +117,35 @@ def train(name: str, overlap: float, seed: int) -> dict[str, Any]:
     }
 
 
-def table() -> None:
-    """Mean error of single-task, and the others' mean gain over it (eq. 11), over both tasks and seeds."""
-    error = {
+def gains() -> dict[str, list[Point]]:
+    """Gain over single-task (eq. 11), mean over both tasks: architecture -> a point a p that has seeds."""
+    error = mean_errors()
+    found: dict[str, list[Point]] = {name: [] for name in SHAPES if name != "single_task"}
+    for overlap in OVERLAPS:
+        seeds = [seed for seed in SEEDS if all((name, overlap, seed) in error for name in SHAPES)]
+        for name, points in found.items() if seeds else ():
+            of_seeds = [error["single_task", overlap, seed] - error[name, overlap, seed] for seed in seeds]
+            points.append(Point(overlap, float(np.mean(of_seeds)), min(of_seeds), max(of_seeds)))
+    return found
+
+
+def mean_errors() -> dict[tuple[str, float, int], float]:
+    """Architecture, p and seed -> mean squared error on the test part, mean over both tasks."""
+    return {
         (row["architecture"], row["overlap"], row["seed"]): float(np.mean([*row["test_mse"].values()]))
         for row in RESULTS.all()
     }
+
+
+def table(found: Mapping[str, Sequence[Point]]) -> None:
+    """Mean error of single-task, and the others' gain over it, with the range over seeds."""
+    error = mean_errors()
     rows = []
-    for overlap in OVERLAPS:
-        seeds = [seed for seed in SEEDS if all((name, overlap, seed) in error for name in SHAPES)]
-        if seeds:
-            single = [error["single_task", overlap, seed] for seed in seeds]
-            gains = [
-                np.array(single) - [error[name, overlap, seed] for seed in seeds]
-                for name in SHAPES
-                if name != "single_task"
-            ]
-            spreads = [f"{gain.mean():+.3f} ({gain.min():+.3f} .. {gain.max():+.3f})" for gain in gains]
-            rows.append([overlap, len(seeds), f"{np.mean(single):.3f}", *spreads])
-    print_table(["p", "seeds", "single task", *(name for name in SHAPES if name != "single_task")], rows)
+    for points in zip(*found.values(), strict=True):
+        single = [e for (name, p, _), e in error.items() if (name, p) == ("single_task", points[0].x)]
+        spreads = [f"{point.mean:+.3f} ({point.low:+.3f} .. {point.high:+.3f})" for point in points]
+        rows.append([points[0].x, len(single), f"{np.mean(single):.3f}", *spreads])
+    print_table(["p", "seeds", "single task", *found], rows)
 
 
 def main() -> None:
@@ -152,7 +163,11 @@ def main() -> None:
                         {"architecture": name, "overlap": overlap, "seed": seed},
                         lambda name=name, overlap=overlap, seed=seed: train(name, overlap, seed),  # type: ignore[misc]
                     )
-    table()
+    found = gains()
+    table(found)
+    if all(found.values()):
+        names = "gain over single-task, mean squared error", "p, the cosine of the two tasks' weights"
+        write(PLOT, line_plot(found, "Gain over single-task by correlation of tasks", names[1], names[0]))
 
 
 if __name__ == "__main__":
