@@ -11,7 +11,8 @@ task t, which follows task t - 1, with q_t what its own bottom gives:
 
 Differences from the paper:
     1. Several tasks may follow one, each with a g of its own.
-    2. The calibrator is a mean over rows by their weights, not a sum, as the tasks' losses are. It needs no
+    2. The calibrator is a mean over rows by their weights, as the tasks' losses are and as in the authors'
+       code (github.com/xidongbo/AITM; its README gives alpha = 0.6), where the paper has a sum. It needs no
        label, so rows outside of a task's sample space count, too.
     3. No dropout.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
+import torch
 from pydantic.fields import FieldInfo
 
 from conf.inputs import Inputs
@@ -101,3 +102,21 @@ def test_a_table_names_every_knob_with_its_default(name: str) -> None:
     assert dict(rows) == {knob: default_of(field) for knob, field in own_knobs(PARTS[name]).items()}
     module, _, part = name.rpartition(".")
     assert getattr(importlib.import_module(module), part) is PARTS[name]
+
+
+def test_the_example_in_python_gives_what_its_comments_say() -> None:
+    example = TEXT.split("```python\n")[1].split("```")[0]
+    found: dict[str, Any] = {}
+    exec(compile(example, "docs/models.md", "exec"), found)
+
+    logits, cells = found["logits"], found["cells"]
+    assert logits.shape == (2, 3)
+    assert cells.shape == (2, 3, 3)
+    assert torch.equal(logits, torch.stack([cells[0, :, 0], cells[1, :, 2]]))
+    assert found["x"].shape == (2, 4 + 1)
+    outputs = found["outputs"]
+    assert list(outputs) == [
+        f"{task}|{cohort}" for task in found["tasks"] for cohort in ("new", "low", "high")
+    ]
+    tower = found["model"].network.towers["click|new_tower"]
+    assert torch.equal(tower(outputs["click|new"])[:, 0], cells[:, 0, 0])
