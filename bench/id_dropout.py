@@ -22,11 +22,11 @@ from bench.fit import Dataset, fit, predict
 from bench.kuairand.__main__ import tuned_rate
 from bench.kuairand.data import kuairand, with_column
 from bench.kuairand.measures import (
-    Cells,
     cells_in_order,
     cells_of,
     gain_with_interval,
     mean_of_seeds,
+    of_common_seeds,
     with_interval,
 )
 from bench.results import Results
@@ -83,18 +83,22 @@ def seen_and_unseen() -> dict[str, NDArray[np.bool_]]:
 
 def table() -> None:
     """AUC by task for seen and unseen users, and the gain over no user id, paired."""
-    trained: dict[float | None, list[Cells]] = {share: [] for share in DROPOUTS}
-    for row in RESULTS.all():
-        trained[row["id_dropout"]].append(row["cells"])
+    trained = of_common_seeds(
+        ({**row, "name": inputs(row["id_dropout"])} for row in RESULTS.all()), map(inputs, DROPOUTS)
+    )
+    base = trained.get(inputs(None))
     rows = []
-    for cell in cells_in_order(kuairand().data.tasks, seen_and_unseen()):
-        for share, of_seeds in trained.items():
-            if of_seeds and trained[None]:
-                gain = "" if share is None else gain_with_interval(of_seeds, trained[None], cell)
-                name = "no user id" if share is None else f"user id, {share} hidden"
-                auc = with_interval(*mean_of_seeds(of_seeds, cell))
-                rows.append([cell.replace("|", ", "), name, len(of_seeds), auc, gain])
+    for cell in cells_in_order(base[0]) if base else ():
+        for name, of_seeds in trained.items():
+            gain = "" if of_seeds is base else gain_with_interval(of_seeds, base or [], cell)
+            auc = with_interval(*mean_of_seeds(of_seeds, cell))
+            rows.append([cell.replace("|", ", "), name, len(of_seeds), auc, gain])
     print_table(["cell", "inputs", "seeds", "AUC", "gain over no user id"], rows)
+
+
+def inputs(share: float | None) -> str:
+    """A name of what the model reads, by the share of ids that training hides."""
+    return "no user id" if share is None else f"user id, {share} hidden"
 
 
 def main() -> None:

@@ -1,5 +1,9 @@
-"""Results as JSON lines, one a training, so that a benchmark that is cut off goes on where it stopped."""
+"""Results as JSON lines, one a training, so that a benchmark that is cut off goes on where it stopped.
 
+`models` in a line is a hash of models/*.py: lines of one benchmark may come from several states of the code.
+"""
+
+import hashlib
 import json
 import platform
 from collections.abc import Callable, Mapping
@@ -8,7 +12,12 @@ from typing import Any
 
 import torch
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "results"
+PROJECT = Path(__file__).resolve().parent.parent
+FOLDER = PROJECT / "docs" / "benchmarks" / "results"
+MODELS = hashlib.sha256(
+    b"".join(file.read_bytes() for file in sorted((PROJECT / "models").glob("*.py")))
+).hexdigest()[:12]
+"""Of the code as it was when the run began."""
 
 
 class Results:
@@ -32,7 +41,8 @@ class Results:
         for found in self.all():
             if all(found.get(name) == value for name, value in key.items()):
                 return found
-        result = {**key, **train(), "torch": torch.__version__, "python": platform.python_version()}
+        versions = {"torch": torch.__version__, "python": platform.python_version(), "models": MODELS}
+        result = {**key, **train(), **versions}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(result) + "\n")

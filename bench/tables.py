@@ -7,9 +7,11 @@ import numpy as np
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean, and standard deviation over seeds: `.9508 (.0007)`."""
-    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return f"{mean:.4f} ({spread:.4f})".replace("0.", ".")
+    """Mean, and standard deviation over seeds if there are several, of values in [0, 1]: `.9508 (.0007)`."""
+    mean = f"{np.mean(values):.4f}".removeprefix("0")
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({f'{np.std(values, ddof=1):.4f}'.removeprefix('0')})"
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

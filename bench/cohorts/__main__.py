@@ -3,18 +3,19 @@
 python -m bench.cohorts                 train what is not yet in the results, then print the tables
 python -m bench.cohorts --table         print the tables only
 python -m bench.cohorts --seeds 1       these seeds only: two processes share two cores
-python -m bench.cohorts --ablations     MFH with one thing changed, on q = .5 with 5 % new users
+python -m bench.cohorts --ablations     MFH, PLE or H-MTL with one thing changed, q = .5 with 5 % new users
 
 Data: bench/cohorts/generate.py, 208,000 examples; q in {0, .5, 1} is how differently cohorts behave, and
 new users are 5 % or 20 % of training. A seed draws data and weights anew; all variants share both, so
-differences are paired. Each variant has the same tuning budget, three learning rates on one data set that no
-final uses (q = .5, 20 % new); the lowest validation loss wins. A final stops three epochs after its lowest
-validation loss. Distances are to the second ceiling (bench/cohorts/ceiling.py): AUC of the best that could be
-known, minus the model's, mean over three behaviours.
+differences are paired; test rows of both shares are the same. The five variants have the same tuning
+budget, three learning rates on one data set that no final uses (q = .5, 20 % new); the lowest validation loss
+wins. An ablation takes the rate of what it changes. A final stops three epochs after its lowest validation
+loss. Distances are to the second ceiling (bench/cohorts/ceiling.py): AUC of the best that could be known,
+minus the model's, mean over three behaviours.
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -127,32 +128,52 @@ def distance_table(names: Iterable[str], differences: Iterable[float], shares: I
 
 
 def gain_table(
-    ours: str, names: Iterable[str], differences: Iterable[float], shares: Iterable[float]
+    ours: str, names: Iterable[str], differences: Iterable[float], shares: Sequence[float]
 ) -> None:
-    """How much closer `ours` is than each other variant, paired over data sets, with 95 % intervals."""
+    """How much closer `ours` is than each other variant, paired over seeds, with 95 % intervals.
+
+    A seed's gain is the mean over its shares, which have one test part.
+    """
     done, rows = finished(), []
     for q, name in product(differences, names):
         if name == ours:
             continue
-        wheres = [
-            {"difference": q, "share_of_new": share, "seed": seed} for share, seed in product(shares, SEEDS)
-        ]
-        pairs = [(distances(ours, where, done), distances(name, where, done)) for where in wheres]
-        known = [(one, other) for one, other in pairs if one is not None and other is not None]
-        if len(known) > 1:
+        one, other = (mean_distances(who, q, shares, done) for who in (ours, name))
+        if len(one.keys() & other.keys()) > 1:
             gains = [
-                paired_difference(*({n: pair[i][c] for n, pair in enumerate(known)} for i in (1, 0)))
+                paired_difference(*({seed: d[c] for seed, d in who.items()} for who in (other, one)))
                 for c in COHORTS
             ]
-            rows.append([q, name, len(known), *gains])
-    print_table(["q", f"{ours} against", "pairs", *COHORTS], rows)
+            rows.append([q, name, len(one.keys() & other.keys()), *gains])
+    print_table(["q", f"{ours} against", "seeds", *COHORTS], rows)
+
+
+def mean_distances(
+    name: str, difference: float, shares: Sequence[float], done: dict[str, Key]
+) -> dict[int, dict[str, float]]:
+    """Seed -> cohort -> distance, mean over shares; seeds that lack one of them are left out."""
+    found = {}
+    for seed in SEEDS:
+        wheres = [{"difference": difference, "share_of_new": share, "seed": seed} for share in shares]
+        of_shares = [d for where in wheres if (d := distances(name, where, done)) is not None]
+        if len(of_shares) == len(shares):
+            found[seed] = {c: float(np.mean([d[c] for d in of_shares])) for c in COHORTS}
+    return found
 
 
 def ceiling_table() -> None:
-    """Ceilings, mean over behaviours, seeds and shares, and the Monte-Carlo error of the second."""
+    """Ceilings, mean over behaviours and seeds, and the Monte-Carlo error of the second.
+
+    Those of one share: the other has the same test rows.
+    """
     rows = []
     for q in DIFFERENCES:
-        found = [row["auc"] for row in RESULTS.all() if row["step"] == "ceiling" and row["difference"] == q]
+        key = ("ceiling", q, SHARES[0])
+        found = [
+            row["auc"]
+            for row in RESULTS.all()
+            if (row["step"], row["difference"], row.get("share_of_new")) == key
+        ]
         for cohort in COHORTS if found else ():
             true, expected, one, other = (
                 np.array([mean_over_tasks(auc[name])[cohort] for auc in found])
@@ -162,7 +183,7 @@ def ceiling_table() -> None:
             rows.append(
                 [q, cohort, len(found), f"{true.mean():.4f}", f"{expected.mean():.4f}", f"{error:.4f}"]
             )
-    print_table(["q", "cohort", "data sets", "truth", "can be known", "largest difference of halves"], rows)
+    print_table(["q", "cohort", "seeds", "truth", "can be known", "largest difference of halves"], rows)
 
 
 def main() -> None:

@@ -60,6 +60,8 @@ EXPERTS = {
 }
 SIZES = {
     # PLE's width at the parameters that all variants have is 94, MFH's 38.
-    "as wide as PLE, so with more parameters": Variant("mfh", lambda w: trees(cgc(94)), tuned_as="mfh"),
+    "as wide as PLE, so with more parameters": Variant(
+        "mfh", lambda w: trees(cgc(w)), tuned_as="mfh", width=94
+    ),
 }
 ABLATIONS: dict[str, Variant] = {**SIZES, **FACETS_ALONE, **SWITCHERS, **LOSSES, **TOWERS, **EXPERTS}

@@ -35,6 +35,7 @@ class Variant:
         models: how many there are of it: 1, or one a cohort.
         normalise, towers: as in the model YAML.
         tuned_as: the variant whose learning rate it takes; itself where there is none.
+        width: not matched to PARAMETERS but given.
     """
 
     architecture: str
@@ -43,6 +44,7 @@ class Variant:
     normalise: Normalise = "per_task"
     towers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     tuned_as: str | None = None
+    width: int | None = None
 
 
 def level(width: int, **options: Any) -> dict[str, Any]:
@@ -98,9 +100,11 @@ def matched_width(
 ) -> tuple[int, int]:
     """Even width with which all models of a variant come closest to PARAMETERS; one model's number."""
     names = [task.name for task in tasks]
-    return closest_width(
-        lambda width: trunk_parameters(
-            build_model(to_model(variant, width, 0.001), encoder, names, cohorts, seed=1)
-        ),
-        PARAMETERS // variant.models,
-    )
+
+    def parameters(width: int) -> int:
+        model = to_model(variant, width, 0.001)
+        return trunk_parameters(build_model(model, encoder, names, cohorts, seed=1))
+
+    if variant.width is not None:
+        return variant.width, parameters(variant.width)
+    return closest_width(parameters, PARAMETERS // variant.models)

@@ -3,9 +3,9 @@
 python -m bench.kuairand            train what is not yet in the results, then print the tables
 python -m bench.kuairand --table    print the tables only
 
-Same variants, sizes and tuning budget (three learning rates on one seed that no final uses, the lowest
-validation loss wins) as in bench.cohorts; three finals each. Test days are 05-07 and 05-08. Intervals are by
-bootstrap over users, paired between models, of the mean over seeds.
+Same variants and sizes as in bench.cohorts. Tuning budget of each: five learning rates on one seed that no
+final uses, the lowest validation loss wins. Three finals each. Test days are 05-07 and 05-08. Intervals are
+by bootstrap over users, paired between models, of the mean over seeds.
 """
 
 import argparse
@@ -23,13 +23,14 @@ from bench.kuairand.measures import (
     cells_of,
     gain_with_interval,
     mean_of_seeds,
+    of_common_seeds,
     with_interval,
 )
 from bench.results import Results
 from bench.tables import print_table
 
 SEEDS, TUNING_SEED = (1, 2, 3), 1000
-LEARNING_RATES = (0.0005, 0.001, 0.002)
+LEARNING_RATES = (0.0005, 0.001, 0.002, 0.004, 0.008)
 RESULTS = Results("kuairand")
 
 
@@ -60,28 +61,23 @@ def _without_cells(variant: Variant, rate: float) -> dict[str, Any]:
 
 def tables() -> None:
     """AUC by cell, mean over seeds, with intervals; then how much MFH gains over each other variant."""
-    done = {
-        name: [row["cells"] for row in RESULTS.all() if row["step"] == "final" and row["variant"] == name]
-        for name in COMPARED
-    }
-    trained = {name: cells for name, cells in done.items() if cells}
-    found = kuairand()
-    cells = list(cells_in_order(found.data.tasks, by_group(found.test, found.data.cohorts["user_cohort"])))
-    rows = []
-    for cell in cells if trained else ():
-        counts = next(iter(trained.values()))[0][cell]
+    finals = [{**row, "name": row["variant"]} for row in RESULTS.all() if row["step"] == "final"]
+    trained = of_common_seeds(finals, COMPARED)
+    if not trained:
+        return
+    first = next(iter(trained.values()))
+    print(f"{len(first)} seeds\n")
+    rows, gains = [], []
+    others = [name for name in trained if name != "mfh"]
+    for cell in cells_in_order(first[0]):
+        shown = cell.replace("|", ", ")
         measured = [with_interval(*mean_of_seeds(of_seeds, cell)) for of_seeds in trained.values()]
-        rows.append([cell.replace("|", ", "), f"{counts['positives']:,}", *measured])
+        rows.append([shown, f"{first[0][cell]['positives']:,}", *measured])
+        if "mfh" in trained:
+            gained = [gain_with_interval(trained["mfh"], trained[name], cell) for name in others]
+            gains.append([shown, *gained])
     print_table(["cell", "positives", *trained], rows)
     print()
-    others = [name for name in trained if name != "mfh"]
-    gains = [
-        [
-            cell.replace("|", ", "),
-            *(gain_with_interval(trained["mfh"], trained[name], cell) for name in others),
-        ]
-        for cell in (cells if "mfh" in trained else ())
-    ]
     print_table(["gain of mfh over", *others], gains)
 
 
@@ -96,7 +92,7 @@ def main() -> None:
         rates = {name: tuned_rate(name, variant) for name, variant in COMPARED.items()}
         for seed in SEEDS:
             for name, variant in COMPARED.items():
-                key = {"step": "final", "variant": name, "seed": seed}
+                key = {"step": "final", "variant": name, "learning_rate": rates[name], "seed": seed}
                 RESULTS.once(key, partial(train, name, variant, rates[name], seed))
     tables()
 

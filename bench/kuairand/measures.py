@@ -3,7 +3,7 @@
 Letters: n rows, K tasks, R bootstrap replicates.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,21 @@ def by_group(rows: Rows, groups: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     }
 
 
+def of_common_seeds(rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Cells]]:
+    """Name -> cells of its trainings, seed by seed, of the seeds that all names with a training have.
+
+    Args:
+        rows: results, with `name`, seed and cells.
+        names: in the order of the tables.
+    """
+    by_seed: dict[str, dict[int, Cells]] = {name: {} for name in names}
+    for row in rows:
+        by_seed[row["name"]][row["seed"]] = row["cells"]
+    trained = {name: of_seeds for name, of_seeds in by_seed.items() if of_seeds}
+    common = set.intersection(*(set(of_seeds) for of_seeds in trained.values())) if trained else set()
+    return {name: [of_seeds[seed] for seed in sorted(common)] for name, of_seeds in trained.items() if common}
+
+
 def mean_of_seeds(trained: list[Cells], cell: str) -> tuple[float | None, NDArray[np.float64]]:
     """AUC of a cell, mean over trainings, and of every replicate, which draws users and not seeds."""
     values = [cells[cell]["auc"] for cells in trained]
@@ -85,6 +100,7 @@ def gain_with_interval(ours: list[Cells], theirs: list[Cells], cell: str) -> str
     return f"{one - other:+.4f} [{found[0]:+.4f}, {found[1]:+.4f}]"
 
 
-def cells_in_order(tasks: tuple[Task, ...], cohorts: Mapping[str, Any]) -> Iterator[str]:
+def cells_in_order(cells: Cells) -> list[str]:
     """Names of the cells, by task."""
-    return (f"{task.name}|{cohort}" for task in tasks for cohort in cohorts)
+    tasks = list(dict.fromkeys(cell.split("|")[0] for cell in cells))
+    return sorted(cells, key=lambda cell: tasks.index(cell.split("|")[0]))

@@ -17,7 +17,7 @@ from conf.schema import Config
 from jobs.runtime.sources import Sources
 
 PACKAGES = ("conf", "features", "models", "quality", "jobs")
-SOURCE_SUFFIXES = {".py", ".html", ".css"}  # YAML is in the resolved configuration
+SOURCE_SUFFIXES = {".py", ".j2"}  # YAML is in the resolved configuration
 
 
 @dataclass(frozen=True)
