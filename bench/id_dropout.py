@@ -45,7 +45,7 @@ def with_user_ids() -> tuple[Dataset, Rows]:
     """The data set with the user's place among those of the training days, 0 for others, as last column."""
     found = kuairand()
     known = np.unique(found.users["train"])
-    table = CategoricalEncoding(column="user_id", kind="hash", size=1 + len(known), dim=8)
+    table = CategoricalEncoding(column="user_id", kind="vocabulary", size=1 + len(known), dim=8)
     data = found.data
     train, validation, test = (
         with_column(rows, _places(known, found.users[part]))

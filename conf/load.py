@@ -66,6 +66,10 @@ def _read(dataset: str, where: str, model: str, overrides: tuple[str, ...], conf
         config = Config.model_validate(values)
     except OmegaConfBaseException as error:
         raise ConfigError(f"configuration does not resolve: {str(error).splitlines()[0]}") from error
+    except TypeError as error:  # OmegaConf's word for a mapping that meets a list
+        raise ConfigError(
+            f"layers of {[*layers]} do not go together: {error}; a list is set as a whole, a.b=[1,2]"
+        ) from error
     except ValidationError as error:
         faults = "; ".join(_fault(layers, fault["loc"], fault["msg"]) for fault in error.errors())
         raise ConfigError(faults) from error

@@ -20,7 +20,7 @@ class InputLayer(Part):
 
 
 class Loss(Part):
-    """How cells add up to one number (docs/guide.md, losses).
+    """How cells add up to one number (docs/models.md, model.loss).
 
     weighting: `fixed` weighs tasks by their `weight` and `decay`, `uncertainty` learns a factor for each
     beside them (Kendall et al., CVPR 2018).

@@ -200,8 +200,10 @@ class Task(Part):
     label: str
     kind: Literal["binary", "regression"]
     where: str | None = None
-    weight: float = 1.0
-    decay: float = 1.0  # weight at epoch (or step) t = weight * decay ** t (Tang 2020, eq. 10)
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    decay: Annotated[float, Field(ge=0)] = (
+        1.0  # weight at epoch (or step) t = weight * decay ** t (Tang 2020, eq. 10)
+    )
     huber: Annotated[float, Field(gt=0)] | None = None  # a regression's errors above it count linearly
 
     @model_validator(mode="after")
@@ -342,6 +344,12 @@ class Config(Part):
                 raise ValueError(
                     f"{where} names {unknown}, which are no binary tasks; those are {sorted(binary)}"
                 )
+        hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
+        if dropped := sorted(hashed & set(self.model.input.id_dropout)):
+            raise ValueError(
+                f"model.input.id_dropout names {dropped}, which are hashed: what training has never seen "
+                "reads a row that others share there, and not row 0; leave out their `hash_size`"
+            )
         context = set(self.source.events.columns) - {"user_id", "item_id", "event_time"}
         if set(self.list_context) != context:
             raise ValueError(

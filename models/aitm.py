@@ -27,7 +27,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.part import Name
-from models.esmm import chains_of
+from conf.schema import Task
+from models.esmm import chains_of, check_binary
 from models.graph import Graph
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.trunk import Architecture
@@ -85,6 +86,10 @@ class AitmTrunk(SingleTaskTrunk):
         self.pairs_E2 = [
             (tasks.index(later), tasks.index(earlier)) for later, earlier in config.after.items()
         ]
+
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuse regressions in a chain."""
+        check_binary(self.chains, tasks)
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the outputs of the wanted tasks (default: all), (B, H) each."""

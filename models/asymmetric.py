@@ -38,7 +38,7 @@ class AsymmetricTrunk(Trunk):
         config: bottoms, who reads whose, how they are fused.
 
     Raises:
-        ConfigError: `reads` names what is no task, a task itself, or tasks in a circle.
+        ConfigError: `reads` names what is no task, a task itself, one twice, or tasks in a circle.
     """
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: AsymmetricConfig) -> None:
@@ -79,6 +79,8 @@ class AsymmetricTrunk(Trunk):
 
 
 def _check(reads: dict[str, tuple[str, ...]], tasks: Sequence[str]) -> None:
+    if twice := sorted(task for task, sources in reads.items() if len(set(sources)) < len(sources)):
+        raise ConfigError(f"reads: {twice} name a task twice")
     named = set(reads) | {source for sources in reads.values() for source in sources}
     if unknown := sorted(named - set(tasks)):
         raise ConfigError(f"reads names {unknown}, but the outputs are {list(tasks)}")

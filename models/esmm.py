@@ -5,18 +5,20 @@ Post-Click Conversion Rate", SIGIR 2018, eq. 1-3. The tower of the later task gi
 probability, p(buy | click); what is trained and served is p(click and buy) = p(click) p(buy | click), on
 all impressions. So the later task's label must be 0 where the earlier one's is.
 
-Differences from the paper: a chain may be longer than two; bottoms are configurable.
+Differences from the paper: a chain may be longer than two; bottoms are configurable. Calibration is by task,
+after training, and may part what the product binds: p(click and buy) <= p(click) holds before it.
 
 Letters: B rows, D input width, H bottom width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from conf.errors import ConfigError
 from conf.part import Name
+from conf.schema import Task
 from models.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.trunk import Architecture
 
@@ -42,6 +44,16 @@ class EsmmTrunk(SingleTaskTrunk):
     def __init__(self, in_dim: int, tasks: Sequence[str], config: EsmmConfig) -> None:
         super().__init__(in_dim, tasks, config)
         self.chains = chains_of(config.after, tasks)
+
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuse regressions in a chain, and a later task that is not learnt over the entire space."""
+        check_binary(self.chains, tasks)
+        narrowed = [t.name for t in tasks if len(self.chains[t.name]) > 1 and t.where is not None]
+        if narrowed:
+            raise ConfigError(
+                f"after: {narrowed} have a `where`, but what follows another task is learnt on all rows; "
+                "leave it out, and let the label be 0 where the earlier one's is"
+            )
 
     def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give the logits of the products of probabilities along the chains of all tasks (eq. 1)."""
@@ -76,6 +88,17 @@ def chains_of(after: dict[str, str], tasks: Sequence[str]) -> dict[str, list[str
     if unknown := sorted((set(after) | set(after.values())) - set(tasks)):
         raise ConfigError(f"after names {unknown}, but the outputs are {list(tasks)}")
     return {task: _chain(task, after) for task in tasks}
+
+
+def check_binary(chains: Mapping[str, Sequence[str]], tasks: Sequence[Task]) -> None:
+    """Refuse chains of anything but binary tasks.
+
+    Raises:
+        ConfigError: a regression in a chain of several.
+    """
+    linked = {name for chain in chains.values() if len(chain) > 1 for name in chain}
+    if wrong := [t.name for t in tasks if t.name in linked and t.kind != "binary"]:
+        raise ConfigError(f"after names {wrong}, which are regressions; probabilities are linked there")
 
 
 def _chain(task: str, after: dict[str, str]) -> list[str]:

@@ -96,6 +96,8 @@ def gate_state(
     by_group = model.cell_groups > 1
     for group in np.unique(group_B) if by_group else (0,):
         own_B = counted_B & (group_B == group) if by_group else counted_B
+        if not own_B.any():
+            continue
         rows = torch.from_numpy(np.flatnonzero(own_B))
         members = {cohort: is_member_B[own_B] for cohort, is_member_B in cohorts.items()}
         with _mixtures_of(model) as mixtures, torch.inference_mode():

@@ -39,7 +39,7 @@ class HMtlTrunk(Trunk):
         super().__init__()
         facets = own_facets(facets, config)
         if config.first not in facets:
-            raise ConfigError(f"first is {config.first}; model.trunk.facets makes it {list(facets)}")
+            raise ConfigError(f"first is {config.first}, but with these facets it is one of {list(facets)}")
         self.tree = FacetTree(in_dim, facets, config.first, config)
         self.out_dims = self.tree.out_dims(cells_of(facets))
 

@@ -120,7 +120,7 @@ def _first_layer(stacks: Sequence[Experts], x_BD: Tensor) -> Tensor:
     count = sum(stack.count for stack in stacks)
     weight = join([stack.first.weight for stack in stacks])
     if not stacks[0].feature_gates:
-        return F.linear(x_BD, weight).view(len(x_BD), count, -1)
+        return F.linear(x_BD, weight).view(len(x_BD), count, len(weight) // count)
     u_NDR, v_NRD = (join([stack.feature_gates[i] for stack in stacks]) for i in (0, 1))
     gated_NBD = x_BD * 2 * torch.sigmoid((x_BD @ u_NDR) @ v_NRD)
     return torch.bmm(gated_NBD, weight.view(count, -1, x_BD.shape[1]).mT).transpose(0, 1)

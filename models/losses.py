@@ -3,7 +3,7 @@
 One update, on each rank: count, add the counts up over ranks, then make the loss and go backward:
 
     counts = cell_counts(mask, weight, group, groups, normalise)
-    all_reduce_sum(counts)                                # over ranks, and accumulation steps
+    all_reduce_sum(counts)                                # over ranks
     sums = cell_sums(logits, labels, mask, weight, group, groups, kinds)
     total_loss(sums, counts, task_weights(tasks, epoch), normalise, world_size).backward()
     average_gradients(...)                                # mean over ranks: of K x G sums only one is left
@@ -47,7 +47,7 @@ def multi_task_loss(
         weight_B: of each row, 0 for padding.
         group_B: group of each row, int64.
         tasks: kinds, weights and decays.
-        counts_KG: `cell_counts` of this update, added up over ranks and accumulation steps; its width is G.
+        counts_KG: `cell_counts` of this update, added up over ranks; its width is G.
         normalise: as it was given to `cell_counts`.
         epoch: t of eq. 10.
         world_size: number of ranks whose gradients will be averaged.
@@ -163,6 +163,18 @@ class UncertaintyWeighting(nn.Module):
         noise_K = 0.5 * self.log_variance_K * (counts_KG.sum(1) > 0)
         factor_K = cast(Tensor, self.factor_K)
         return (task_weights_K * (factor_K * torch.exp(-self.log_variance_K) * losses_K + noise_K)).sum()
+
+    def at_best_noise(
+        self, sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, normalise: Normalise
+    ) -> Tensor:
+        """Return the total loss, a scalar, at the s_k that make it smallest, by which epochs are compared.
+
+        A task adds w_k (1 + log(2 L_k)) / 2 if it is binary and w_k (1 + log L_k) / 2 if it is a regression:
+        epochs are ranked alike whatever the scale of a task's loss, and whatever has been learnt of s_k.
+        """
+        losses_K = task_losses(sums_KG, counts_KG, task_weights_K, normalise)
+        noise_K = 0.5 * (1 + torch.log(2 * cast(Tensor, self.factor_K) * losses_K.clamp(min=1e-12)))
+        return (task_weights_K * noise_K * (counts_KG.sum(1) > 0)).sum()
 
 
 def task_weights(tasks: Sequence[Task], t: float) -> Tensor:

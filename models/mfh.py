@@ -9,7 +9,8 @@ combinations of the other facets' values: of A behaviours and G groups 2 + A + G
 reached once in each tree; it adds what it finds there.
 
 Differences from the paper:
-    1. Both trees use the same sizes of switchers, so that their vectors can be added.
+    1. Both trees use the same sizes of switchers, so that their vectors can be added. A level's switchers
+       share one configuration, so numbers of experts by name cannot differ there: outputs of the trees do.
 
 Letters: B rows, D input width, H output width of level 2.
 """
@@ -160,8 +161,10 @@ def own_facets(facets: Facets, config: FacetsConfig) -> Facets:
     """The facets that a configuration wants, tasks first.
 
     Raises:
-        ConfigError: there is none of a name.
+        ConfigError: there is none of a name, or one is named twice.
     """
+    if len(set(config.facets)) < len(config.facets):
+        raise ConfigError(f"facets names one of {list(config.facets)} twice")
     if missing := sorted(set(config.facets) - set(facets)):
         raise ConfigError(f"facets names {missing}; rows have {sorted(set(facets) - {'task'})}")
     return {name: facets[name] for name in ("task", *config.facets)}
@@ -180,7 +183,7 @@ def to_switcher(in_dim: int, outputs: Sequence[str], config: SwitcherConfig, key
             part of it is at fault; messages begin with `key`.
     """
     try:
-        if find_architecture(config.kind).is_by_cell:
+        if find_architecture(config.kind, key="kind").is_by_cell:
             raise ConfigError(
                 f"kind {config.kind} has cells for outputs; a switcher has the values of one facet"
             )

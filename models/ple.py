@@ -4,7 +4,7 @@ Tang, Liu, Zhao, Gong: "Progressive Layered Extraction (PLE): A Novel Multi-Task
 Personalized Recommendations", RecSys 2020. Equations are numbered as there.
 
 Differences from the paper:
-    1. Experts may be deeper than one layer, and differ in number by task and level.
+    1. Experts may be deeper than one layer; they differ in number by task and level, in width by level.
     2. A gate may be a sigmoid divided by the number of experts (Liu et al., CIKM 2022), not a softmax.
     3. Experts may be normalised by layer before their activation, and have remedies of HoME (ExpertOptions).
     4. Towers give logits; the sigmoid is at the edge, in loss and calibration.
@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from conf.errors import ConfigError
-from conf.part import Name, Part, Positive
+from conf.part import Part, Positive
 from models.graph import Graph
 from models.layers import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.trunk import Architecture, Trunk
@@ -35,7 +35,7 @@ class LevelConfig(ExpertOptions):
     so that its loss reaches them whatever the gate makes of the shared ones.
     """
 
-    task_experts: Positive | dict[Name, Positive]
+    task_experts: Positive | dict[str, Positive]
     shared_experts: Positive
     expert_widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
     gate: GateKind = "softmax"

@@ -70,7 +70,7 @@ class SluiceTrunk(Trunk):
             stacks = {task: cast(Experts, cast(nn.ModuleDict, layers)[f"{task}_layer"]) for task in tasks}
             outputs_B2S = run_experts(stacks, branch_BD).by_branch()
             mixed = alpha @ torch.cat([outputs_B2S[task] for task in tasks], dim=1)  # (B, 2 K, S)
-            layer_BKW = mixed.reshape(len(x_BD), len(tasks), -1)
+            layer_BKW = mixed.unflatten(1, (len(tasks), -1)).flatten(2)
             branch_BD = dict(zip(tasks, layer_BKW.unbind(1), strict=True))
             of_layers.append(layer_BKW)
         out_BKW = (torch.stack(of_layers, dim=-1) * self.beta_KL[:, None, :]).sum(-1)

@@ -36,7 +36,7 @@ class Epoch:
         epoch: from 1.
         train_loss: mean over the epoch of the model as it was at each step.
         validation_loss: of the model after the epoch; weights of tasks as at the start, so that epochs
-            can be compared.
+            can be compared. Where weights are learnt, both losses are `UncertaintyWeighting.at_best_noise`.
         validation_metrics: task, and task|user group -> metric -> value over all validation rows, of logits
             as they are before calibration; null for a single class, or for no row.
         rows_per_second: training rows of all ranks, padding not counted, validation time included.
@@ -78,6 +78,9 @@ class Trainer:
         train: this rank's share of the training split.
         validation: this rank's share of the validation split.
         ranks: the group.
+
+    Raises:
+        ConfigError: the trunk cannot learn tasks of these kinds.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Trainer:
         validation: RowSource,
         ranks: Distributed,
     ) -> None:
+        model.network.trunk.check(spec.tasks)
         self.model, self.spec, self.ranks = model, spec, ranks
         self.train, self.validation = train, validation
         self.tasks, self.groups = spec.tasks, model.cell_groups
@@ -209,14 +213,16 @@ class Trainer:
         return penalty
 
     def _mean_loss(self, totals: "_Totals") -> tuple[float, int]:
-        """Give the total loss and the rows of all ranks; task weights as at epoch 0."""
+        """Give the loss by which epochs are compared, and the rows of all ranks; weights as at epoch 0."""
         flat = torch.cat([totals.sums_KG.flatten(), totals.counts_KG.flatten(), totals.rows])
         flat = self.ranks.all_reduce_sum(flat.to(self.ranks.device)).cpu()
         cells = totals.sums_KG.numel()
         sums, counts, rows = flat[:cells], flat[cells:-1], flat[-1]
         weights_K = losses.task_weights(self.tasks, 0).to(sums)
         shape = totals.sums_KG.shape
-        loss = losses.total_loss(sums.view(shape), counts.view(shape), weights_K, self.normalise)
+        is_learnt = self.spec.model.loss.weighting == "uncertainty"
+        total = self.weighting.at_best_noise if is_learnt else losses.total_loss
+        loss = total(sums.view(shape), counts.view(shape), weights_K, self.normalise)
         return float(loss), int(rows)
 
     def _check_finite(self, epoch: int, train_loss: float, validation_loss: float) -> None:

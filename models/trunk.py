@@ -20,6 +20,7 @@ from torch import Tensor, nn
 import models
 from conf.errors import ConfigError
 from conf.part import Part
+from conf.schema import Task
 from models.graph import Graph
 
 Facets = Mapping[str, Sequence[str]]
@@ -63,6 +64,13 @@ class Trunk(nn.Module, ABC):
         found = [penalty for trunk in inner if (penalty := trunk.penalty()) is not None]
         return torch.stack(found).sum() if found else None
 
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuse tasks that it cannot learn; mostly it can learn all.
+
+        Raises:
+            ConfigError: with the key inside `trunk` that is at fault.
+        """
+
     def row_penalty(self, logits_BK: Tensor) -> Tensor | None:
         """Give what the trunk itself adds to the loss of each row, (B,); mostly nothing.
 
@@ -86,8 +94,8 @@ class Architecture(NamedTuple):
     is_by_cell: bool = False
 
 
-def find_architecture(name: str) -> Architecture:
-    """Look an architecture up.
+def find_architecture(name: str, key: str = "architecture") -> Architecture:
+    """Look an architecture up; `key` is where its name stands.
 
     Raises:
         ConfigError: there is none of this name.
@@ -96,7 +104,7 @@ def find_architecture(name: str) -> Architecture:
     module = importlib.import_module(f"models.{name}") if name in known else None
     found = getattr(module, "ARCHITECTURE", None)
     if found is None:
-        raise ConfigError(f"architecture {name!r} is unknown; known are {_known_architectures(known)}")
+        raise ConfigError(f"{key} {name!r} is unknown; known are {_known_architectures(known)}")
     return cast(Architecture, found)
 
 

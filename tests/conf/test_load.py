@@ -53,6 +53,8 @@ def test_an_unknown_key_is_named_with_its_file(conf_dir: Path) -> None:
         ("training.shards=3", "shards 3 must be a multiple of ranks 2"),
         ("ranking.weights.share=1", "names ['share'], which are no binary tasks"),
         ("list_context.day=1", "an impression are ['hour', 'tab']"),
+        ("model.input.id_dropout.item_id=.1", "model.input.id_dropout names ['item_id'], which are hashed"),
+        ("tasks.0.weight=-1", "a list is set as a whole"),
         ("training.seed", "expected key=value"),
     ],
 )

@@ -131,6 +131,16 @@ def test_a_model_answers_as_before_once_it_was_observed(make_model: MakeModel, m
     assert not any(isinstance(module, Mixture) and [*module.state_dict()] for module in model.modules())
 
 
+def test_rows_without_weight_are_not_there(make_model: MakeModel, make_batch: MakeBatch) -> None:
+    model, batch = make_model("mfh"), make_batch(6)
+    in_group_0 = (batch[2] == 0).numpy()
+    some = state_of(model, batch, np.where(in_group_0, 0.0, 1.0))
+
+    assert some
+    assert not any(key.cohort == "user:new" and sums.rows > 0 for key, sums in some.items())
+    assert state_of(model, batch, np.zeros(6)) == {}
+
+
 def test_a_dead_expert_is_named_once_whoever_sees_it(make_model: MakeModel, make_batch: MakeBatch) -> None:
     model, batch = make_model("ple"), make_batch(20)
     assert collapsed(state_of(model, batch)) == []

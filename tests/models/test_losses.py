@@ -254,6 +254,39 @@ def test_at_the_best_noise_the_learnt_weight_is_the_inverse_of_twice_the_loss() 
     assert weighting.log_variance_K.exp().item() == pytest.approx(2 * 2.0, rel=1e-3)
 
 
+@pytest.mark.parametrize("normalise", NORMALISE)
+def test_epochs_are_compared_at_the_noise_that_makes_the_loss_smallest(normalise: Normalise) -> None:
+    weighting = UncertaintyWeighting(TASKS)
+    sums = cell_sums(LOGITS, LABELS, MASK, WEIGHT, GROUP, TASKS, 2)
+    counts, w = counts_of(list(range(5)), normalise), task_weights(TASKS, 0)
+
+    found = weighting.at_best_noise(sums, counts, w, normalise).item()
+
+    optimiser = torch.optim.LBFGS(weighting.parameters(), lr=1.0, max_iter=100)
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss: Tensor = weighting(sums, counts, w, normalise)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    assert found == pytest.approx(weighting(sums, counts, w, normalise).item(), abs=1e-4)
+
+
+def test_the_scale_of_a_task_does_not_choose_the_epoch() -> None:
+    """Click gets better by a fifth and play worse by a tenth, whatever the unit of play."""
+    weighting = UncertaintyWeighting(TASKS)
+    counts, w = torch.full((3, 1), 10.0), torch.ones(3)
+    gains = []
+    for unit in (1.0, 1e4):
+        before, after = (torch.tensor([[c], [unit * p], [3.0]]) for c, p in ((5.0, 2.0), (4.0, 2.2)))
+        losses = [weighting.at_best_noise(sums, counts, w, "per_task") for sums in (before, after)]
+        gains.append((losses[0] - losses[1]).item())
+    assert gains[0] == pytest.approx(0.5 * math.log(5 / 4) - 0.5 * math.log(1.1), rel=1e-4)
+    assert gains[1] == pytest.approx(gains[0], rel=1e-3)
+
+
 def test_a_task_without_rows_learns_no_noise() -> None:
     weighting = UncertaintyWeighting(TASKS)
     sums, counts = torch.tensor([[6.0], [0.0], [2.0]]), torch.tensor([[3.0], [0.0], [2.0]])

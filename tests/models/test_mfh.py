@@ -41,7 +41,7 @@ def test_towers_of_an_unknown_name_are_refused(make_model: Callable[..., MultiTa
     [
         (
             {"level2": ONE | {"kind": "mmoo"}},
-            r"model\.trunk: level2\.architecture 'mmoo' is unknown; known are .*'ple'",
+            r"model\.trunk: level2\.kind 'mmoo' is unknown; known are .*'ple'",
         ),
         ({"level2": ONE | {"kind": "mfh"}}, r"model\.trunk: level2\.kind mfh has cells for outputs"),
         (
@@ -52,6 +52,7 @@ def test_towers_of_an_unknown_name_are_refused(make_model: Callable[..., MultiTa
             {"facets": ["item_cohort"]},
             r"model\.trunk: facets names \['item_cohort'\]; rows have \['user_cohort'\]",
         ),
+        ({"facets": ["user_cohort"] * 2}, r"model\.trunk: facets names one of .* twice"),
         (
             {"level2": {"kind": "asymmetric", "trunk": {"widths": [5], "reads": {"low": ["new"]}}}},
             r"model\.trunk: level2\.trunk: reads names \['low', 'new'\], but the outputs are .*'like'",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from conf.errors import ConfigError
 from conf.load import load_config
+from conf.schema import Task
 from models.aitm import AitmConfig, AitmTrunk
 from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
 from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
@@ -289,3 +290,45 @@ def test_every_architecture_has_a_configuration_that_users_can_start_from(name: 
 
     assert config.model.name == name
     assert config.model.architecture == TRUNKS[name][0]
+
+
+def of_kinds(**changes: dict[str, str]) -> list[Task]:
+    """Binary tasks on all rows, with changes by name."""
+    plain = {"label": "x", "kind": "binary"}
+    return [Task.model_validate({"name": name, **plain, **changes.get(name, {})}) for name in TASKS]
+
+
+AFTER = {"like": "click"}
+CHAINS = {
+    "esmm": EsmmTrunk(6, TASKS, EsmmConfig(widths=(4,), after=AFTER)),
+    "aitm": AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after=AFTER)),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_regressions_are_refused_in_a_chain_and_nowhere_else(name: str) -> None:
+    CHAINS[name].check(of_kinds(share={"kind": "regression"}))
+    for task in ("click", "like"):
+        with pytest.raises(ConfigError, match=rf"after names \['{task}'\], which are regressions"):
+            CHAINS[name].check(of_kinds(**{task: {"kind": "regression"}}))
+
+
+def test_esmm_refuses_a_later_task_on_some_rows_only() -> None:
+    CHAINS["esmm"].check(of_kinds(click={"where": "a > 0"}, share={"where": "a > 0"}))
+    CHAINS["aitm"].check(of_kinds(like={"where": "a > 0"}))
+    with pytest.raises(ConfigError, match=r"after: \['like'\] have a `where`"):
+        CHAINS["esmm"].check(of_kinds(like={"where": "a > 0"}))
+
+
+def test_a_task_does_not_read_another_twice() -> None:
+    config = AsymmetricConfig(widths=(4,), reads={"like": ("click", "click")})
+    with pytest.raises(ConfigError, match=r"reads: \['like'\] name a task twice"):
+        AsymmetricTrunk(6, TASKS, config)
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_no_rows_give_no_logits(name: str, make_model: Callable[..., MultiTaskModel]) -> None:
+    model = make_model(name).eval()
+    with torch.inference_mode():
+        cells = model.network(torch.empty(0, model.input.width))
+    assert cells.shape == (0, len(model.network.cells_KG), model.cell_groups)
