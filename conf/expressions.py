@@ -123,6 +123,8 @@ def check_expressions(config: Config) -> None:
     inputs = {
         "item_id",
         "user_id",
+        "user_cohort",
+        "item_cohort",
         *context_columns(config),
         *feature_columns(config.features.user, "user"),
         *feature_columns(config.features.item, "item"),

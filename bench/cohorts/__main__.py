@@ -27,7 +27,7 @@ from bench.cohorts.architectures import COMPARED, Variant
 from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.generate import COHORTS
 from bench.cohorts.trial import auc_by_cell, mean_over_tasks, run
-from bench.paired import paired_difference
+from bench.paired import Difference, paired_difference
 from bench.results import Results
 from bench.tables import print_table
 
@@ -37,6 +37,8 @@ TUNING = {"difference": 0.5, "share_of_new": 0.2, "seed": 1000}
 RESULTS = Results("cohorts")
 
 Key = dict[str, Any]
+Distances = dict[int, dict[str, float]]
+"""Seed -> cohort -> distance to the second ceiling."""
 
 
 def tuned_rate(name: str, variant: Variant) -> float:
@@ -140,18 +142,29 @@ def gain_table(
             continue
         one, other = (mean_distances(who, q, shares, done) for who in (ours, name))
         if len(one.keys() & other.keys()) > 1:
-            gains = [
-                paired_difference(*({seed: d[c] for seed, d in who.items()} for who in (other, one)))
-                for c in COHORTS
-            ]
-            rows.append([q, name, len(one.keys() & other.keys()), *gains])
+            rows.append([q, name, len(one.keys() & other.keys()), *gains(one, other)])
     print_table(["q", f"{ours} against", "seeds", *COHORTS], rows)
 
 
-def mean_distances(
-    name: str, difference: float, shares: Sequence[float], done: dict[str, Key]
-) -> dict[int, dict[str, float]]:
-    """Seed -> cohort -> distance, mean over shares; seeds that lack one of them are left out."""
+def change_table(difference: float, shares: Sequence[float]) -> None:
+    """How much closer each ablation is than what it changes, paired over seeds, with 95 % intervals."""
+    done, rows = finished(), []
+    for name, variant in ABLATIONS.items():
+        base = variant.tuned_as or name
+        one, other = (mean_distances(who, difference, shares, done) for who in (name, base))
+        if len(one.keys() & other.keys()) > 1:
+            rows.append([name, base, len(one.keys() & other.keys()), *gains(one, other)])
+    print_table(["change", "of", "seeds", *COHORTS], rows)
+
+
+def gains(one: Distances, other: Distances) -> list[Difference]:
+    """How much closer one is than the other, by cohort."""
+    by_cohort = [[{seed: d[cohort] for seed, d in who.items()} for who in (other, one)] for cohort in COHORTS]
+    return [paired_difference(far, near) for far, near in by_cohort]
+
+
+def mean_distances(name: str, difference: float, shares: Sequence[float], done: dict[str, Key]) -> Distances:
+    """Mean over shares; seeds that lack one of them are left out."""
     found = {}
     for seed in SEEDS:
         wheres = [{"difference": difference, "share_of_new": share, "seed": seed} for share in shares]
@@ -210,7 +223,10 @@ def main() -> None:
         print()
     distance_table(variants, differences, shares)
     print()
-    gain_table("mfh", variants, differences, shares)
+    if arguments.ablations:
+        change_table(differences[0], shares)
+    else:
+        gain_table("mfh", variants, differences, shares)
 
 
 if __name__ == "__main__":

@@ -92,11 +92,11 @@ class Catalog:
         return self.root / "_models" / model_version
 
     def input_types(self) -> dict[str, str]:
-        """Column -> type of everything that a model may read: features of both sides and the context."""
+        """Column -> type of what a model may read: features and cohorts of both sides, and the context."""
         tables = ("events", "user_features", "item_features")
-        return {
-            name: kind.simpleString() for table in tables for name, kind in self.tables[table].columns.items()
-        }
+        columns = [column for table in tables for column in self.tables[table].columns.items()]
+        cohorts = [("user_cohort", STRING), ("item_cohort", STRING)]
+        return {name: kind.simpleString() for name, kind in [*columns, *cohorts]}
 
     @property
     def registry(self) -> str:

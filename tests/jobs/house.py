@@ -1,14 +1,16 @@
 """A slice of the embedded log in a folder of its own, with a warehouse, to be broken at will."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from conf.load import PROJECT_DIR
+from conf.load import PROJECT_DIR, load_config
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.run import Scene
 
@@ -33,6 +35,7 @@ class House:
             f"paths.reports={self.warehouse}/reports",
             "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2', "
             "spark.sql.adaptive.enabled: 'false'}",
+            f"inputs.categorical={json.dumps(_with_cohorts())}",
             "training.first_data_date=2022-05-04",
             "training.window_days=3",
             "training.block_rows=256",
@@ -70,6 +73,13 @@ class House:
         if self.warehouse.exists():
             shutil.copytree(self.warehouse, copied.warehouse)
         return copied
+
+
+def _with_cohorts() -> list[dict[str, Any]]:
+    """The inputs of the log's configuration, and both cohorts among them."""
+    declared = load_config().inputs.categorical
+    cohorts = [{"column": column, "dim": 2} for column in ("user_cohort", "item_cohort")]
+    return [*(column.model_dump(exclude_defaults=True) for column in declared), *cohorts]
 
 
 def cut_slice(folder: Path) -> House:
