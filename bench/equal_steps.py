@@ -3,7 +3,7 @@
 python -m bench.equal_steps            train what is not yet in the results, then print the table
 python -m bench.equal_steps --table    print the table only
 
-150 steps of 4096 rows of bench/step_data.py, Adam with a learning rate of 0.001 and each library's own
+100 steps of 4096 rows of bench/step_data.py, Adam with a learning rate of 0.001 and each library's own
 initial weights; three seeds, of truth, rows and weights. The loss is the cross entropy, mean over tasks, of
 65,536 rows that no step has seen. Peers run as in bench.speed; bfloat16 is ours under torch's autocast.
 """
@@ -23,7 +23,7 @@ from bench.step_data import HELD_OUT_ROWS, HELD_OUT_STEP, Stream
 from bench.step_model import Ple
 from bench.tables import print_table
 
-STEPS, SEEDS = 150, (1, 2, 3)
+STEPS, SEEDS = 100, (1, 2, 3)
 OURS, BFLOAT16 = "PLE", "PLE, bfloat16"
 RESULTS = Results("equal_steps")
 
