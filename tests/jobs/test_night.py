@@ -76,7 +76,7 @@ def check_lists(spark: SparkSession, house: House, table: str, night: date) -> s
 
     item_cohorts = as_of("item_cohorts").select("item_id", F.col("cohort").alias("item_cohort"))
     pairs = lists.join(as_of("user_features"), on="user_id").join(as_of("item_features"), on="item_id")
-    pairs = pairs.join(item_cohorts, on="item_id")
+    pairs = pairs.join(item_cohorts, on="item_id").withColumn("user_cohort", F.col("cohort"))
     pairs = pairs.withColumns({name: F.lit(value) for name, value in scene.config.list_context.items()})
     bundle = read_bundle(scene.catalog.bundle(lists.first()["model_version"]))
     rows = pairs.select(*lists.columns, "item_cohort", *encoded(pairs, bundle.encoder))
@@ -138,10 +138,13 @@ def test_scoring_and_examples_see_the_same_vector(spark: SparkSession, lived_in:
     examples = scene.store.read(spark, "examples").where(F.col("data_date") == F.lit(SECOND_NIGHT))
     for entity in ("user", "item"):
         side = bundle.encoder.side(entity)
-        features = scene.store.read(spark, f"{entity}_features").where(
-            F.col("data_date") == F.lit(FIRST_NIGHT)
+        features, cohorts = (
+            scene.store.read(spark, f"{entity}_{what}").where(F.col("data_date") == F.lit(FIRST_NIGHT))
+            for what in ("features", "cohorts")
         )
-        served = features.select(f"{entity}_id", *encoded(features, side))
+        cohorts = cohorts.select(f"{entity}_id", F.col("cohort").alias(f"{entity}_cohort"))
+        known = features.join(cohorts, on=f"{entity}_id")
+        served = known.select(f"{entity}_id", *encoded(known, side))
         trained = examples.select("event_id", f"{entity}_id", *encoded(examples, side))
         matched = trained.join(served.withColumn("is_served", F.lit(True)), on=[*served.columns[:1]])
 
