@@ -7,6 +7,7 @@ python -m bench.speed --peers    with torch-rechub and DeepCTR-Torch, from an en
 PLE of 2 levels, 3 experts a task and 3 shared ones of width 256, towers [128, 64], 3 tasks, 20 categorical
 columns of 10,000 ids x 16, 20 dense ones, batches of 4096 rows in memory. The bare products are those of
 experts and towers alone: one forward, two backward. Gates, embeddings, ReLU, loss and Adam come on top.
+Peers are measured with fused Adam, as ours has it, and with plain Adam, as their own training has it.
 bfloat16 is torch's autocast, where the processor has the instructions: weights stay float32.
 """
 
@@ -114,8 +115,9 @@ def main() -> None:
             for kind, of_kind in steps.items()
         }
         for peer in PEERS if arguments.peers else ():
-            for kind, of_step in measure_peer(peer, arguments.repeats).items():
-                found[kind][peer] = of_step
+            for measured, of_step in measure_peer(peer, arguments.repeats).items():
+                kind, *how = measured.split(", ")
+                found[kind][", ".join([peer, *how])] = of_step
         turns.append(found)
     rows = []
     for kind in steps:

@@ -3,7 +3,7 @@
 .venv-peers/bin/python -m bench.peers.step time {torch-rechub,deepctr-torch} REPEATS THREADS
 .venv-peers/bin/python -m bench.peers.step loss {torch-rechub,deepctr-torch} STEPS THREADS SEED
 
-`time` prints the median seconds of a training step and of a prediction, `loss` what bench.equal_steps asks
+`time` prints the median seconds of training steps and of a prediction, `loss` what bench.equal_steps asks
 for, as JSON. Each peer has its defaults but for the sizes: batch normalisation in torch-rechub, a hidden
 layer in the gates of DeepCTR-Torch left out. Loss and optimiser are those of ours: mean cross entropy, and
 fused Adam, which neither peer's own training has.
@@ -90,10 +90,10 @@ def deepctr() -> tuple[nn.Module, Network]:
 class Peer:
     """A peer's model in training."""
 
-    def __init__(self, name: str, seed: int) -> None:
+    def __init__(self, name: str, seed: int, is_fused: bool = True) -> None:
         torch.manual_seed(seed)
         self.model, self.network = rechub() if name == "torch-rechub" else deepctr()
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=True)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=is_fused)
 
     def train(self, rows: Rows) -> None:
         """One step."""
@@ -115,10 +115,14 @@ class Peer:
 
 
 def times(name: str, repeats: int) -> dict[str, float]:
-    """Median seconds of a training step and of a prediction."""
-    peer, rows = Peer(name, seed=1), Stream(1).batch(0)
+    """Median seconds of a training step, with fused Adam and with the peer's own, and of a prediction."""
+    peer, plain, rows = Peer(name, seed=1), Peer(name, seed=1, is_fused=False), Stream(1).batch(0)
     found = {}
-    for kind, step, is_training in (("train", peer.train, True), ("predict", peer.predict, False)):
+    for kind, step, is_training in (
+        ("train", peer.train, True),
+        ("train, plain Adam", plain.train, True),
+        ("predict", peer.predict, False),
+    ):
         peer.model.train(is_training)
         step(rows)
         seconds = []
