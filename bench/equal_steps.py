@@ -8,7 +8,6 @@ initial weights; three seeds, of truth, rows and weights. The loss is the cross 
 65,536 rows that no step has seen. Peers run as in bench.speed; bfloat16 is ours under torch's autocast.
 """
 
-import argparse
 import json
 import subprocess
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from bench.command_line import is_table_only
 from bench.paired import paired_difference
 from bench.peers import PEERS, PROJECT, command
 from bench.results import Results
@@ -28,10 +28,10 @@ OURS, BFLOAT16 = "PLE", "PLE, bfloat16"
 RESULTS = Results("equal_steps")
 
 
-def train(who: str, seed: int, threads: int) -> dict[str, Any]:
+def train(who: str, seed: int) -> dict[str, Any]:
     """The held-out loss of one training."""
     if who in PEERS:
-        line = command("step", "loss", who, STEPS, threads, seed)
+        line = command("step", "loss", who, STEPS, torch.get_num_threads(), seed)
         done = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     else:
@@ -63,17 +63,12 @@ def table() -> None:
 
 def main() -> None:
     """Train, then print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="train nothing")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if not arguments.table:
+    if not is_table_only(__doc__ or ""):
         for seed in SEEDS:
             for who in (OURS, BFLOAT16, *PEERS):
                 RESULTS.once(
                     {"who": who, "seed": seed, "steps": STEPS},
-                    partial(train, who, seed, arguments.threads),
+                    partial(train, who, seed),
                 )
     table()
 

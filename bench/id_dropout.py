@@ -9,15 +9,14 @@ are 05-07 and 05-08; a user is unseen who has no row in the training days, and r
 seeds; the learning rate is that of PLE in bench.kuairand. Intervals are by bootstrap over users, paired.
 """
 
-import argparse
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bench.cohorts.architectures import COMPARED, matched_width, to_model
+from bench.command_line import is_table_only
 from bench.fit import Dataset, fit, predict
 from bench.kuairand.__main__ import tuned_rate
 from bench.kuairand.data import kuairand, with_column
@@ -103,12 +102,7 @@ def inputs(share: float | None) -> str:
 
 def main() -> None:
     """Train, then print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="train nothing")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if not arguments.table:
+    if not is_table_only(__doc__ or ""):
         for seed in SEEDS:
             for share in DROPOUTS:
                 RESULTS.once({"id_dropout": share, "seed": seed}, partial(train, share, seed))

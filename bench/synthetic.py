@@ -13,14 +13,13 @@ and a tenth for the test. One learning rate, 0.001, for all: nothing is tuned; t
 parameters. A seed draws data and weights anew; architectures share both, so gains are paired.
 """
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 
+from bench.command_line import is_table_only
 from bench.fit import ONE_COHORT, Dataset, error_by_task, fit, predict, trunk_parameters
 from bench.line_plot import Point, line_plot, write
 from bench.results import FOLDER, Results
@@ -152,12 +151,7 @@ def table(found: Mapping[str, Sequence[Point]]) -> None:
 
 def main() -> None:
     """Train, then print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="train nothing")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if not arguments.table:
+    if not is_table_only(__doc__ or ""):
         for seed in SEEDS:
             for overlap in OVERLAPS:
                 for name in SHAPES:

@@ -8,14 +8,12 @@ final uses, the lowest validation loss wins. Three finals each. Test days are 05
 by bootstrap over users, paired between models, of the mean over seeds.
 """
 
-import argparse
 from functools import partial
 from typing import Any
 
-import torch
-
 from bench.cohorts.architectures import COMPARED, Variant
 from bench.cohorts.trial import run
+from bench.command_line import is_table_only
 from bench.kuairand.data import kuairand
 from bench.kuairand.measures import (
     by_group,
@@ -83,12 +81,7 @@ def tables() -> None:
 
 def main() -> None:
     """Train, then print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="train nothing")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if not arguments.table:
+    if not is_table_only(__doc__ or ""):
         rates = {name: tuned_rate(name, variant) for name, variant in COMPARED.items()}
         for seed in SEEDS:
             for name, variant in COMPARED.items():
