@@ -4,6 +4,8 @@ python -m bench.speed            prints a table; all take turns in one run, for 
 python -m bench.speed --peers    with torch-rechub and DeepCTR-Torch, from an environment of their own:
     python3.11 -m venv .venv-peers && .venv-peers/bin/pip install -r bench/peers/requirements.txt
 
+python -m bench.speed --device cuda    on a GPU, without peers; rows come from the host's memory each step
+
 PLE of 2 levels, 3 experts a task and 3 shared ones of width 256, towers [128, 64], 3 tasks, 20 categorical
 columns of 10,000 ids x 16, 20 dense ones, batches of 4096 rows in memory. The bare products are those of
 experts and towers alone: one forward, two backward. Gates, embeddings, ReLU, loss and Adam come on top.
@@ -32,16 +34,16 @@ OURS, BARE, BFLOAT16 = "PLE", "bare products", ", bfloat16"
 class Bare:
     """The matrix products of the experts and towers, and nothing else."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
+    def __init__(self, dtype: torch.dtype, device: str) -> None:
         branches = TASKS + 1
         shapes = [(COLUMNS * (DIM + 1), branches * EXPERTS * WIDTH)]
         shapes += [(WIDTH, EXPERTS * WIDTH)] * branches
         shapes += [(WIDTH, TOWER[0]), (TOWER[0], TOWER[1])] * TASKS
         self.products: list[tuple[Tensor, Tensor, Tensor]] = [
             (
-                torch.randn(ROWS, d).to(dtype),
-                torch.randn(h, d).to(dtype),
-                torch.randn(ROWS, h).to(dtype),
+                torch.randn(ROWS, d).to(device, dtype),
+                torch.randn(h, d).to(device, dtype),
+                torch.randn(ROWS, h).to(device, dtype),
             )
             for d, h in shapes
         ]
@@ -59,24 +61,24 @@ class Bare:
             gradient.T @ x
 
 
-def to_steps() -> dict[str, dict[str, Callable[[], None]]]:
+def to_steps(device: str) -> dict[str, dict[str, Callable[[], None]]]:
     """What is run in this process: train and predict -> who -> one step."""
-    rows, ple = Stream(1).batch(0), Ple(seed=1)
+    rows, ple = Stream(1).batch(0), Ple(1, device)
     dtypes = {"": torch.float32}
-    if torch.cpu._is_avx512_bf16_supported():
+    if device != "cpu" or torch.cpu._is_avx512_bf16_supported():
         dtypes[BFLOAT16] = torch.bfloat16
     steps: dict[str, dict[str, Callable[[], None]]] = {"train": {}, "predict": {}}
     for suffix, dtype in dtypes.items():
-        bare = Bare(dtype)
-        steps["train"] |= {OURS + suffix: _as(dtype, ple.train, rows), BARE + suffix: bare.train}
-        steps["predict"] |= {OURS + suffix: _as(dtype, ple.predict, rows), BARE + suffix: bare.predict}
+        bare = Bare(dtype, device)
+        steps["train"] |= {OURS + suffix: _as(dtype, ple, "train", rows), BARE + suffix: bare.train}
+        steps["predict"] |= {OURS + suffix: _as(dtype, ple, "predict", rows), BARE + suffix: bare.predict}
     return steps
 
 
-def _as(dtype: torch.dtype, step: Callable[[Rows], None], rows: Rows) -> Callable[[], None]:
+def _as(dtype: torch.dtype, ple: Ple, kind: str, rows: Rows) -> Callable[[], None]:
     def run() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            step(rows)
+        with torch.autocast(ple.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            getattr(ple, kind)(rows)
 
     return run
 
@@ -88,6 +90,8 @@ def seconds(step: Callable[[], None], repeats: int) -> float:
     for _ in range(repeats):
         began = time.perf_counter()
         step()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     return float(np.median(times))
 
@@ -106,8 +110,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    steps = to_steps()
+    steps = to_steps(arguments.device)
     turns: list[dict[str, dict[str, float]]] = []
     for _ in range(arguments.turns):
         found = {

@@ -41,10 +41,12 @@ def to_model() -> Model:
 
 
 class Ple:
-    """A model in training."""
+    """A model in training, on a device."""
 
-    def __init__(self, seed: int) -> None:
-        self.model = build_model(to_model(), to_encoder(), [task.name for task in _TASKS], {}, seed)
+    def __init__(self, seed: int, device: str = "cpu") -> None:
+        names = [task.name for task in _TASKS]
+        self.device = torch.device(device)
+        self.model = build_model(to_model(), to_encoder(), names, {}, seed).to(self.device)
         self.optimisers = Optimisers(self.model, [], to_model().optimiser)
 
     def train(self, rows: Rows) -> None:
@@ -65,13 +67,14 @@ class Ple:
             return float(self._loss(rows)) / TASKS
 
     def _loss(self, rows: Rows) -> Tensor:
-        labels, mask = torch.from_numpy(rows.labels), torch.ones(rows.labels.shape, dtype=torch.bool)
-        weight, group = torch.ones(len(labels)), torch.zeros(len(labels), dtype=torch.int64)
+        labels = torch.from_numpy(rows.labels).to(self.device)
+        mask = torch.ones_like(labels, dtype=torch.bool)
+        weight, group = torch.ones_like(labels[:, 0]), torch.zeros_like(labels[:, 0], dtype=torch.int64)
         counts = losses.cell_counts(mask, weight, group, 1, "per_task")
         logits = self._logits(rows).float()
         return losses.multi_task_loss(logits, labels, mask, weight, group, _TASKS, counts, "per_task")
 
     def _logits(self, rows: Rows) -> Tensor:
-        group = torch.zeros(len(rows.ids), dtype=torch.int64)
-        logits: Tensor = self.model(torch.from_numpy(rows.ids), torch.from_numpy(rows.dense), group)
+        ids, dense = (torch.from_numpy(part).to(self.device) for part in (rows.ids, rows.dense))
+        logits: Tensor = self.model(ids, dense, torch.zeros_like(ids[:, 0]))
         return logits
