@@ -36,8 +36,9 @@ def train(who: str, seed: int) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     else:
         ple, stream = Ple(seed), Stream(seed)
-        with torch.autocast("cpu", torch.bfloat16, enabled=who == BFLOAT16):
-            for step in range(STEPS):
+        for step in range(STEPS):
+            # A context a step: autocast keeps what it has cast of the weights until it ends.
+            with torch.autocast("cpu", torch.bfloat16, enabled=who == BFLOAT16):
                 ple.train(stream.batch(step))
         found = {"loss": ple.loss(stream.batch(HELD_OUT_STEP, HELD_OUT_ROWS))}
     print(who, seed, found, flush=True)
