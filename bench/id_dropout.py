@@ -81,18 +81,21 @@ def seen_and_unseen() -> dict[str, NDArray[np.bool_]]:
 
 
 def table() -> None:
-    """AUC by task for seen and unseen users, and the gain over no user id, paired."""
+    """AUC by task for seen and unseen users, and the gain over no user id and over no id hidden, paired."""
     trained = of_common_seeds(
         ({**row, "name": inputs(row["id_dropout"])} for row in RESULTS.all()), map(inputs, DROPOUTS)
     )
-    base = trained.get(inputs(None))
+    bases = [inputs(None), inputs(0.0)]
     rows = []
-    for cell in cells_in_order(base[0]) if base else ():
+    for cell in cells_in_order(trained[bases[0]][0]) if trained.keys() >= set(bases) else ():
         for name, of_seeds in trained.items():
-            gain = "" if of_seeds is base else gain_with_interval(of_seeds, base or [], cell)
+            gains = [
+                "" if name in (base, bases[0]) else gain_with_interval(of_seeds, trained[base], cell)
+                for base in bases
+            ]
             auc = with_interval(*mean_of_seeds(of_seeds, cell))
-            rows.append([cell.replace("|", ", "), name, len(of_seeds), auc, gain])
-    print_table(["cell", "inputs", "seeds", "AUC", "gain over no user id"], rows)
+            rows.append([cell.replace("|", ", "), name, len(of_seeds), auc, *gains])
+    print_table(["cell", "inputs", "seeds", "AUC", *(f"gain over {base}" for base in bases)], rows)
 
 
 def inputs(share: float | None) -> str:
