@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from bench.memory import MemoryRows
-from conf.encoder import Encoder
-from conf.model import Model
-from conf.schema import Task
-from models.distributed import Single
+from core.encoder import Encoder
+from core.model import Model
+from core.schema import Task
 from models.model import MultiTaskModel, build_model
-from models.reader import Batch, Rows
-from models.run_spec import FitSpec
-from models.training import Trainer
+from models.training.distributed import Single
+from models.training.reader import Batch, Rows
+from models.training.run_spec import FitSpec
+from models.training.trainer import Trainer
 
 ONE_COHORT: dict[str, tuple[str, ...]] = {"user_cohort": ("all",)}
 """Cohorts of data that have none: metrics want at least one group."""

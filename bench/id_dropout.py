@@ -30,9 +30,9 @@ from bench.kuairand.measures import (
 )
 from bench.results import Results
 from bench.tables import print_table
-from conf.encoder import CategoricalEncoding
-from conf.model import InputLayer
-from models.reader import Rows
+from core.encoder import CategoricalEncoding
+from core.model import InputLayer
+from models.training.reader import Rows
 
 SEEDS = (1, 2, 3)
 DROPOUTS = (None, 0.0, 0.1, 0.3, 0.5)  # None: no user id among the inputs

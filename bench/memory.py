@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.reader import Rows
+from models.training.reader import Rows
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 from bench.step_data import COLUMNS, DIM, EXPERTS, IDS, ROWS, TASKS, TOWER, WIDTH, Rows
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.model import Loss, Model, Optimiser
-from conf.schema import Task
-from models import losses
-from models.distributed import Single
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.model import Loss, Model, Optimiser
+from core.schema import Task
 from models.model import build_model
-from models.optimisers import Optimisers
+from models.training import losses
+from models.training.distributed import Single
+from models.training.optimisers import Optimisers
 
 _TASKS = tuple(Task(name=f"t{n}", label="x", kind="binary") for n in range(TASKS))
 

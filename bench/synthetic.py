@@ -25,11 +25,11 @@ from bench.line_plot import Point, line_plot, write
 from bench.results import FOLDER, Results
 from bench.tables import print_table
 from bench.widths import closest_width
-from conf.encoder import DenseEncoding, Encoder
-from conf.model import Loss, Model, Optimiser
-from conf.schema import Task
+from core.encoder import DenseEncoding, Encoder
+from core.model import Loss, Model, Optimiser
+from core.schema import Task
 from models.model import build_model
-from models.reader import Rows
+from models.training.reader import Rows
 
 SAMPLES, WIDTH, SINES, NOISE = 100_000, 512, 10, 0.1
 OVERLAPS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -3,8 +3,8 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.errors import ConfigError
-from conf.schema import Candidates
+from core.errors import ConfigError
+from core.schema import Candidates
 
 
 def to_item_pool(item_features: DataFrame, candidates: Candidates) -> DataFrame:

@@ -5,8 +5,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from conf.part import EntityName
-from conf.schema import CohortRule, Cohorts
+from core.config_model import EntityName
+from core.schema import CohortRule, Cohorts
 
 
 def to_cohorts(features: DataFrame, cohorts: Cohorts, entity: EntityName) -> DataFrame:

@@ -12,9 +12,9 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.errors import LamplighterError
-from conf.inputs import CategoricalInput, DenseInput, Inputs
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.errors import LamplighterError
+from core.inputs import CategoricalInput, DenseInput, Inputs
 
 _QUANTILES = 64
 _SAMPLED_ROWS = 200_000

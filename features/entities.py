@@ -5,8 +5,8 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.part import EntityName
-from conf.schema import AttributeSource
+from core.config_model import EntityName
+from core.schema import AttributeSource
 from features.casts import read_as
 
 SINCE_EVER = date(1900, 1, 1)

@@ -7,8 +7,8 @@ from operator import and_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from conf.errors import ConfigError
-from conf.schema import Behaviour, Config
+from core.errors import ConfigError
+from core.schema import Behaviour, Config
 from features.casts import read_as
 
 PROVENANCE = ("source_path", "source_sha256", "file_date", "row_index")

@@ -3,9 +3,9 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.features import context_columns, feature_columns
-from conf.part import EntityName
-from conf.schema import Cohorts, Config, EntityFeatures
+from core.columns import context_columns, feature_columns
+from core.config_model import EntityName
+from core.schema import Cohorts, Config, EntityFeatures
 from features.cohorts import cohort_of
 from features.labels import label, mask
 from features.windows import silent_defaults

@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from conf.schema import Task
+from core.schema import Task
 
 
 def label(task: Task) -> Column:

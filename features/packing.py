@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.encoder import Encoder
-from conf.schema import Config
+from core.encoder import Encoder
+from core.schema import Config
 from features.encoding import encoded
 
 _BINARIES = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")

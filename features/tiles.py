@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from conf.errors import ConfigError
-from conf.part import EntityName
-from conf.schema import Aggregate, Behaviour, EntityFeatures
+from core.config_model import EntityName
+from core.errors import ConfigError
+from core.schema import Aggregate, Behaviour, EntityFeatures
 
 SUM_TYPES = {"binary": "bigint", "seconds": "decimal(22,3)"}
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from conf.features import feature_columns
-from conf.part import EntityName
-from conf.schema import Aggregate, EntityFeatures, Rate
+from core.columns import feature_columns
+from core.config_model import EntityName
+from core.schema import Aggregate, EntityFeatures, Rate
 
 ALL = "all"
 MERGE: dict[str, Callable[[Column], Column]] = {"count": F.sum, "sum": F.sum, "min": F.min, "max": F.max}

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from pyspark.sql import DataFrame
 
-from conf.errors import LamplighterError
-from conf.part import EntityName
+from core.config_model import EntityName
+from core.errors import LamplighterError
 from features.entities import to_known_keys
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features

@@ -12,7 +12,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from conf.errors import BlockedError
+from core.errors import BlockedError
 from jobs.runtime.job import job
 from jobs.runtime.run import Run
 from quality.verdicts import Outcome, RuleResult, Verdict, percent

@@ -3,9 +3,9 @@
 lamplighter evaluate --data-date 2022-05-08 --model mfh
 
 Evaluated are the examples of all days after the training set, up to the data date. States of cells add
-up over partitions (models/metrics.py, gauc.py, regression_metrics.py), and so do those of the candidate's
-gates (models/gate_report.py); so cost is linear in examples and what reaches the driver is bounded by
-tasks x cohorts x replicates, and by partitions x gates x cohorts.
+up over partitions (models/metrics), and so do those of the candidate's gates; so cost is linear in
+examples and what reaches the driver is bounded by tasks x cohorts x replicates, and by partitions x gates
+x cohorts.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 from pyspark.sql import DataFrame
 
-from conf.errors import LamplighterError
-from conf.schema import CohortAxes, Evaluation, Task
+from core.errors import LamplighterError
+from core.schema import CohortAxes, Evaluation, Task
 from features.cohorts import with_rollups
 from features.encoding import encoded
-from jobs.runtime.inference import (
+from jobs.runtime.job import job
+from jobs.runtime.run import Run
+from jobs.runtime.steps import evaluation_days
+from jobs.tables.registry import champion_as_of
+from jobs.workers.inference import (
     CELL_SCHEMA,
     GATE_SCHEMA,
     STATE_SCHEMA,
@@ -29,13 +33,9 @@ from jobs.runtime.inference import (
     to_gate_states,
     to_states,
 )
-from jobs.runtime.job import job
-from jobs.runtime.registry import champion_as_of
-from jobs.runtime.run import Run
-from jobs.runtime.steps import evaluation_days
-from models.bootstrap import interval, paired_interval
-from models.bundle import Bundle, read_bundle
-from models.gate_report import GateKey, GateState, GateSums, collapsed, gate_weights, merge
+from models.metrics.bootstrap import interval, paired_interval
+from models.metrics.gate_report import GateKey, GateState, GateSums, collapsed, gate_weights, merge
+from models.serving.bundle import Bundle, read_bundle
 
 Cell = dict[str, Any]
 

@@ -12,16 +12,16 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.errors import BlockedError, LamplighterError
-from conf.part import EntityName
-from conf.schema import AttributeSource
+from core.config_model import EntityName
+from core.errors import BlockedError, LamplighterError
+from core.schema import AttributeSource
 from features.entities import to_entities
 from features.events import to_events, with_verdict
 from jobs.runtime.job import job
-from jobs.runtime.raw import read_attributes, read_log
 from jobs.runtime.run import Run
-from jobs.runtime.sources import SourceFile
 from jobs.runtime.steps import attributes_fingerprint
+from jobs.tables.raw import read_attributes, read_log
+from jobs.tables.sources import SourceFile
 from quality.failing import failing_filters, with_failed_rules
 
 

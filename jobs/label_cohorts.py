@@ -5,7 +5,7 @@ spark-submit jobs/label_cohorts.py --data-date 2022-05-07
 Cost: one narrow pass over the features of the dates: linear in users and items.
 """
 
-from conf.part import EntityName
+from core.config_model import EntityName
 from features.cohorts import to_cohorts
 from jobs.runtime.job import job
 from jobs.runtime.run import Run

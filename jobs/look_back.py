@@ -11,7 +11,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from conf.schema import Config, Task
+from core.schema import Config, Task
 from features.cohorts import with_rollups
 from features.labels import label, mask
 from jobs.runtime.job import job

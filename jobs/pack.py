@@ -9,7 +9,7 @@ Cost: one pass to fit the encoder, one shuffle and sort of the window's examples
 
 from datetime import date
 
-from conf.errors import LamplighterError
+from core.errors import LamplighterError
 from features.encoding import fit_encoder
 from features.packing import to_blocks
 from jobs.runtime.job import job

@@ -11,8 +11,8 @@ import json
 from typing import Any
 
 from jobs.runtime.job import job
-from jobs.runtime.registry import champion_as_of, mirror_champion
 from jobs.runtime.run import Run
+from jobs.tables.registry import champion_as_of, mirror_champion
 
 Cells = list[dict[str, Any]]
 

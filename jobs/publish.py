@@ -8,7 +8,7 @@ scores but does not turn the clock back. Cost: one pass over the night's lists.
 
 from pyspark.sql import functions as F
 
-from conf.errors import LamplighterError
+from core.errors import LamplighterError
 from jobs.runtime.job import job
 from jobs.runtime.progress import spark_progress
 from jobs.runtime.run import Run

@@ -12,16 +12,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from conf.errors import LamplighterError
+from core.errors import LamplighterError
 from features.candidates import to_item_pool
 from features.encoding import encoded
-from jobs.runtime.inference import to_arrays, to_lists
 from jobs.runtime.job import job
 from jobs.runtime.progress import spark_progress
-from jobs.runtime.registry import champion_as_of
 from jobs.runtime.run import Run
-from models.bundle import Bundle, check_fits, read_bundle
-from models.scorer import Pool
+from jobs.tables.registry import champion_as_of
+from jobs.workers.inference import to_arrays, to_lists
+from models.serving.bundle import Bundle, check_fits, read_bundle
+from models.serving.scorer import Pool
 
 
 @job

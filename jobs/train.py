@@ -3,8 +3,8 @@
 lamplighter train --data-date 2022-05-07 --model mfh
 
 No Spark: the blocks' files are resolved from the pinned table version, and `horovodrun` starts the
-ranks (`python -m models.rank`), which end when this process does. The model version is a hash of the
-training set, the configuration and the code, so training what exists already costs nothing.
+ranks (`python -m models.training.process`), which end when this process does. The model version is a hash of
+the training set, the configuration and the code, so training what exists already costs nothing.
 Cost: epochs x examples of the window.
 """
 
@@ -12,16 +12,16 @@ import json
 import tempfile
 from pathlib import Path
 
-from conf.encoder import Encoder
-from conf.errors import LamplighterError
+from core.encoder import Encoder
+from core.errors import LamplighterError
 from jobs.runtime.job import job
-from jobs.runtime.launch import run_ranks
-from jobs.runtime.registry import register
 from jobs.runtime.run import Run
-from models.bundle import Manifest, write_bundle
-from models.calibration import Calibration
+from jobs.tables.registry import register
+from jobs.workers.launch import run_ranks
 from models.model import build_model
-from models.run_spec import BlockFiles, RunSpec
+from models.serving.bundle import Manifest, write_bundle
+from models.serving.calibration import Calibration
+from models.training.run_spec import BlockFiles, RunSpec
 
 
 @job

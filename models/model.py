@@ -1,7 +1,7 @@
 """One frame for all architectures: the input layer, the network, and the cells that a row reads.
 
 Letters: B rows, C categorical and F dense columns, D width of the input vector, K tasks, G groups.
-A group is a combination of the cohorts that the architecture tells apart (models/network.py).
+A group is a combination of the cohorts that the architecture tells apart (models/modules/network.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from conf.encoder import Encoder
-from conf.errors import ConfigError
-from conf.model import Model
-from models.input import InputLayer
-from models.network import Network
-from models.trunk import make_trunk
+from core.encoder import Encoder
+from core.errors import ConfigError
+from core.model import Model
+from models.modules.input import InputLayer
+from models.modules.network import Network
+from models.modules.trunk import make_trunk
 
 
 class MultiTaskModel(nn.Module):

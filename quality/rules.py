@@ -9,8 +9,8 @@ from great_expectations.expectations import expectation as gxe
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from pydantic.v1 import ValidationError
 
-from conf.errors import ConfigError
-from conf.schema import Expectation, Suite
+from core.errors import ConfigError
+from core.schema import Expectation, Suite
 
 OF_ROWS = (gxe.ColumnMapExpectation, gxe.ColumnPairMapExpectation, gxe.MulticolumnMapExpectation)
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")

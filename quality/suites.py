@@ -23,7 +23,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.schema import Suite
+from core.schema import Suite
 from quality.rules import Rule, to_rules
 from quality.verdicts import Outcome, RuleResult, Verdict
 

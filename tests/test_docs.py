@@ -9,12 +9,12 @@ import pytest
 import torch
 from pydantic.fields import FieldInfo
 
-from conf.inputs import Inputs
-from conf.load import load_config
-from conf.model import Model
-from conf.part import Part
-from conf.schema import Task
-from models.trunk import find_architecture
+from core.config_model import ConfigModel
+from core.inputs import Inputs
+from core.load import load_config
+from core.model import Model
+from core.schema import Task
+from models.modules.trunk import find_architecture
 from tools.model_guide import GUIDE, MODELS, written
 
 TEXT = GUIDE.read_text(encoding="utf-8")
@@ -22,19 +22,19 @@ TABLES = dict(re.findall(r"<!-- knobs: (\S+) -->\n((?:\|.*\n)+)", TEXT))
 """Class -> the table of its knobs."""
 
 
-def parts_in(annotation: Any) -> Iterator[type[Part]]:
+def parts_in(annotation: Any) -> Iterator[type[ConfigModel]]:
     """The classes of configuration inside of a type, however deep."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+    if isinstance(annotation, type) and issubclass(annotation, ConfigModel):
         yield annotation
     for argument in get_args(annotation):
         yield from parts_in(argument)
 
 
-def documented(part: type[Part]) -> dict[str, type[Part]]:
+def documented(part: type[ConfigModel]) -> dict[str, type[ConfigModel]]:
     """A class of the configuration, those it inherits from and those of its knobs, if they have knobs."""
-    found: dict[str, type[Part]] = {}
+    found: dict[str, type[ConfigModel]] = {}
     for each in part.__mro__:
-        if issubclass(each, Part) and own_knobs(each):
+        if issubclass(each, ConfigModel) and own_knobs(each):
             found[f"{each.__module__}.{each.__name__}"] = each
             for field in own_knobs(each).values():
                 for inner in parts_in(field.annotation):
@@ -42,7 +42,7 @@ def documented(part: type[Part]) -> dict[str, type[Part]]:
     return found
 
 
-def own_knobs(part: type[Part]) -> dict[str, FieldInfo]:
+def own_knobs(part: type[ConfigModel]) -> dict[str, FieldInfo]:
     """The knobs that a class adds to those it inherits."""
     return {
         name: part.model_fields[name]
@@ -56,7 +56,7 @@ def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, Part):
+    if isinstance(value, ConfigModel):
         return "its defaults"
     return "none" if value is None or value == {} else f"`{value}`"
 

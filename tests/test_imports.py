@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("conf", "features", "models", "quality", "jobs", "bench")
+PACKAGES = ("core", "features", "models", "quality", "jobs", "bench")
 LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
 
 
@@ -25,9 +25,9 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
     [
         ("features/planted.py", "import torch", "features knows no torch"),
         ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
-        ("quality/planted.py", "import features", "bench -> jobs -> features | models | quality -> conf"),
-        ("jobs/planted.py", "import bench", "bench -> jobs -> features | models | quality -> conf"),
-        ("conf/planted.py", "import jobs", "bench -> jobs -> features | models | quality -> conf"),
+        ("quality/planted.py", "import features", "bench -> jobs -> features | models | quality -> core"),
+        ("jobs/planted.py", "import bench", "bench -> jobs -> features | models | quality -> core"),
+        ("core/planted.py", "import jobs", "bench -> jobs -> features | models | quality -> core"),
     ],
 )
 def test_an_import_against_the_rules_is_found(
@@ -42,7 +42,7 @@ def test_an_import_against_the_rules_is_found(
     assert [each.startswith(contract) for each in broken] == [True]
 
 
-@pytest.mark.parametrize(("package", "foreign"), [("features", {"torch"}), ("conf", {"torch", "pyspark"})])
+@pytest.mark.parametrize(("package", "foreign"), [("features", {"torch"}), ("core", {"torch", "pyspark"})])
 def test_importing_a_package_does_not_load_what_it_must_not_know(package: str, foreign: set[str]) -> None:
     """Also not through a library in between, which import-linter does not follow."""
     modules = [

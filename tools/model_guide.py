@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from conf.load import CONF_DIR, PROJECT_DIR, load_config
-from jobs.runtime.describe_model import cohorts_of, describe_config, describe_file, picture, trunk_and_towers
-from models.describe import Description, flops_of, parameters_of
-from models.trunk import find_architecture
+from core.load import CONF_DIR, PROJECT_DIR, load_config
+from jobs.cli.describe_model import cohorts_of, describe_config, describe_file, picture, trunk_and_towers
+from models.describe.shapes import Description, flops_of, parameters_of
+from models.modules.trunk import find_architecture
 
 GUIDE = PROJECT_DIR / "docs" / "models.md"
 DATASET = "kuairand"

@@ -6,9 +6,9 @@ from typing import Any
 from bench.census.protocol import BATCH_ROWS, MAX_EPOCHS, PARAMETERS, PATIENCE, TOWER
 from bench.fit import trunk_parameters
 from bench.widths import closest_width
-from conf.encoder import Encoder
-from conf.model import Loss, Model, Optimiser
-from conf.schema import Task
+from core.encoder import Encoder
+from core.model import Loss, Model, Optimiser
+from core.schema import Task
 from models.model import build_model
 
 NORM = {"norm": "layer"}

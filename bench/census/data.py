@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from bench.census.protocol import EMBEDDING_DIM
 from bench.fit import ONE_COHORT, Dataset
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.load import PROJECT_DIR
-from conf.model import InputLayer as InputLayerConfig
-from conf.schema import Task
-from models.input import InputLayer
-from models.reader import Rows
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.load import PROJECT_DIR
+from core.model import InputLayer as InputLayerConfig
+from core.schema import Task
+from models.modules.input import InputLayer
+from models.training.reader import Rows
 
 FOLDER = PROJECT_DIR / "data" / "census_income"
 TASKS = (

@@ -10,12 +10,12 @@ from typing import Any
 
 from bench.fit import trunk_parameters
 from bench.widths import closest_width
-from conf.encoder import Encoder
-from conf.model import Loss, Model, Optimiser
-from conf.schema import Task
-from models.losses import Normalise
+from core.encoder import Encoder
+from core.model import Loss, Model, Optimiser
+from core.schema import Task
 from models.model import build_model
-from models.trunk import Facets
+from models.modules.trunk import Facets
+from models.training.losses import Normalise
 
 PARAMETERS = 60_000
 """Of trunk and towers, to within 10 %; models of one cohort each have a third of it."""

@@ -14,9 +14,9 @@ from bench.cohorts.ceiling import expected_probabilities
 from bench.cohorts.generate import BEHAVIOURS, COHORTS, ITEMS, LATENT, Log, to_log, to_world
 from bench.cohorts.hashing import Floats
 from bench.fit import Dataset
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.schema import Task
-from models.reader import Rows
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.schema import Task
+from models.training.reader import Rows
 
 TASKS = tuple(Task(name=name, label=name, kind="binary") for name in BEHAVIOURS)
 EXAMPLES = 8  # a user

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from models.bootstrap import GOLDEN, mix64
+from models.metrics.bootstrap import GOLDEN, mix64
 
 Floats = NDArray[np.float64]
 

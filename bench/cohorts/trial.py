@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from bench.cohorts.architectures import Variant, matched_width, to_model
 from bench.cohorts.generate import COHORTS
 from bench.fit import Dataset, Fit, fit, predict
-from conf.schema import Task
-from models.reader import Rows
+from core.schema import Task
+from models.training.reader import Rows
 
 AucByCell = dict[str, dict[str, float]]
 """Cohort -> task -> AUC."""

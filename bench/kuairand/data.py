@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from bench.fit import Dataset
-from conf.encoder import CategoricalEncoding, Encoder
-from conf.load import PROJECT_DIR
-from conf.schema import Config
+from core.encoder import CategoricalEncoding, Encoder
+from core.load import PROJECT_DIR
+from core.schema import Config
 from features.encoding import encoded, fit_encoder
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.run import Scene
-from jobs.runtime.session import spark_session
 from jobs.runtime.steps import config_hash
-from models.reader import Rows
+from jobs.tables.session import spark_session
+from models.training.reader import Rows
 
 SETTINGS = ("paths.warehouse=warehouse/bench", "paths.reports=warehouse/bench/reports")
 FIRST, LAST = date(2022, 4, 24), date(2022, 5, 8)

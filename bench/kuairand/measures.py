@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conf.schema import Task
-from models.bootstrap import interval, paired_interval, user_weights
-from models.metrics import CellState
-from models.reader import Rows
+from core.schema import Task
+from models.metrics.binary import CellState
+from models.metrics.bootstrap import interval, paired_interval, user_weights
+from models.training.reader import Rows
 
 REPLICATES, MIN_CLASS_COUNT = 200, 30
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from conf.errors import ConfigError
-from conf.load import DEFAULT_DATASET, DEFAULT_MODEL
+from core.errors import ConfigError
+from core.load import DEFAULT_DATASET, DEFAULT_MODEL
 
 
 @dataclass(frozen=True)

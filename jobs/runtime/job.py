@@ -15,8 +15,8 @@ from typing import Annotated
 import psutil
 import typer
 
-from conf.errors import LamplighterError
-from conf.load import DEFAULT_DATASET
+from core.errors import LamplighterError
+from core.load import DEFAULT_DATASET
 from jobs.runtime.arguments import Arguments, parse_dates
 from jobs.runtime.logs import CONSOLE, set_up_logging
 from jobs.runtime.progress import step_line

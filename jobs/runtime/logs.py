@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from conf.load import resolve_path
+from core.load import resolve_path
 
 CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
 

@@ -9,11 +9,11 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from conf.part import EntityName
-from jobs.runtime.ledger import Finished
-from jobs.runtime.lists import list_of
+from core.config_model import EntityName
 from jobs.runtime.run import Run
 from jobs.runtime.steps import STEPS
+from jobs.tables.ledger import Finished
+from jobs.tables.lists import list_of
 from quality.report.model import (
     CalibrationPoint,
     CohortMove,

@@ -12,18 +12,18 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.errors import BlockedError, ConfigError, LamplighterError
-from conf.load import PROJECT_DIR, load_config, resolve_path
-from conf.schema import Config, Suite
+from core.errors import BlockedError, ConfigError, LamplighterError
+from core.load import PROJECT_DIR, load_config, resolve_path
+from core.schema import Config, Suite
 from jobs.runtime import steps
 from jobs.runtime.arguments import Arguments
-from jobs.runtime.catalog import Catalog
-from jobs.runtime.ledger import Entry, Finished, Ledger, date_range, new_run_id
-from jobs.runtime.locks import TableLock, owner_text
-from jobs.runtime.registry import champion_as_of
-from jobs.runtime.session import spark_session
-from jobs.runtime.sources import Sources
-from jobs.runtime.store import Commit, Store, check_rows, dates_where
+from jobs.tables.catalog import Catalog
+from jobs.tables.ledger import Entry, Finished, Ledger, date_range, new_run_id
+from jobs.tables.locks import TableLock, owner_text
+from jobs.tables.registry import champion_as_of
+from jobs.tables.session import spark_session
+from jobs.tables.sources import Sources
+from jobs.tables.store import Commit, Store, check_rows, dates_where
 from quality.verdicts import Verdict
 
 log = logging.getLogger("lamplighter")

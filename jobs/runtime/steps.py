@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 
-from conf.load import PROJECT_DIR
-from conf.schema import Config
-from jobs.runtime.sources import Sources
+from core.load import PROJECT_DIR
+from core.schema import Config
+from jobs.tables.sources import Sources
 
-PACKAGES = ("conf", "features", "models", "quality", "jobs")
+PACKAGES = ("core", "features", "models", "quality", "jobs")
 SOURCE_SUFFIXES = {".py", ".j2"}  # YAML is in the resolved configuration
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conf.schema import Config
+from core.schema import Config
 from tests.features.small import small_config
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.part import EntityName
-from conf.schema import Config
+from core.config_model import EntityName
+from core.schema import Config
 from features.cohorts import to_cohorts
 from features.entities import to_known_keys
 from features.examples import to_examples

@@ -3,8 +3,8 @@ from datetime import datetime
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.errors import ConfigError
-from conf.schema import Candidates, Config
+from core.errors import ConfigError
+from core.schema import Candidates, Config
 from features.candidates import to_item_pool
 
 ITEMS = "item_id bigint, item_impression_count_3d bigint, item_first_event_time_all timestamp"

@@ -2,7 +2,7 @@ from datetime import date
 
 from pyspark.sql import SparkSession
 
-from conf.schema import Config
+from core.schema import Config
 from features.cohorts import axis, to_cohorts, with_rollups
 from tests.features.small import rows_of
 

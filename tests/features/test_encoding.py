@@ -4,9 +4,9 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.errors import LamplighterError
-from conf.inputs import Inputs
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.errors import LamplighterError
+from core.inputs import Inputs
 from features.encoding import encoded, fit_encoder
 
 INPUTS = Inputs.model_validate(

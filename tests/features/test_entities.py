@@ -2,7 +2,7 @@ from datetime import date
 
 from pyspark.sql import SparkSession
 
-from conf.schema import Config
+from core.schema import Config
 from features.entities import to_entities, to_known_keys
 from tests.features.small import EVER, USERS, rows_of
 

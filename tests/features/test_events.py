@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.errors import ConfigError
-from conf.schema import Config
+from core.errors import ConfigError
+from core.schema import Config
 from features.events import to_events, with_verdict
 from tests.features.small import rows_of
 

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.schema import Config
+from core.schema import Config
 from features.encoding import encoded, fit_encoder
 from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
 

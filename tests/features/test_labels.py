@@ -1,6 +1,6 @@
 from pyspark.sql import SparkSession
 
-from conf.schema import Task
+from core.schema import Task
 from features.labels import label, mask
 
 

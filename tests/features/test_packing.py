@@ -7,8 +7,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.schema import Config
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.schema import Config
 from features.packing import to_blocks
 
 ROWS, BLOCK_ROWS, SHARDS = 100, 8, 4

@@ -4,8 +4,8 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.errors import ConfigError
-from conf.schema import Aggregate, Config, EntityFeatures
+from core.errors import ConfigError
+from core.schema import Aggregate, Config, EntityFeatures
 from features.tiles import to_daily_tiles
 from tests.features.small import Event, rows_of, to_frame
 

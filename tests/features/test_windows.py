@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.features import feature_columns
-from conf.schema import Aggregate, Config, EntityFeatures
+from core.columns import feature_columns
+from core.schema import Aggregate, Config, EntityFeatures
 from features.entities import to_known_keys
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, silent_defaults, to_features

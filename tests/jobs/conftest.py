@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.night import run_history, run_night
+from jobs.cli.night import run_history, run_night
 from tests.jobs.house import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, House, cut_slice
 
 

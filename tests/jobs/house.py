@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from conf.load import PROJECT_DIR, load_config
+from core.load import PROJECT_DIR, load_config
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.run import Scene
 

@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.errors import BlockedError, LamplighterError
+from core.errors import BlockedError, LamplighterError
 from jobs.build_features import build_features
 from jobs.check import check
 from jobs.ingest import ingest
 from jobs.label_cohorts import label_cohorts
 from jobs.publish import publish
-from jobs.runtime.ledger import new_run_id
 from jobs.score import score
+from jobs.tables.ledger import new_run_id
 from tests.jobs.house import FIRST_NIGHT, House
-from tests.jobs.runtime.test_locks import hold_elsewhere
+from tests.jobs.tables.test_locks import hold_elsewhere
 
 DAY = date(2022, 5, 3)  # the first date of the slice: nothing is needed before it
 AFTER_THE_LAST = date(2022, 5, 9)

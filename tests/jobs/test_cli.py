@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.load import PROJECT_DIR
+from core.load import PROJECT_DIR
 from tests.jobs.house import SECOND_NIGHT, House
 
 SPARK_SUBMIT = str(Path(sys.executable).parent / "spark-submit")
@@ -30,7 +30,7 @@ def test_wrong_usage_ends_with_2_and_one_line() -> None:
     assert found.returncode == 2
     assert found.stdout.strip() == (
         "--set: training.epocs: unknown key; remove it or correct its spelling "
-        "(conf/schema.py lists the keys)"
+        "(core/schema.py lists the keys)"
     )
     assert "Traceback" not in found.stdout + found.stderr
 

@@ -12,21 +12,21 @@ from pyspark.sql import DataFrame, SparkSession
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.model import Loss, Model, Optimiser
-from conf.schema import CohortAxes, Cohorts, Evaluation, Task
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.model import Loss, Model, Optimiser
+from core.schema import CohortAxes, Cohorts, Evaluation, Task
 from jobs.evaluate import for_model, gains, measure, to_row, watch_gates, with_cohort_axes
-from jobs.runtime.inference import STATE_SCHEMA, calibrated_logits, cohorts_of, merge_states, to_states
-from models.bootstrap import user_weights
-from models.bundle import Bundle, Manifest, write_bundle
-from models.calibration import Calibration
-from models.device_states import DeviceStates
-from models.distributed import Single
-from models.gate_report import gate_state
-from models.gauc import GaucState
-from models.metrics import CellState
+from jobs.workers.inference import STATE_SCHEMA, calibrated_logits, cohorts_of, merge_states, to_states
+from models.metrics.binary import CellState
+from models.metrics.bootstrap import user_weights
+from models.metrics.device_states import DeviceStates
+from models.metrics.gate_report import gate_state
+from models.metrics.gauc import GaucState
+from models.metrics.regression import RegressionState
 from models.model import build_model
-from models.regression_metrics import RegressionState
+from models.serving.bundle import Bundle, Manifest, write_bundle
+from models.serving.calibration import Calibration
+from models.training.distributed import Single
 
 TASKS = (
     Task(name="click", label="is_click = 1", kind="binary"),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.load import PROJECT_DIR
-from jobs.night import run_history
+from core.load import PROJECT_DIR
+from jobs.cli.night import run_history
+from tests.jobs.cli.test_night import digest_of
 from tests.jobs.house import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, House
-from tests.jobs.test_night import digest_of
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def night(house: House, day: str, model: str) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable,
         "-m",
-        "jobs.runtime.cli",
+        "jobs.cli.main",
         "night",
         "--data-date",
         day,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.load import PROJECT_DIR
+from core.load import PROJECT_DIR
 from tests.jobs.house import House
 
 README = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.model import Loss, Model, Optimiser
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 
 LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}

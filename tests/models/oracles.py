@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import Experts
-from models.mfh import MfhTrunk
-from models.mmoe import MmoeTrunk
-from models.ple import SHARED, PleTrunk
-from models.trunk import CELL
+from models.architectures.mfh import MfhTrunk
+from models.architectures.mmoe import MmoeTrunk
+from models.architectures.ple import SHARED, PleTrunk
+from models.modules.experts import Experts
+from models.modules.trunk import CELL
 
 
 def expert(stack: Experts, n: int, x: Tensor) -> Tensor:

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conf.schema import Task
-from models import ple
-from models.losses import cell_counts, multi_task_loss
+from core.schema import Task
+from models.architectures import ple
+from models.architectures.ple import SHARED, PleConfig, PleTrunk
 from models.model import MultiTaskModel
-from models.network import Network
-from models.ple import SHARED, PleConfig, PleTrunk
-from models.trunk import Trunk
+from models.modules.network import Network
+from models.modules.trunk import Trunk
+from models.training.losses import cell_counts, multi_task_loss
 from tests.models.conftest import TRUNKS
 
 Make = Callable[..., MultiTaskModel]

@@ -11,14 +11,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import losses, mfh, ple
-from models.layers import Gates
-from models.mfh import MfhTrunk
-from models.mixture import ExpertOutputs
-from models.network import Network
-from models.ple import SHARED, PleLevel, PleTrunk
+from models.architectures import mfh, ple
+from models.architectures.mfh import MfhTrunk
+from models.architectures.ple import SHARED, PleLevel, PleTrunk
+from models.modules.experts import Gates
+from models.modules.mixture import ExpertOutputs
+from models.modules.network import Network
+from models.training import losses
 from tests.models import test_conformance as conformance
-from tests.models import test_golden, test_losses, test_ple
+from tests.models import test_golden
+from tests.models.architectures import test_ple
+from tests.models.training import test_losses
 
 Fixtures = Callable[[str], Any]
 Break = Callable[[pytest.MonkeyPatch], None]

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from conf.schema import Task
-from models.losses import cell_counts, multi_task_loss
+from core.schema import Task
 from models.model import MultiTaskModel
+from models.training.losses import cell_counts, multi_task_loss
 from tests.models.conftest import TRUNKS
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"

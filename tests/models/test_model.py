@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from conf.encoder import Encoder
-from conf.errors import ConfigError
-from conf.model import Loss, Model, Optimiser
+from core.encoder import Encoder
+from core.errors import ConfigError
+from core.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 from tests.models.conftest import TRUNKS
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from conf.schema import Task
-from models.losses import Normalise, cell_counts, multi_task_loss
-from models.mfh import FacetTree, MfhConfig, MfhTrunk
-from models.mmoe import MmoeConfig, MmoeTrunk
-from models.network import Network
-from models.ple import PleConfig, PleTrunk
-from models.trunk import CELL, Facets, Trunk
+from core.schema import Task
+from models.architectures.mfh import FacetTree, MfhConfig, MfhTrunk
+from models.architectures.mmoe import MmoeConfig, MmoeTrunk
+from models.architectures.ple import PleConfig, PleTrunk
+from models.modules.network import Network
+from models.modules.trunk import CELL, Facets, Trunk
+from models.training.losses import Normalise, cell_counts, multi_task_loss
 from tests.models import oracles
 from tests.models.conftest import make_positive
 

@@ -11,21 +11,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from conf.errors import ConfigError
-from conf.load import load_config
-from conf.schema import Task
-from models.aitm import AitmConfig, AitmTrunk
-from models.asymmetric import AsymmetricConfig, AsymmetricTrunk
-from models.cross_stitch import CrossStitchConfig, CrossStitchTrunk
-from models.customized import CustomizedConfig, CustomizedTrunk
-from models.esmm import EsmmConfig, EsmmTrunk, logit_of_product
-from models.layers import Experts
-from models.mmoe import MmoeConfig, MmoeTrunk
+from core.errors import ConfigError
+from core.load import load_config
+from core.schema import Task
+from models.architectures.aitm import AitmConfig, AitmTrunk
+from models.architectures.asymmetric import AsymmetricConfig, AsymmetricTrunk
+from models.architectures.cross_stitch import CrossStitchConfig, CrossStitchTrunk
+from models.architectures.customized import CustomizedConfig, CustomizedTrunk
+from models.architectures.esmm import EsmmConfig, EsmmTrunk, logit_of_product
+from models.architectures.mmoe import MmoeConfig, MmoeTrunk
+from models.architectures.shared_bottom import SharedBottomConfig, SharedBottomTrunk
+from models.architectures.single_task import SingleTaskConfig, SingleTaskTrunk
+from models.architectures.sluice import SluiceConfig, SluiceTrunk
 from models.model import MultiTaskModel
-from models.shared_bottom import SharedBottomConfig, SharedBottomTrunk
-from models.single_task import SingleTaskConfig, SingleTaskTrunk
-from models.sluice import SluiceConfig, SluiceTrunk
-from models.trunk import Trunk
+from models.modules.experts import Experts
+from models.modules.trunk import Trunk
 from tests.models import oracles
 from tests.models.conftest import TRUNKS
 from tests.models.oracles import expert

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.encoder import CategoricalEncoding, DenseEncoding, Encoder
-from conf.model import Loss, Model, Optimiser
-from conf.schema import Task
-from models.run_spec import BlockFiles, RunSpec
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.model import Loss, Model, Optimiser
+from core.schema import Task
+from models.training.run_spec import BlockFiles, RunSpec
 
 BLOCK_ROWS = 64
 GROUPS, ITEM_GROUPS = ("new", "low", "high"), ("new", "old")

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from conf.errors import ConfigError
-from conf.features import feature_columns
-from conf.load import load_config
-from conf.schema import Expectation, Suite
+from core.columns import feature_columns
+from core.errors import ConfigError
+from core.load import load_config
+from core.schema import Expectation, Suite
 from quality.rules import to_rules
 
 

@@ -7,8 +7,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from conf.load import load_config
-from conf.schema import Expectation, Suite
+from core.load import load_config
+from core.schema import Expectation, Suite
 from quality.failing import failing_filters, with_failed_rules
 from quality.suites import run_suite
 from quality.verdicts import Verdict

@@ -8,7 +8,7 @@ from bench.census.protocol import BATCH_ROWS, PATIENCE
 from bench.memory import MemoryRows
 from bench.peers.census import Part, fit, loss, predict
 from bench.peers.networks import trunk_parameters
-from models.reader import Rows
+from models.training.reader import Rows
 
 ROWS = 2500
 

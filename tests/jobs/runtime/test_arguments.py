@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from conf.errors import ConfigError
+from core.errors import ConfigError
 from jobs.runtime.arguments import parse_dates
 
 

@@ -4,8 +4,7 @@ from datetime import date
 
 import pytest
 
-from conf.load import load_config
-from jobs.runtime.sources import SourceFile, Sources
+from core.load import load_config
 from jobs.runtime.steps import (
     STEPS,
     Lineage,
@@ -14,6 +13,7 @@ from jobs.runtime.steps import (
     training_days,
     training_end,
 )
+from jobs.tables.sources import SourceFile, Sources
 
 DAY = date(2022, 5, 7)
 

@@ -1,0 +1,95 @@
+"""How raw columns become model inputs: the fitted encoder, shared by Spark and torch.
+
+`features/encoding.py` turns strings into ids with it, `models/modules/input.py` sizes its embeddings and
+scales its dense columns with it; neither knows the other. It is one row of the table `encoders` and
+one file of a model bundle.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Entity = Literal["user", "item", "context"]
+
+
+def entity_of(column: str) -> Entity:
+    """The side of a pair that a column belongs to, read off its name."""
+    if column.startswith("user_"):
+        return "user"
+    return "item" if column.startswith("item_") else "context"
+
+
+class CategoricalEncoding(BaseModel):
+    """One categorical column: value -> id in [0, size); 0 is missing or unseen.
+
+    `vocabulary` holds the values of ids 1, 2, ... as strings (kind "vocabulary"); a hashed column
+    (kind "hash") has none and maps into [1, size). A bag, `split` into at most `max_values` values, has
+    that many ids, 0 where it has fewer values. Columns of one `table` share vocabulary and embedding.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str
+    kind: Literal["vocabulary", "hash"]
+    size: int
+    dim: int
+    vocabulary: tuple[str, ...] = ()
+    split: str | None = None
+    max_values: int = 1
+    table: str | None = None
+
+    @property
+    def table_name(self) -> str:
+        """The table that holds its rows: the one it shares, else its own."""
+        return self.table or self.column
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """Names of its encoded columns: one, or one a value of a bag."""
+        if self.split is None:
+            return (f"cat_{self.column}",)
+        return tuple(f"cat_{self.column}__{n}" for n in range(1, self.max_values + 1))
+
+
+class DenseEncoding(BaseModel):
+    """One dense column: raw float32 here, transformed by the model's input layer.
+
+    mean and std are of the transformed, non-null values of the training days; std is 1 for a
+    constant column. Null is NaN on the way and becomes the mean. `quantiles`, ascending and each once, are
+    where the transform `quantile` has the values `levels`, and is linear between.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str
+    transform: Literal["identity", "log1p", "quantile"]
+    mean: float
+    std: float
+    quantiles: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
+
+
+class Encoder(BaseModel):
+    """Every input of a model, in the order of its tensors' columns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    categorical: tuple[CategoricalEncoding, ...]
+    dense: tuple[DenseEncoding, ...]
+
+    def side(self, entity: Entity) -> "Encoder":
+        """The inputs of one side of a pair, in the same order."""
+        return Encoder(
+            categorical=tuple(c for c in self.categorical if entity_of(c.column) == entity),
+            dense=tuple(d for d in self.dense if entity_of(d.column) == entity),
+        )
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """Names of all encoded categorical columns, the C of every tensor of ids."""
+        return tuple(name for c in self.categorical for name in c.id_columns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All input columns, categorical first."""
+        return tuple(c.column for c in self.categorical) + tuple(d.column for d in self.dense)

@@ -1,0 +1,133 @@
+"""Checks on the SQL that a configuration holds, before Spark sees any of it.
+
+Spark's `expr` on configuration text could read other tables by a subquery and the environment by
+`reflect`, and a rule with `rand()` or `current_date()` would not give the same rows twice. So an
+expression is parsed (sqlglot, Spark dialect) and everything in it must be on the lists below.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from core.columns import context_columns, event_columns, feature_columns
+from core.config_model import EntityName
+from core.errors import ConfigError
+from core.schema import Config
+
+SAFE_NODES: tuple[type[exp.Expression], ...] = (
+    *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.DataType),
+    *(exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.GT, exp.GTE, exp.LT, exp.LTE),
+    *(exp.Between, exp.In, exp.Is, exp.Like, exp.Case, exp.If, exp.Coalesce, exp.Nullif),
+    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Round),
+    *(exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.Bracket, exp.Split, exp.RegexpSplit),
+    *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat),
+    *(exp.Hour, exp.DayOfWeek, exp.AtTimeZone, exp.UnixToTime, exp.StrToTime, exp.TsOrDsToDate),
+)
+SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "from_utc_timestamp"}
+
+
+def columns_of(text: str, where: str) -> set[str]:
+    """The columns that one expression reads.
+
+    Args:
+        text: a Spark SQL expression.
+        where: its configuration key, for the message.
+
+    Raises:
+        ConfigError: it does not parse, or holds something that is not on the lists.
+    """
+    try:
+        tree = sqlglot.parse_one(text, dialect="spark")
+    except SqlglotError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{where}: {text!r} is no Spark SQL expression: {reason}") from error
+    columns = set()
+    for node in tree.walk():
+        known = isinstance(node, SAFE_NODES) or (
+            isinstance(node, exp.Anonymous) and node.name.lower() in SAFE_FUNCTIONS
+        )
+        if not known:
+            name = node.name if isinstance(node, exp.Anonymous) else type(node).__name__
+            raise ConfigError(
+                f"{where}: {name} is not allowed in {text!r}; comparisons, arithmetic and the functions of "
+                "core/expressions.py are (no subquery, no reflection, nothing that changes from run to run)"
+            )
+        if isinstance(node, exp.Column):
+            if node.table:
+                raise ConfigError(f"{where}: {node.sql()} in {text!r} names a table; name the column alone")
+            columns.add(node.name)
+    return columns
+
+
+def _require(text: str, known: Iterable[str], where: str) -> None:
+    unknown = sorted(columns_of(text, where) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"{where}: {text!r} reads undeclared columns {unknown}; declared are {sorted(known)}"
+        )
+
+
+def _require_columns(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ConfigError(f"{where}: columns {unknown} are not declared; declared are {sorted(known)}")
+
+
+def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
+    source = config.source
+    for name, column in source.events.columns.items():
+        yield f"source.events.columns.{name}.from", column.expr
+    for name, behaviour in config.behaviours.items():
+        yield f"behaviours.{name}.from", behaviour.expr
+    for entity, attributes in (("users", source.users), ("items", source.items)):
+        for name, column in attributes.columns.items():
+            yield f"source.{entity}.columns.{name}.from", column.expr
+
+
+def check_expressions(config: Config) -> None:
+    """Check each expression and each reference to a column of one configuration.
+
+    Columns of source files are checked where the files are read (`ingest`).
+
+    Raises:
+        ConfigError: the first fault found, with its key.
+    """
+    for where, text in _source_expressions(config):
+        columns_of(text, where)
+    events = event_columns(config)
+    _require_columns((term.split()[0] for term in config.source.events.keep), events, "source.events.keep")
+    for task in config.tasks:
+        _require(task.label, events, f"tasks.{task.name}.label")
+        if task.where is not None:
+            _require(task.where, events, f"tasks.{task.name}.where")
+
+    entities: tuple[EntityName, ...] = ("user", "item")
+    for entity in entities:
+        features = getattr(config.features, entity)
+        attributes = getattr(config.source, f"{entity}s").columns
+        for aggregate in features.aggregates:
+            where = f"features.{entity}.aggregates.{aggregate.name}"
+            for key, text in (("of", aggregate.of), ("where", aggregate.where)):
+                if text is not None:
+                    _require(text, events, f"{where}.{key}")
+        _require_columns(features.attributes, attributes, f"features.{entity}.attributes")
+        unprefixed = sorted(name for name in attributes if not name.startswith(f"{entity}_"))
+        if unprefixed:
+            raise ConfigError(f"source.{entity}s.columns: {unprefixed} must start with {entity}_")
+        known = feature_columns(features, entity)
+        for rule in getattr(config.cohorts, entity).rules:
+            _require(rule.when, known, f"cohorts.{entity}.rules.{rule.name}.when")
+
+    inputs = {
+        "item_id",
+        "user_id",
+        "user_cohort",
+        "item_cohort",
+        *context_columns(config),
+        *feature_columns(config.features.user, "user"),
+        *feature_columns(config.features.item, "item"),
+    }
+    _require_columns((c.column for c in config.inputs.categorical), inputs, "inputs.categorical")
+    _require_columns((d.column for d in config.inputs.dense), inputs, "inputs.dense")

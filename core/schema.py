@@ -1,0 +1,359 @@
+"""The typed schema of a configuration: frozen, closed to unknown keys, checked before Spark starts.
+
+`load.py` merges the YAML layers and reads them into `Config`. What one part can check about itself
+is checked here; what relates a rule or a feature to declared columns is in `expressions.py`.
+"""
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.config_model import ConfigModel, Name, Positive, Share, Window
+from core.inputs import Inputs
+from core.model import Model
+
+
+def _each_once(names: list[str], what: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} {twice} are named twice; give each its own name")
+
+
+# --- source -------------------------------------------------------------------------------------
+
+
+class Mapping(ConfigModel):
+    """One column of ours as an expression over the source file's columns.
+
+    The value is cast with try_cast: what cannot be read becomes null and meets the suite.
+    """
+
+    expr: str = Field(alias="from")
+    type: str
+
+
+class EventSource(ConfigModel):
+    """The log: one file a data date, named by it."""
+
+    path: str  # under source.root, holds {data_date}
+    columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
+    event_id: tuple[str, ...]  # source columns that make an event
+    keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
+    lateness_days: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _holds_what_an_event_needs(self) -> Self:
+        missing = sorted({"user_id", "item_id", "event_time"} - set(self.columns))
+        if missing:
+            raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
+        if "{data_date}" not in self.path:
+            raise ValueError(f"path {self.path!r} must hold {{data_date}}: one file a data date")
+        return self
+
+
+class AttributeSource(ConfigModel):
+    """A file of attributes; `undated` is one snapshot, valid since ever."""
+
+    path: str
+    key: str
+    snapshot_date: Literal["undated"]
+    columns: dict[Name, Mapping]
+
+
+class Source(ConfigModel):
+    """Where raw data comes from."""
+
+    root: str
+    format: Literal["parquet"]
+    time_zone: str
+    events: EventSource
+    users: AttributeSource
+    items: AttributeSource
+
+
+class Behaviour(ConfigModel):
+    """What a user did with an impression, a column of `events`.
+
+    binary: 0 or 1, stored as tinyint. seconds: decimal(12,3), so that sums are exact.
+    """
+
+    expr: str = Field(alias="from")
+    kind: Literal["binary", "seconds"]
+
+
+# --- features, cohorts, inputs ------------------------------------------------------------------
+
+
+class Aggregate(ConfigModel):
+    """A measure of one entity's events over trailing windows; `of` is null for count."""
+
+    name: Name
+    agg: Literal["count", "sum", "min", "max"]
+    of: str | None = None
+    where: str | None = None
+    windows: tuple[Window, ...]
+
+    @model_validator(mode="after")
+    def _of_fits_agg(self) -> Self:
+        if (self.agg == "count") != (self.of is None):
+            raise ValueError(f"aggregate {self.name}: `of` goes with sum, min and max, and only with them")
+        return self
+
+
+class Smoothing(ConfigModel):
+    """rate = (numerator + prior * strength) / (denominator + strength)."""
+
+    prior: float
+    strength: Annotated[float, Field(gt=0)]
+
+
+class Rate(ConfigModel):
+    """One aggregate per another, over the same window; null when nothing was shown."""
+
+    name: Name
+    of: Name
+    per: Name
+    windows: tuple[Window, ...]
+    smoothing: Smoothing | None = None
+
+
+class EntityFeatures(ConfigModel):
+    """Features of one entity: aggregates, rates of them, and attributes taken along."""
+
+    aggregates: tuple[Aggregate, ...]
+    rates: tuple[Rate, ...] = ()
+    attributes: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _rates_are_of_aggregates(self) -> Self:
+        _each_once([a.name for a in self.aggregates] + [r.name for r in self.rates], "features")
+        windows = {a.name: set(a.windows) for a in self.aggregates}
+        for rate in self.rates:
+            for name in (rate.of, rate.per):
+                missing = sorted(set(rate.windows) - windows.get(name, set()))
+                if missing:
+                    raise ValueError(
+                        f"rate {rate.name} needs aggregate {name} over {missing}; declare it there"
+                    )
+        return self
+
+
+class Features(ConfigModel):
+    """Features of both entities."""
+
+    user: EntityFeatures
+    item: EntityFeatures
+
+
+class CohortRule(ConfigModel):
+    """A cohort and the SQL rule over as-of features that puts an entity into it."""
+
+    name: Name
+    when: str
+
+
+class Cohorts(ConfigModel):
+    """Cohort of an entity: the first rule that holds, else the default."""
+
+    version: Positive  # raise it when a rule changes its meaning
+    rules: tuple[CohortRule, ...]
+    default: Name
+    rollups: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_are_sound(self) -> Self:
+        _each_once([*self.names, *self.rollups], "cohorts")
+        for rollup, members in self.rollups.items():
+            unknown = sorted(set(members) - set(self.names))
+            if unknown:
+                raise ValueError(
+                    f"roll-up {rollup} names unknown cohorts {unknown}; known are {list(self.names)}"
+                )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The cohorts in the order of their rules, the default last."""
+        return (*(rule.name for rule in self.rules), self.default)
+
+
+class CohortAxes(ConfigModel):
+    """Cohorts of both entities."""
+
+    user: Cohorts
+    item: Cohorts
+
+    @property
+    def by_column(self) -> dict[str, Cohorts]:
+        """Cohort column of an example -> the cohorts that it holds."""
+        return {"user_cohort": self.user, "item_cohort": self.item}
+
+
+# --- tasks, training, ranking -------------------------------------------------------------------
+
+
+class Task(ConfigModel):
+    """What a model predicts. A row outside of `where` does not count in this task's loss."""
+
+    name: Name
+    label: str
+    kind: Literal["binary", "regression"]
+    where: str | None = None
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    decay: Annotated[float, Field(ge=0)] = (
+        1.0  # weight at epoch (or step) t = weight * decay ** t (Tang 2020, eq. 10)
+    )
+    huber: Annotated[float, Field(gt=0)] | None = None  # a regression's errors above it count linearly
+
+    @model_validator(mode="after")
+    def _huber_is_of_a_regression(self) -> Self:
+        if self.huber is not None and self.kind != "regression":
+            raise ValueError(f"task {self.name}: huber is for regressions, and this task is {self.kind}")
+        return self
+
+
+class Training(ConfigModel):
+    """Which days a model learns from, and when.
+
+    A training set is pinned on `anchor` and every `every_days` after it: the `window_days` days that
+    end the day before. Its last `validation_days` are for early stopping and calibration only. What
+    follows, up to the data date of the night, is for evaluation.
+    """
+
+    first_data_date: date  # examples before are burn-in
+    anchor: date
+    every_days: Positive
+    window_days: Positive
+    validation_days: Positive
+    block_rows: Positive
+    shards: Positive  # files a split, each with as many blocks; a multiple of the world size
+    ranks: Positive
+    distributed: Literal["horovod", "torch", "single"]
+    reader: Literal["petastorm", "pyarrow"]
+    seed: Positive  # Petastorm takes 0 for no seed
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if self.validation_days >= self.window_days:
+            raise ValueError(
+                f"validation_days {self.validation_days} leaves nothing of window_days "
+                f"{self.window_days} to train on"
+            )
+        if self.shards % self.ranks:
+            raise ValueError(
+                f"shards {self.shards} must be a multiple of ranks {self.ranks}: equal blocks per rank"
+            )
+        return self
+
+
+class Evaluation(ConfigModel):
+    """How metrics are taken: intervals by bootstrap over users, nothing from too few rows."""
+
+    replicates: Positive
+    min_class_count: Positive
+
+
+class Promotion(ConfigModel):
+    """Tasks whose cells decide between champion and candidate."""
+
+    primary_tasks: tuple[Name, ...]
+
+
+class Candidates(ConfigModel):
+    """The items that every user is scored against, ties by item_id."""
+
+    most_shown: Positive
+    window: Window
+    newest: Positive
+
+
+class Ranking(ConfigModel):
+    """Final score = product of p ** weight over binary tasks; the best top_k are published."""
+
+    weights: dict[Name, float]
+    top_k: Positive
+    buckets: Positive  # parts of a night's scoring; each is one unit of work
+
+
+# --- where and how ------------------------------------------------------------------------------
+
+
+class Paths(ConfigModel):
+    """Where tables and reports live. No fingerprint knows of it."""
+
+    warehouse: str
+    reports: str
+
+
+class Runtime(ConfigModel):
+    """How Spark runs here. No fingerprint knows of it."""
+
+    spark: dict[str, str]
+    lock_wait_seconds: Annotated[float, Field(ge=0)]  # on tables that several jobs append to
+
+
+class Expectation(ConfigModel):
+    """One Great Expectations rule: its type, its arguments, how bad its failure is."""
+
+    type: str
+    name: Name | None = None  # in verdicts and quarantine; none: made of the column and the type
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    severity: Literal["critical", "warning"] = "critical"
+    max_failing_share: Share = 0.0
+
+
+class Suite(ConfigModel):
+    """Rules of one table. At ingest a failing row goes to quarantine; elsewhere it is kept."""
+
+    rules: tuple[Expectation, ...]
+
+
+class Config(ConfigModel):
+    """All that a job may know."""
+
+    dataset: Name
+    paths: Paths
+    runtime: Runtime
+    source: Source
+    behaviours: dict[Name, Behaviour]
+    features: Features
+    cohorts: CohortAxes
+    inputs: Inputs
+    tasks: tuple[Task, ...]
+    training: Training
+    evaluation: Evaluation
+    promotion: Promotion
+    candidates: Candidates
+    ranking: Ranking
+    list_context: dict[Name, int | float | str]
+    suites: dict[Name, Suite] = Field(default_factory=dict)
+    model: Model
+
+    @model_validator(mode="after")
+    def _names_refer_to_declared_things(self) -> Self:
+        tasks = [task.name for task in self.tasks]
+        _each_once(tasks, "tasks")
+        binary = {task.name for task in self.tasks if task.kind == "binary"}
+        for where, names in (
+            ("ranking.weights", set(self.ranking.weights)),
+            ("promotion.primary_tasks", set(self.promotion.primary_tasks)),
+        ):
+            unknown = sorted(names - binary)
+            if unknown:
+                raise ValueError(
+                    f"{where} names {unknown}, which are no binary tasks; those are {sorted(binary)}"
+                )
+        hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
+        if dropped := sorted(hashed & set(self.model.input.id_dropout)):
+            raise ValueError(
+                f"model.input.id_dropout names {dropped}, which are hashed: what training has never seen "
+                "reads a row that others share there, and not row 0; leave out their `hash_size`"
+            )
+        context = set(self.source.events.columns) - {"user_id", "item_id", "event_time"}
+        if set(self.list_context) != context:
+            raise ValueError(
+                f"list_context sets {sorted(self.list_context)}, but the context columns of an impression "
+                f"are {sorted(context)}; set each of them once"
+            )
+        return self

@@ -1,0 +1,349 @@
+"""Every table, declared once: grain, partitions, columns, constraints, content.
+
+Code names tables, never paths. Columns that depend on a data set (behaviours, features, tasks) come
+from its configuration.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import types as T
+
+from core.columns import context_columns, feature_columns
+from core.config_model import EntityName
+from core.load import resolve_path
+from core.schema import Config
+
+Columns = dict[str, T.DataType]
+
+STRING: T.DataType = T.StringType()
+LONG: T.DataType = T.LongType()
+INT: T.DataType = T.IntegerType()
+DOUBLE: T.DataType = T.DoubleType()
+BOOLEAN: T.DataType = T.BooleanType()
+DATE: T.DataType = T.DateType()
+TIME: T.DataType = T.TimestampType()
+BINARY: T.DataType = T.BinaryType()
+STRINGS: T.DataType = T.ArrayType(T.StringType())
+SECONDS, SECONDS_SUM = T.DecimalType(12, 3), T.DecimalType(22, 3)
+SQL_TYPES: Columns = {
+    "bigint": LONG,
+    "int": INT,
+    "double": DOUBLE,
+    "string": STRING,
+    "boolean": BOOLEAN,
+    "timestamp": TIME,
+    "date": DATE,
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Declaration of one table.
+
+    grain: columns that identify a row. constraints: SQL that holds in each row, besides non-null
+    grain. not_content: columns that tell of a run, not of the world (ids of runs, times, versions);
+    the digest leaves them out.
+    """
+
+    name: str
+    grain: tuple[str, ...]
+    columns: Columns
+    partition: tuple[str, ...] = ("data_date",)
+    constraints: tuple[str, ...] = ()
+    not_content: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> T.StructType:
+        """The Spark schema, all columns nullable as Delta keeps them."""
+        return T.StructType([T.StructField(name, kind, True) for name, kind in self.columns.items()])
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the digest has anything to hash."""
+        return bool(self.content)
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """Columns that the digest hashes."""
+        return tuple(name for name in self.columns if name not in self.not_content)
+
+
+class Catalog:
+    """The tables of one data set under one warehouse."""
+
+    def __init__(self, config: Config) -> None:
+        self.root = resolve_path(config.paths.warehouse) / config.dataset
+        self.tables = {table.name: table for table in _tables(config)}
+
+    def __getitem__(self, name: str) -> Table:
+        return self.tables[name]
+
+    def path(self, name: str) -> Path:
+        """Folder of a table."""
+        return self.root / self.tables[name].name
+
+    def lock(self, name: str) -> Path:
+        """Lock file of a table."""
+        return self.root / "_locks" / f"{name}.lock"
+
+    def bundle(self, model_version: str) -> Path:
+        """Folder of one model bundle."""
+        return self.root / "_models" / model_version
+
+    def input_types(self) -> dict[str, str]:
+        """Column -> type of what a model may read: features and cohorts of both sides, and the context."""
+        tables = ("events", "user_features", "item_features")
+        columns = [column for table in tables for column in self.tables[table].columns.items()]
+        cohorts = [("user_cohort", STRING), ("item_cohort", STRING)]
+        return {name: kind.simpleString() for name, kind in [*columns, *cohorts]}
+
+    @property
+    def registry(self) -> str:
+        """MLflow's database."""
+        return f"sqlite:///{self.root / '_models' / 'registry.db'}"
+
+
+def _tables(config: Config) -> list[Table]:
+    key = {
+        "user": SQL_TYPES[config.source.events.columns["user_id"].type],
+        "item": SQL_TYPES[config.source.events.columns["item_id"].type],
+    }
+    return [
+        *_entry_tables(config, key),
+        *_entity_tables(config, key, "user"),
+        *_entity_tables(config, key, "item"),
+        *_training_tables(config, key),
+        *_serving_tables(config, key),
+        *_book_tables(),
+    ]
+
+
+def _context(config: Config) -> Columns:
+    return {c: SQL_TYPES[config.source.events.columns[c].type] for c in context_columns(config)}
+
+
+def _behaviours(config: Config) -> Columns:
+    kinds = {"binary": T.ByteType(), "seconds": SECONDS}
+    return {name: kinds[behaviour.kind] for name, behaviour in config.behaviours.items()}
+
+
+def _entry_tables(config: Config, key: Columns) -> list[Table]:
+    binary = [name for name, behaviour in config.behaviours.items() if behaviour.kind == "binary"]
+    return [
+        Table(
+            "source_files",
+            ("path", "sha256"),
+            {"path": STRING, "sha256": STRING, "file_date": DATE, "rows": LONG}
+            | {"first_data_date": DATE, "last_data_date": DATE},
+            partition=(),
+        ),
+        Table(
+            "events",
+            ("event_id",),
+            {"event_id": STRING, "user_id": key["user"], "item_id": key["item"], "event_time": TIME}
+            | _context(config)
+            | _behaviours(config)
+            | {"data_date": DATE},
+            constraints=(
+                "user_id IS NOT NULL",
+                "item_id IS NOT NULL",
+                *(f"{name} IN (0, 1)" for name in binary),
+            ),
+        ),
+        Table(
+            "quarantine",
+            ("source_row_id",),
+            {"source_row_id": STRING, "source_path": STRING, "raw_row": STRING, "failed_rules": STRINGS}
+            | {"first_run_id": STRING, "last_run_id": STRING, "readmitted_by": STRING, "data_date": DATE},
+            constraints=("size(failed_rules) > 0",),
+            not_content=("first_run_id", "last_run_id", "readmitted_by"),
+        ),
+    ]
+
+
+def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Table]:
+    features = getattr(config.features, entity)
+    attributes = {
+        name: SQL_TYPES[column.type] for name, column in getattr(config.source, f"{entity}s").columns.items()
+    }
+    id_column = {f"{entity}_id": key[entity]}
+    measures: Columns = {}
+    for aggregate in features.aggregates:
+        source = "" if aggregate.of is None else aggregate.of
+        if source == "event_time":
+            measures[aggregate.name] = TIME
+        elif source in config.behaviours and config.behaviours[source].kind == "seconds":
+            measures[aggregate.name] = SECONDS_SUM if aggregate.agg == "sum" else SECONDS
+        else:
+            measures[aggregate.name] = LONG
+    windows = {
+        f"{entity}_{a.name}_{window}": measures[a.name] for a in features.aggregates for window in a.windows
+    }
+    built_in = {
+        f"{entity}_is_never_seen": BOOLEAN,
+        f"{entity}_recency_days": INT,
+        f"{entity}_first_event_time_all": TIME,
+        f"{entity}_last_data_date_all": DATE,
+    }
+    columns = {
+        name: (built_in | windows | attributes).get(name, DOUBLE)
+        for name in feature_columns(features, entity)
+    }
+    counts = [a for a in features.aggregates if a.agg == "count"]
+    bounds = [f"{entity}_{a.name}_{w} >= 0" for a in counts for w in a.windows]
+    bounds += [  # all-time holds every window
+        f"{entity}_{a.name}_{w} <= {entity}_{a.name}_all"
+        for a in counts
+        for w in a.windows
+        if "all" in a.windows and w != "all"
+    ]
+    grain = (f"{entity}_id", "data_date")
+    return [
+        Table(
+            f"{entity}s",
+            (f"{entity}_id", "valid_from"),
+            id_column | {"valid_from": DATE, "valid_to": DATE} | attributes,
+            partition=(),
+        ),
+        Table(
+            f"{entity}_daily",
+            grain,
+            id_column | {"data_date": DATE, "first_event_time": TIME} | measures,
+        ),
+        Table(
+            f"{entity}_features", grain, id_column | {"data_date": DATE} | columns, constraints=tuple(bounds)
+        ),
+        Table(
+            f"{entity}_cohorts",
+            grain,
+            id_column | {"data_date": DATE, "cohort": STRING, "rule_version": INT},
+            constraints=("cohort IS NOT NULL",),
+        ),
+    ]
+
+
+def _training_tables(config: Config, key: Columns) -> list[Table]:
+    features = {
+        name: kind
+        for entity in ("user", "item")
+        for name, kind in _entity_tables(config, key, entity)[2].columns.items()
+        if name not in (f"{entity}_id", "data_date")
+    }
+    labels = {f"label_{task.name}": DOUBLE for task in config.tasks}
+    masks = {f"mask_{task.name}": BOOLEAN for task in config.tasks}
+    return [
+        Table(
+            "examples",
+            ("event_id",),
+            {"event_id": STRING, "data_date": DATE, "user_id": key["user"], "item_id": key["item"]}
+            | {"event_time": TIME}
+            | _context(config)
+            | features
+            | {"user_cohort": STRING, "item_cohort": STRING}
+            | labels
+            | masks
+            | {"weight": DOUBLE},
+            constraints=("user_cohort IS NOT NULL", "item_cohort IS NOT NULL"),
+        ),
+        Table(
+            "encoders",
+            ("training_set",),
+            {"training_set": STRING, "first_data_date": DATE, "last_data_date": DATE, "encoder": STRING},
+            partition=("training_set",),
+        ),
+        Table(
+            "training_blocks",
+            ("training_set", "block_id"),
+            {"block_id": STRING, "training_set": STRING, "split": STRING, "shard": INT, "block_no": INT}
+            | {"rows": INT, "categorical": BINARY, "dense": BINARY, "labels": BINARY, "mask": BINARY}
+            | {"weight": BINARY, "user_group": BINARY, "item_group": BINARY},
+            partition=("training_set", "split"),
+        ),
+        Table(
+            "evaluations",
+            ("model_version", "first_data_date", "last_data_date", "task", "cohort", "metric"),
+            {"model_version": STRING, "first_data_date": DATE, "last_data_date": DATE, "task": STRING}
+            | {"cohort": STRING, "metric": STRING, "value": DOUBLE, "low": DOUBLE, "high": DOUBLE}
+            | {"rows": LONG, "positives": LONG, "negatives": LONG, "baseline_version": STRING}
+            | {"users": LONG, "one_class_users": LONG},
+            partition=("last_data_date",),
+        ),
+        Table(
+            "gate_weights",
+            ("model_version", "first_data_date", "last_data_date", "gate", "expert", "cohort"),
+            {"model_version": STRING, "first_data_date": DATE, "last_data_date": DATE, "gate": STRING}
+            | {"expert": STRING, "cohort": STRING, "rows": LONG, "mean": DOUBLE, "std": DOUBLE}
+            | {"active_share": DOUBLE},
+            partition=("last_data_date",),
+        ),
+        Table(
+            "promotions",
+            ("data_date", "decision_no"),
+            {"data_date": DATE, "decision_no": INT, "candidate": STRING, "champion_before": STRING}
+            | {"champion_after": STRING, "promoted": BOOLEAN, "reasons": STRINGS, "cells": STRING},
+        ),
+    ]
+
+
+def _serving_tables(config: Config, key: Columns) -> list[Table]:
+    probabilities = {f"p_{task}": DOUBLE for task in config.ranking.weights}
+    scores = (
+        {"user_id": key["user"], "data_date": DATE, "rank": INT, "item_id": key["item"]}
+        | probabilities
+        | {"score": DOUBLE, "cohort": STRING, "model_version": STRING}
+    )
+    grain = ("user_id", "data_date", "rank")
+    bounds = (
+        f"rank BETWEEN 1 AND {config.ranking.top_k}",
+        *(f"{name} BETWEEN 0 AND 1" for name in probabilities),
+    )
+    return [
+        Table(
+            "scores_staging",
+            grain,
+            scores | {"bucket": INT, "fingerprint": STRING},
+            partition=("data_date", "bucket"),
+            constraints=bounds,
+            not_content=("fingerprint",),
+        ),
+        Table("scores", grain, scores, constraints=bounds),
+        Table(
+            "publications",
+            ("seq",),
+            {"seq": LONG, "data_date": DATE, "action": STRING, "reason": STRING, "model_version": STRING}
+            | {"scores_version": LONG, "fingerprint": STRING},
+            partition=(),
+            not_content=("scores_version", "fingerprint"),
+        ),
+        Table(
+            "outcomes",
+            ("data_date", "metric", "task", "cohort"),
+            {"data_date": DATE, "metric": STRING, "task": STRING, "cohort": STRING, "value": DOUBLE}
+            | {"users": LONG, "events": LONG},
+        ),
+    ]
+
+
+def _book_tables() -> list[Table]:
+    runs: Columns = (
+        {"run_id": STRING, "state": STRING, "job": STRING, "data_date": DATE, "model": STRING}
+        | {"fingerprint": STRING, "config_hash": STRING, "code_revision": STRING, "recorded_at": TIME}
+        | {"seconds": DOUBLE, "rows": STRING, "versions_read": STRING, "versions_written": STRING}
+        | {"facts": STRING, "message": STRING}
+    )
+    return [
+        Table(
+            "quality_results",
+            ("run_id", "data_date", "table", "rule"),
+            {"run_id": STRING, "data_date": DATE, "table": STRING, "rule": STRING, "outcome": STRING}
+            | {"observed": STRING, "threshold": STRING, "severity": STRING, "failing_rows": LONG},
+            not_content=("run_id",),
+        ),
+        Table(
+            "runs",
+            ("run_id", "state", "data_date"),
+            runs,
+            not_content=tuple(runs),  # tells of runs only
+        ),
+    ]

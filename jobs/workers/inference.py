@@ -1,0 +1,290 @@
+"""Bundles inside Spark workers: examples -> calibrated logits -> states of cells and gates, users -> lists.
+
+What needs Spark and torch at once lives here. A worker loads a bundle once and keeps it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from core.encoder import Encoder
+from core.schema import Task
+from models.metrics import gate_report
+from models.metrics.binary import METRICS, CellState
+from models.metrics.bootstrap import user_weights
+from models.metrics.gauc import GaucState
+from models.metrics.regression import REGRESSION_METRICS, RegressionState
+from models.model import MultiTaskModel
+from models.serving.bundle import Bundle, read_bundle
+from models.serving.scorer import PairScorer, Pool, TopK
+
+State = CellState | GaucState | RegressionState
+STATES: dict[str, tuple[type[State], tuple[str, ...]]] = {
+    "binary": (CellState, METRICS),
+    "within_users": (GaucState, ("gauc",)),
+    "regression": (RegressionState, REGRESSION_METRICS),
+}
+"""Kind of state -> its class, and its metrics."""
+
+STATE_SCHEMA = "model_version string, task string, cohort string, kind string, state binary"
+CELL_SCHEMA = (
+    "model_version string, task string, cohort string, metric string, value double, rows long, "
+    "positives long, negatives long, users long, one_class_users long, replicates array<double>, "
+    "curve array<array<double>>"
+)
+GATE_SCHEMA = (
+    "gate string, expert string, cohort string, rows long, active_rows long, row_weight double, "
+    "weight double, squares double"
+)
+WITH_INTERVALS = ("auc", "gauc", "mse", "mae")
+
+
+@lru_cache(maxsize=4)
+def bundle_in_worker(path: str) -> Bundle:
+    """A bundle, read once a worker; torch gets the one thread that Spark gave the task."""
+    torch.set_num_threads(1)
+    return read_bundle(Path(path))
+
+
+@lru_cache(maxsize=4)
+def _model_in_worker(path: str) -> MultiTaskModel:
+    return bundle_in_worker(path).model()
+
+
+def cat_columns(encoder: Encoder) -> list[str]:
+    """Names of encoded categorical columns, in order."""
+    return list(encoder.id_columns)
+
+
+def dense_columns(encoder: Encoder) -> list[str]:
+    """Names of encoded dense columns, in order."""
+    return [f"dense_{d.column}" for d in encoder.dense]
+
+
+def task_numbers(bundle: Bundle) -> dict[str, int]:
+    """Task -> its place among the model's outputs."""
+    return {task.name: number for number, task in enumerate(bundle.manifest.tasks)}
+
+
+def to_arrays(rows: pd.DataFrame, encoder: Encoder) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Encoded columns as (n, C) int64 and (n, F) float32, NaN for null."""
+    return (
+        rows[cat_columns(encoder)].to_numpy(dtype=np.int64),
+        rows[dense_columns(encoder)].to_numpy(dtype=np.float32),
+    )
+
+
+def calibrated_logits(path: str, rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Calibrated logits of examples, (n, K): encoded columns, `user_cohort` and `item_cohort`."""
+    bundle, model = bundle_in_worker(path), _model_in_worker(path)
+    categorical, dense = to_arrays(rows, bundle.encoder)
+    user_group, item_group = places_of(bundle, rows)
+    group = model.group_of(user_group, item_group)
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(categorical), torch.from_numpy(dense), torch.from_numpy(group))
+    return bundle.calibration.logits(logits.numpy(), user_group)
+
+
+def places_of(bundle: Bundle, rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the rows' user cohorts and item cohorts among those of the bundle, (n,) each."""
+    user_group, item_group = (bundle.places(c, rows[c].to_numpy()) for c in ("user_cohort", "item_cohort"))
+    return user_group, item_group
+
+
+def cohorts_of(rows: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Every cohort that a row counts in: all, user's, item's, both; roll-ups are in the `_axis` columns."""
+    yield "all", np.ones(len(rows), dtype=bool)
+    members: dict[str, dict[str, NDArray[np.bool_]]] = {}
+    for entity in ("user", "item"):
+        axis_of_row, axes = pd.factorize(rows[f"{entity}_cohort_axis"].map(tuple))
+        names = sorted({name for axis in axes for name in axis})
+        members[entity] = {name: np.array([name in axis for axis in axes])[axis_of_row] for name in names}
+        for name, is_member in members[entity].items():
+            yield f"{entity}:{name}", is_member
+    for user_name, is_user in members["user"].items():
+        for item_name, is_item in members["item"].items():
+            yield f"user:{user_name}|item:{item_name}", is_user & is_item
+
+
+def whole_users(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Cut a partition's batches anew, so that all rows of a user are in one.
+
+    Args:
+        batches: all rows of a user one after another, as evaluation sorts them; Spark cuts them anywhere.
+    """
+    held: list[pd.DataFrame] = []  # rows of the user who may go on in the next batch
+    for rows in batches:
+        if not len(rows):
+            continue
+        is_last = rows["user_id"] == rows["user_id"].iloc[-1]
+        if held and held[0]["user_id"].iloc[0] != rows["user_id"].iloc[-1]:
+            yield pd.concat([*held, rows[~is_last]], ignore_index=True)
+            held = []
+        elif not is_last.all():
+            yield rows[~is_last]
+        held.append(rows[is_last])
+    if held:
+        yield pd.concat(held, ignore_index=True)
+
+
+def to_states(
+    path: str, model_version: str, tasks: tuple[Task, ...], replicates: int
+) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
+    """Function of mapInPandas: encoded examples -> the states of every cell in the partition.
+
+    All rows of a user are in the partition, one after another.
+    """
+
+    def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        bundle = bundle_in_worker(path)
+        numbers = [task_numbers(bundle)[task.name] for task in tasks]
+        for rows in whole_users(batches):
+            logits = calibrated_logits(path, rows)
+            weights = user_weights(rows["user_id"].to_numpy(), replicates)
+            users = pd.factorize(rows["user_id"])[0]
+            found = []
+            for cohort, is_member in cohorts_of(rows):
+                for number, task in zip(numbers, tasks, strict=True):
+                    kept = is_member & rows[f"mask_{task.name}"].to_numpy(dtype=bool)
+                    values = (
+                        logits[kept, number],
+                        rows.loc[kept, f"label_{task.name}"].to_numpy(),
+                        rows.loc[kept, "weight"].to_numpy(),
+                        weights[kept],
+                    )
+                    if task.kind == "regression":
+                        made: dict[str, State] = {"regression": RegressionState.of(*values)}
+                    else:
+                        within = GaucState.of(users[kept], *values)
+                        made = {"binary": CellState.of(*values), "within_users": within}
+                    for kind, state in made.items():
+                        found.append((model_version, task.name, cohort, kind, state.to_bytes()))
+            yield pd.DataFrame(found, columns=["model_version", "task", "cohort", "kind", "state"])
+
+    return states
+
+
+def merge_states(kind: str, rows: pd.DataFrame) -> State:
+    """One cell's states of all partitions as one, in an order that does not depend on the shuffle."""
+    states: list[Any] = [STATES[kind][0].from_bytes(data) for data in sorted(rows["state"])]
+    merged: State = states[0].merge(*states[1:])
+    return merged
+
+
+def to_cells(least: int) -> Callable[[tuple[str, str, str, str], pd.DataFrame], pd.DataFrame]:
+    """Function of applyInPandas: the states of one cell -> a row a metric.
+
+    Its value is null below `least` rows of a class, users with both classes, or rows of a regression.
+
+    It stands here and not in the job: a worker imports the module of what it runs, and a job's takes
+    seconds.
+    """
+
+    def cells(key: tuple[str, str, str, str], of_cell: pd.DataFrame) -> pd.DataFrame:
+        *names, kind = key
+        state: Any = merge_states(kind, of_cell)
+        nothing = dict.fromkeys(("positives", "negatives", "users", "one_class_users"))
+        common = dict(zip(("model_version", "task", "cohort"), names, strict=True)) | nothing | state.counts()
+        rows = []
+        for metric in STATES[kind][1]:
+            value = state.value(metric, least)
+            has_interval = metric in WITH_INTERVALS and value is not None
+            replicates = state.replicate_values(metric) if has_interval else np.array([])
+            curve = state.calibration_curve() if metric == "ece" and value is not None else []
+            rows.append(common | {"metric": metric, "value": value, "replicates": replicates, "curve": curve})
+        return pd.DataFrame(rows)
+
+    return cells
+
+
+def to_gate_states(path: str) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
+    """Function of mapInPandas: encoded examples -> what the model's gates do with those of the partition."""
+
+    def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        bundle, model = bundle_in_worker(path), _model_in_worker(path)
+        total: gate_report.GateState = {}
+        for rows in batches:
+            categorical, dense = to_arrays(rows, bundle.encoder)
+            found = gate_report.gate_state(
+                model,
+                torch.from_numpy(categorical),
+                torch.from_numpy(dense),
+                model.group_of(*places_of(bundle, rows)),
+                rows["weight"].to_numpy(dtype=np.float64),
+                dict(cohorts_of(rows)),
+            )
+            total = gate_report.merge([total, found])
+        if total:
+            columns = [*gate_report.GateKey._fields, *gate_report.GateSums._fields]
+            yield pd.DataFrame([(*key, *sums) for key, sums in total.items()], columns=columns)
+
+    return states
+
+
+def to_lists(
+    path: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
+) -> Callable[[pa.Table], pa.Table]:
+    """Function of applyInArrow: the users of one bucket -> their top lists.
+
+    The table holds user_id, data_date, user_cohort, bucket and the user side's encoded columns.
+    """
+
+    def lists(users: pa.Table) -> pa.Table:
+        bundle = bundle_in_worker(path)
+        scorer = _scorer_in_worker(path, items, tuple(sorted(weights.items())))
+        users = users.sort_by("user_id")  # so that a rerun sees the same rows in the same order
+        frame = users.to_pandas()
+        side = bundle.encoder.side("user")
+        categorical, dense = to_arrays(frame, side)
+        user_group = bundle.places("user_cohort", frame["user_cohort"].to_numpy())
+        top = _top_of_groups(scorer, user_group, (categorical, dense), top_k)
+        count = top.item.shape[1]
+        owner = np.repeat(np.arange(len(frame)), count)
+        columns = {
+            "user_id": users["user_id"].take(owner),
+            "data_date": users["data_date"].take(owner),
+            "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
+            "item_id": pa.array(items.item_ids[top.item.reshape(-1)]),
+            "score": pa.array(top.score.reshape(-1)),
+            "cohort": users["user_cohort"].take(owner),
+            "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
+            "bucket": users["bucket"].take(owner),
+        }
+        for task in weights:
+            number = task_numbers(bundle)[task]
+            columns[f"p_{task}"] = pa.array(top.probabilities[:, :, number].reshape(-1))
+        return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+    return lists
+
+
+def _top_of_groups(
+    scorer: PairScorer,
+    user_group: NDArray[np.int64],
+    users: tuple[NDArray[np.int64], NDArray[np.float32]],
+    top_k: int,
+) -> TopK:
+    """Top lists of users of several groups, in the order of the users."""
+    parts = []
+    for group in np.unique(user_group):
+        rows = np.flatnonzero(user_group == group)
+        parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], group, top_k)))
+    place = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    tops = [top for _, top in parts]
+    return TopK(
+        item=np.concatenate([top.item for top in tops])[place],
+        probabilities=np.concatenate([top.probabilities for top in tops])[place],
+        score=np.concatenate([top.score for top in tops])[place],
+    )
+
+
+@lru_cache(maxsize=2)
+def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
+    return PairScorer(bundle_in_worker(path), items, ranking=dict(weights))

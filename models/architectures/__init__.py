@@ -1,0 +1,1 @@
+"""One file per architecture: `ARCHITECTURE` at its end is what a model YAML names."""

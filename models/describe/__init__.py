@@ -1,0 +1,1 @@
+"""Shapes, costs and diagrams of a model, before anything is trained."""

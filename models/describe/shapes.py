@@ -1,0 +1,173 @@
+"""What a model is made of: shape, parameters and cost of each of its parts, counted along its picture.
+
+FLOPs are those of one row's forward pass, a multiplication and an addition counted as two. `flops` are
+matrix products, as torch's own counter has them; `mixing_flops` are the weighted sums of experts by gates
+and of layers by sluice's beta, as the equations ask for them, however they are computed. Left out: biases,
+activations, norms, softmax, sums of cells, averages of bags, transforms of dense columns, products of
+probabilities.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.inputs import Inputs
+from models.model import MultiTaskModel
+from models.modules.experts import Experts
+from models.modules.graph import Graph, Kind, Node
+from models.modules.network import Network, logit_of
+from models.modules.trunk import CELL
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """One part with parameters: name of its module or parameter, shape, and costs of one row."""
+
+    name: str
+    kind: Kind
+    shape: str
+    parameters: int
+    flops: int = 0
+    mixing_flops: int = 0
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model, taken apart.
+
+    Attributes:
+        input_width: D.
+        tables: embedding tables.
+        parts: of trunk and towers, each after those that it reads.
+        needed_by_group: group -> names of the parts that its pruned forward pass runs; the only group is
+            "all" where no cohort has cells of its own.
+        graph: the picture.
+    """
+
+    input_width: int
+    tables: tuple[ModelPart, ...]
+    parts: tuple[ModelPart, ...]
+    needed_by_group: dict[str, set[str]]
+    graph: Graph
+
+    def needed_for(self, group: str) -> list[ModelPart]:
+        """Parts that one group's pruned forward pass runs."""
+        return [part for part in self.parts if part.name in self.needed_by_group[group]]
+
+
+def describe(model: MultiTaskModel) -> Description:
+    """Take a model apart. Its parameters may be on the meta device: no value is read."""
+    graph = model.network.draw()
+    parts = [_part(model.network, graph, node) for node in graph.nodes.values() if _has_parameters(node)]
+    return Description(
+        input_width=model.input.width,
+        tables=tuple(
+            ModelPart(f"input.tables.{name}", "input", f"{rows:,} x {width}", rows * width)
+            for name, table in model.input.tables.items()
+            for rows, width in [cast(nn.Embedding, table).weight.shape]
+        ),
+        parts=tuple(parts),
+        needed_by_group={
+            _group(column): graph.needed_for(map(logit_of, column))
+            for column in zip(*model.network.cells_KG, strict=True)
+        },
+        graph=graph,
+    )
+
+
+def largest_encoder(inputs: Inputs) -> Encoder:
+    """Give the encoder of declared inputs with every vocabulary as large as it may become.
+
+    A fitted vocabulary holds at most `vocabulary_max_size` values, and row 0 for all others. Statistics
+    of dense columns are placeholders: they do not change what a model costs.
+    """
+    return Encoder(
+        categorical=tuple(
+            CategoricalEncoding(
+                column=c.column,
+                kind="hash" if c.hash_size else "vocabulary",
+                size=c.hash_size or 1 + inputs.vocabulary_max_size,
+                dim=c.dim,
+                split=c.split,
+                max_values=c.max_values,
+                table=c.table,
+            )
+            for c in inputs.categorical
+        ),
+        dense=tuple(
+            DenseEncoding(column=d.column, transform=d.transform, mean=0.0, std=1.0) for d in inputs.dense
+        ),
+    )
+
+
+def parameters_of(parts: Iterable[ModelPart]) -> int:
+    """Add up parameters."""
+    return sum(part.parameters for part in parts)
+
+
+def flops_of(parts: Iterable[ModelPart]) -> tuple[int, int]:
+    """Add up FLOPs of matrix products, and of mixing."""
+    parts = list(parts)
+    return sum(part.flops for part in parts), sum(part.mixing_flops for part in parts)
+
+
+def module_of(network: Network, name: str) -> nn.Module | Tensor:
+    """Find the module, or parameter, that a node names."""
+    owner, _, last = name.rpartition(".")
+    return cast(nn.Module | Tensor, getattr(network.get_submodule(owner), last))
+
+
+def _has_parameters(node: Node) -> bool:
+    return node.kind not in ("input", "join", "output")
+
+
+def _part(network: Network, graph: Graph, node: Node) -> ModelPart:
+    module = module_of(network, node.name)
+    own = [module] if isinstance(module, Tensor) else list(module.parameters())
+    flops, mixing = _product_flops(module) if node.flops is None else node.flops, 0
+    if node.kind == "gate" and ".self_linear." not in node.name:  # whose weights are added to its gate's
+        experts = [cast(Experts, module_of(network, name)) for name in node.reads]
+        mixing = 2 * sum(stack.count for stack in experts) * _widths(experts[0])[-1]
+    elif node.kind == "mix":
+        flops, mixing = 0, flops
+    return ModelPart(node.name, node.kind, _shape(module), sum(p.numel() for p in own), flops, mixing)
+
+
+def _product_flops(module: nn.Module | Tensor) -> int:
+    """FLOPs of a row's matrix products, if every number of a matrix is multiplied and added once."""
+    if isinstance(module, Tensor):
+        return 2 * module.numel()
+    if isinstance(module, nn.Linear):
+        return 2 * module.weight.numel()
+    beside = (*module.weights, *module.feature_gates) if isinstance(module, Experts) else ()
+    own: int = sum(2 * weight.numel() for weight in beside)
+    return own + sum(map(_product_flops, module.children()))
+
+
+def _widths(experts: Experts) -> list[int]:
+    """D, and the width of each layer of an expert."""
+    first = experts.first
+    return [first.in_features, first.out_features // experts.count, *(w.shape[2] for w in experts.weights)]
+
+
+def _shape(module: nn.Module | Tensor) -> str:
+    if isinstance(module, Tensor):
+        return " x ".join(map(str, module.shape))
+    if isinstance(module, Experts):
+        return f"{module.count} x ({_chain(_widths(module))})"
+    linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    if isinstance(module, nn.Linear | nn.Sequential):
+        return _chain([linears[0].in_features, *(layer.out_features for layer in linears)])
+    return ", ".join(_chain([layer.in_features, layer.out_features]) for layer in linears)
+
+
+def _chain(widths: Iterable[int]) -> str:
+    return " -> ".join(map(str, widths))
+
+
+def _group(column: tuple[str, ...]) -> str:
+    """What all cells of a column have in common: their group, or groups."""
+    return column[0].partition(CELL)[2] or "all"

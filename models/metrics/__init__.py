@@ -1,0 +1,1 @@
+"""Metrics as states that add up over batches, partitions and ranks."""

@@ -1,0 +1,261 @@
+"""Metrics of one cell (a binary task in a cohort) from a state that adds up over any partitions.
+
+Letters: n rows, R bootstrap replicates; column 0 of every (1 + R) is the sample itself, columns 1..R
+are its replicates over users (models/metrics/bootstrap.py).
+
+AUC comes from a weighted histogram of logits in 2**14 fixed bins per class, ties within a bin counting
+half: equal to the rank AUC to 1e-4 for scores that spread over more than a few bins. So a state never
+grows with rows: at most 2 * 2**14 * (1 + R) numbers, in practice those of the occupied bins.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import LamplighterError
+
+Metric = Literal["auc", "log_loss", "normalised_entropy", "observed_over_predicted", "ece"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+Floats = NDArray[np.float64]
+
+BINS = 2**14
+LOGIT_LIMIT = 16.0  # logits beyond count in the outermost bins: probabilities within 1.2e-7 of 0 or 1
+ECE_GROUPS = 15
+
+_MAGIC = b"LCS1"
+_HEADER = struct.Struct("<4sqqii")  # magic, positives, negatives, occupied bins, 1 + R
+
+
+def to_bins(logits: NDArray[Any]) -> NDArray[np.int64]:
+    """Give the histogram bin of each logit."""
+    scaled = (np.asarray(logits, dtype=np.float64) + LOGIT_LIMIT) * (BINS / (2 * LOGIT_LIMIT))
+    bins: NDArray[np.int64] = np.clip(np.floor(scaled), 0, BINS - 1).astype(np.int64)
+    return bins
+
+
+def histogram_auc(positives: Floats, negatives: Floats) -> Floats:
+    """Give P(score of a positive > of a negative) + P(equal) / 2 from histograms, along axis 0.
+
+    Args:
+        positives: weights per bin, ascending scores, (bins, ...).
+        negatives: likewise.
+
+    Returns:
+        One value for each remaining index, NaN where a class is empty.
+    """
+    below = np.cumsum(negatives, axis=0) - negatives
+    pairs = positives.sum(axis=0) * negatives.sum(axis=0)
+    won = (positives * (below + 0.5 * negatives)).sum(axis=0)
+    return _divide(won, pairs)
+
+
+@dataclass(frozen=True)
+class CellState:
+    """What is known of one cell.
+
+    Attributes:
+        positives, negatives: rows, unweighted.
+        bins: occupied histogram bins, ascending, (m,).
+        sums: weights of the negatives and of the positives in them, (2, m, 1 + R).
+        predicted: weighted sums of probabilities in them, of the sample, (m,).
+        losses, predictions: weighted sums of log loss and of probabilities, (1 + R,).
+    """
+
+    positives: int
+    negatives: int
+    bins: NDArray[np.int64]
+    sums: Floats
+    predicted: Floats
+    losses: Floats
+    predictions: Floats
+
+    @staticmethod
+    def of(
+        logits: NDArray[Any],
+        labels: NDArray[Any],
+        weight: NDArray[Any],
+        user_weights: NDArray[np.uint8],
+    ) -> "CellState":
+        """Take up rows: logits of the final (calibrated) probabilities, labels 0 or 1, weights, all (n,).
+
+        Rows of weight 0 (padding) do not count. `user_weights` is (n, R).
+
+        Raises:
+            LamplighterError: a logit is not finite.
+        """
+        z, y, v = (np.asarray(values, dtype=np.float64) for values in (logits, labels, weight))
+        if not np.isfinite(z).all():
+            raise LamplighterError(
+                f"{int((~np.isfinite(z)).sum())} of {len(z)} logits are not finite; their model is broken: "
+                "train it again"
+            )
+        bins, row_bin = np.unique(to_bins(z[v > 0]), return_inverse=True)
+        # Sort rows by (class, bin) once, so that their replicate weights are copied once, into place.
+        rows = np.flatnonzero(v > 0)
+        place = (y[rows] > 0.5) * len(bins) + row_bin.reshape(-1)
+        order = np.argsort(place, kind="stable")
+        rows, place = rows[order], place[order]
+        z, v, is_positive = z[rows], v[rows], y[rows] > 0.5
+
+        columns = np.empty((len(rows), 1 + user_weights.shape[1]))
+        columns[:, 0] = 1.0
+        columns[:, 1:] = user_weights[rows]
+        columns *= v[:, None]
+        p = 1.0 / (1.0 + np.exp(-z))
+        loss = np.logaddexp(0.0, np.where(is_positive, -z, z))
+        predicted = np.zeros(len(bins))
+        np.add.at(predicted, place % max(len(bins), 1), v * p)
+        return CellState(
+            positives=int(is_positive.sum()),
+            negatives=int((~is_positive).sum()),
+            bins=bins,
+            sums=_sum_sorted(place, columns, 2 * len(bins)).reshape(2, len(bins), columns.shape[1]),
+            predicted=predicted,
+            losses=loss @ columns,
+            predictions=p @ columns,
+        )
+
+    def merge(self, *others: "CellState") -> "CellState":
+        """Add up states of disjoint rows; any order gives the same, up to rounding of weights."""
+        states = (self, *others)
+        bins = np.unique(np.concatenate([state.bins for state in states]))
+        sums = np.zeros((2, len(bins), self.sums.shape[2]))
+        predicted = np.zeros(len(bins))
+        for state in states:
+            at = np.searchsorted(bins, state.bins)
+            sums[:, at] += state.sums
+            predicted[at] += state.predicted
+        return CellState(
+            positives=sum(state.positives for state in states),
+            negatives=sum(state.negatives for state in states),
+            bins=bins,
+            sums=sums,
+            predicted=predicted,
+            losses=np.sum([state.losses for state in states], axis=0),
+            predictions=np.sum([state.predictions for state in states], axis=0),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """What the values rest on."""
+        rows = self.positives + self.negatives
+        return {"rows": rows, "positives": self.positives, "negatives": self.negatives}
+
+    def value(self, metric: Metric, min_class_count: int = 30) -> float | None:
+        """Give a metric of the sample; null with fewer positives or negatives than asked for."""
+        if min(self.positives, self.negatives) < max(min_class_count, 1):
+            return None
+        sample = replace(
+            self,
+            sums=self.sums[:, :, :1],
+            losses=self.losses[:1],
+            predictions=self.predictions[:1],
+        )
+        return float(sample._all_values(metric)[0])
+
+    def replicate_values(self, metric: Metric) -> Floats:
+        """Give a metric of each replicate, (R,); NaN in one that has drawn a single class."""
+        return self._all_values(metric)[1:]
+
+    def _all_values(self, metric: Metric) -> Floats:
+        negatives, positives = self.sums
+        if metric == "auc":
+            return histogram_auc(positives, negatives)
+        weights = self.sums.sum(axis=(0, 1))
+        observed = positives.sum(axis=0)
+        if metric == "log_loss":
+            return _divide(self.losses, weights)
+        if metric == "observed_over_predicted":
+            return _divide(observed, self.predictions)
+        if metric == "normalised_entropy":
+            rate = _divide(observed, weights)
+            with np.errstate(divide="ignore", invalid="ignore"):  # one class: 0 * log 0, entropy NaN
+                entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+            return _divide(_divide(self.losses, weights), entropy)
+        return self._ece(weights)
+
+    def _ece(self, weights: Floats) -> Floats:
+        """Expected calibration error over 15 groups of equal weight.
+
+        Differs from the usual definition in that a group ends between two histogram bins (so equal
+        scores stay together and groups are equal up to one bin), and in that replicates keep the
+        groups and the mean prediction per bin of the sample.
+        """
+        if not len(self.bins):
+            return np.full(len(weights), np.nan)
+        in_bin = self.sums.sum(axis=0)
+        mean_prediction = _divide(self.predicted, in_bin[:, 0])
+        surplus = self.sums[1] - in_bin * mean_prediction[:, None]
+        return _divide(np.abs(_sum_sorted(self._ece_groups(), surplus, ECE_GROUPS)).sum(axis=0), weights)
+
+    def calibration_curve(self) -> list[tuple[float, float, float]]:
+        """(mean prediction, share of positives, weight) of each of the groups that ECE looks at."""
+        if not len(self.bins):
+            return []
+        observed = np.stack([self.predicted, self.sums[1, :, 0], self.sums[:, :, 0].sum(axis=0)], axis=1)
+        groups = _sum_sorted(self._ece_groups(), observed, ECE_GROUPS)
+        return [(p / v, y / v, v) for p, y, v in groups.tolist() if v > 0]
+
+    def _ece_groups(self) -> NDArray[np.int64]:
+        """The group of equal weight that each occupied bin falls into, ascending."""
+        in_bin = self.sums[:, :, 0].sum(axis=0)
+        middle = np.cumsum(in_bin) - 0.5 * in_bin
+        groups: NDArray[np.int64] = np.minimum(
+            (middle / in_bin.sum() * ECE_GROUPS).astype(np.int64), ECE_GROUPS - 1
+        )
+        return groups
+
+    def to_bytes(self) -> bytes:
+        """Serialise. Sums of unit weights are small integers, and are stored as such; nothing is rounded."""
+        header = _HEADER.pack(_MAGIC, self.positives, self.negatives, len(self.bins), self.sums.shape[2])
+        code = next((c for c in _INTEGERS if np.array_equal(self.sums.astype(c), self.sums)), _EXACT)
+        exact = np.concatenate([self.predicted, self.losses, self.predictions]).astype(_EXACT)
+        body = self.bins.astype("<i2").tobytes() + exact.tobytes() + self.sums.astype(code).tobytes()
+        return header + code.encode() + zlib.compress(body, level=1)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "CellState":
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            LamplighterError: it is no state, or one cut short.
+        """
+        try:
+            magic, positives, negatives, m, width = _HEADER.unpack_from(data)
+            if magic != _MAGIC:
+                raise ValueError(f"it starts with {magic!r}")
+            code = data[_HEADER.size : _HEADER.size + 3].decode()
+            body = zlib.decompress(data[_HEADER.size + 3 :])
+            bins = np.frombuffer(body, "<i2", count=m).astype(np.int64)
+            exact = np.frombuffer(body, _EXACT, count=m + 2 * width, offset=2 * m)
+            sums = np.frombuffer(body, code, offset=2 * m + 8 * (m + 2 * width)).reshape(2, m, width)
+        except (struct.error, zlib.error, ValueError, UnicodeDecodeError, TypeError) as error:
+            raise LamplighterError(
+                f"{len(data)} bytes are no metric state ({error}); evaluate these data dates again"
+            ) from error
+        predicted, losses, predictions = np.split(exact, [m, m + width])
+        return CellState(positives, negatives, bins, sums.astype(np.float64), predicted, losses, predictions)
+
+
+_INTEGERS = ("<u1", "<u2")
+_EXACT = "<f8"
+
+
+def _sum_sorted(place: NDArray[np.int64], columns: Floats, places: int) -> Floats:
+    """Sum rows (n, W) that belong to the same place, places ascending: (places, W)."""
+    sums = np.zeros((places, columns.shape[1]))
+    occupied, starts = np.unique(place, return_index=True)
+    if len(occupied):
+        sums[occupied] = np.add.reduceat(columns, starts, axis=0)
+    return sums
+
+
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide, NaN where there is nothing to divide by."""
+    out = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return out

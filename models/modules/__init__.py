@@ -1,0 +1,1 @@
+"""What architectures are made of, and the frame around them."""

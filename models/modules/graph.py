@@ -1,0 +1,107 @@
+"""The picture of a network: which of its parts reads which, named as the code names them.
+
+A trunk draws itself from its own modules (`Trunk.draw`), the network adds towers and outputs
+(`Network.draw`). models/describe/shapes.py counts along the picture, models/describe/mermaid.py prints it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Kind = Literal["input", "experts", "gate", "stitch", "mix", "join", "module", "tower", "output"]
+"""Of what is not plain: stitch and mix add up what they read by numbers that are the same for all rows, a
+stitch as a matrix product; join is a sum, mean or concatenation; module is any other module."""
+
+
+class Frame(NamedTuple):
+    """What is drawn around nodes that belong together: the path of their owner, and its title."""
+
+    path: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One part of a network.
+
+    Attributes:
+        name: path of its module or parameter in the network; input, join and output have neither.
+        kind: what it is.
+        label: of the picture.
+        reads: nodes whose values go in; of a gate the experts that it weighs.
+        selectors: of a gate, nodes whose values it selects by.
+        flops: of one row, where they do not follow from the shape: of a stitch, or a matrix used twice.
+        frames: around it, the outermost first.
+    """
+
+    name: str
+    kind: Kind
+    label: str
+    reads: tuple[str, ...]
+    selectors: tuple[str, ...] = ()
+    flops: int | None = None
+    frames: tuple[Frame, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All nodes that an edge comes from."""
+        return (*self.reads, *self.selectors)
+
+
+class Graph:
+    """Nodes by name, each after those that it reads, and the place where the next ones are added."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._path = ""
+        self._frames: tuple[Frame, ...] = ()
+
+    def within(self, path: str, frame: str = "") -> "Graph":
+        """Give the same graph to a part of the network, `path` below here; `frame` is drawn around it."""
+        inner = Graph()
+        inner.nodes, inner._path = self.nodes, f"{self._path}{path}."
+        inner._frames = (*self._frames, Frame(inner._path, frame)) if frame else self._frames
+        return inner
+
+    def add(
+        self,
+        kind: Kind,
+        path: str,
+        reads: Sequence[str],
+        selectors: Sequence[str] = (),
+        flops: int | None = None,
+        label: str = "",
+    ) -> str:
+        """Add a node, and give its name. `reads` and `selectors` are such names, `path` begins here.
+
+        The label is, if none is given, the last part of the path; of stitch and mix their kind.
+
+        Raises:
+            ValueError: there is one of this name, or none of a name that it reads.
+        """
+        name = self._path + path
+        last = path.rpartition(".")[2]
+        label = label or (kind if kind in ("stitch", "mix") else " ".join(last.rsplit("_", 1)))
+        node = Node(name, kind, label, tuple(reads), tuple(selectors), flops, self._frames)
+        if name in self.nodes or (unknown := set(node.sources) - set(self.nodes)):
+            fault = "is drawn twice" if name in self.nodes else f"reads {sorted(unknown)}, not drawn yet"
+            raise ValueError(f"node {name} {fault}")
+        self.nodes[name] = node
+        return name
+
+    def join(self, output: str, how: str, parts: Sequence[str]) -> str:
+        """Put several nodes together for an output, without learning anything; one stays as it is."""
+        return parts[0] if len(parts) == 1 else self.add("join", f"{output} {how}", parts, label=how)
+
+    def needed_for(self, names: Iterable[str]) -> set[str]:
+        """Names of all nodes from which there is a path to one of some nodes, these among them."""
+        needed = set(names)
+        for node in reversed(self.nodes.values()):
+            if node.name in needed:
+                needed.update(node.sources)
+        return needed
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """(from, to), every edge once."""
+        return list(dict.fromkeys((s, node.name) for node in self.nodes.values() for s in node.sources))

@@ -1,0 +1,1 @@
+"""What a trained model leaves, and how it is read and scored."""

@@ -1,0 +1,278 @@
+"""A model bundle: everything that scoring loads, in one folder that never changes.
+
+weights.safetensors   no pickle
+model.yaml            the model YAML that the weights belong to
+encoder.json          input columns, vocabularies, statistics
+calibration.json      slopes, intercepts, offsets by cohort
+manifest.json         names and versions, and the SHA-256 of each file above
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_weights
+
+from core.encoder import Encoder
+from core.errors import LamplighterError
+from core.model import Model
+from core.schema import Cohorts, Task
+from models.model import MultiTaskModel, build_model
+from models.serving.calibration import Calibration
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS, MODEL, ENCODER, CALIBRATION = "weights.safetensors", "model.yaml", "encoder.json", "calibration.json"
+MANIFEST = "manifest.json"
+
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+class Manifest(BaseModel):
+    """What a bundle says about itself.
+
+    Attributes:
+        model_version: content hash of training set, configuration, source files and seed.
+        training_set: key of `training_blocks` and `encoders`.
+        tasks: the model's outputs, in order.
+        cohorts: cohort column -> its values, in the order of their places: user_cohort, by which it is
+            calibrated, and what its trunk tells apart.
+        rule_versions: cohort column -> version of the rules that made them.
+        columns: input columns and their types in the feature tables, in the encoder's order.
+        table_versions: table -> Delta version read for training.
+        code_revision: git revision, for people; not part of model_version.
+        seed: of the training run.
+        files: name -> SHA-256 of the other files; set by `write_bundle`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    model_version: str
+    training_set: str
+    tasks: tuple[Task, ...]
+    cohorts: dict[str, tuple[str, ...]]
+    rule_versions: dict[str, int]
+    columns: dict[str, str]
+    table_versions: dict[str, int]
+    code_revision: str
+    seed: int
+    files: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that has been read and checked."""
+
+    path: Path
+    manifest: Manifest
+    model_yaml: Model
+    encoder: Encoder
+    calibration: Calibration
+
+    def model(self) -> MultiTaskModel:
+        """Give the model with its weights, in eval mode, on the CPU.
+
+        Raises:
+            LamplighterError: the weights are not those of model.yaml.
+        """
+        tasks = [task.name for task in self.manifest.tasks]
+        model = build_model(self.model_yaml, self.encoder, tasks, self.manifest.cohorts, self.manifest.seed)
+        try:
+            model.load_state_dict(load_weights(_checked(self.path, WEIGHTS, self.manifest)))
+        except (RuntimeError, SafetensorError) as error:
+            fault = " ".join(str(error).split())
+            raise LamplighterError(
+                f"{self.path / WEIGHTS}: not the weights of {MODEL} ({fault}); register the model again"
+            ) from error
+        return model.eval()
+
+    def places(self, column: str, cohorts: NDArray[Any]) -> NDArray[np.int64]:
+        """Give the place of each row's cohort, (n,); 0 in a column that the model does not know.
+
+        Args:
+            column: user_cohort or item_cohort.
+            cohorts: names, (n,).
+
+        Raises:
+            LamplighterError: a name that was none of the column's when the model was trained.
+        """
+        if column not in self.manifest.cohorts:
+            return np.zeros(len(cohorts), np.int64)
+        place = {name: number for number, name in enumerate(self.manifest.cohorts[column])}
+        if unknown := set(cohorts) - set(place):
+            raise LamplighterError(
+                f"{column} holds {sorted(map(str, unknown))}, but model {self.manifest.model_version} knows "
+                f"{list(place)}; restore the cohorts in the data set's configuration, or train again"
+            )
+        return np.array([place[name] for name in cohorts], np.int64)
+
+
+def write_bundle(
+    path: Path,
+    weights: Path,
+    model_yaml: Model,
+    encoder: Encoder,
+    calibration: Calibration,
+    manifest: Manifest,
+) -> Bundle:
+    """Make a bundle folder: complete, or not there at all. One that exists is kept and read.
+
+    Args:
+        path: of the folder; its parent is made where it is missing.
+        weights: file that training left.
+        model_yaml: the model's configuration.
+        encoder: of the training set.
+        calibration: that training left.
+        manifest: without `files`.
+
+    Raises:
+        LamplighterError: a folder is there, and it is not this bundle.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        shutil.copyfile(weights, made / WEIGHTS)
+        text = yaml.safe_dump(model_yaml.model_dump(mode="json"), sort_keys=False)
+        (made / MODEL).write_text(text, encoding="utf-8")
+        _write_json(made / ENCODER, encoder)
+        _write_json(made / CALIBRATION, calibration)
+        files = {name: _sha256(made / name) for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION)}
+        _write_json(made / MANIFEST, manifest.model_copy(update={"files": files}))
+        for file in made.iterdir():
+            _sync(file)
+        if not path.exists():
+            made.chmod(0o755)  # mkdtemp's folders are for their owner only
+            made.rename(path)
+            _sync(path.parent)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)  # gone already where it was renamed
+    bundle = read_bundle(path)
+    if bundle.manifest.model_version != manifest.model_version:
+        raise LamplighterError(
+            f"{path} holds model {bundle.manifest.model_version}, {manifest.model_version} was to be "
+            "written; a bundle never changes: give the new one its own folder"
+        )
+    return bundle
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle, having checked every file against the manifest.
+
+    Raises:
+        LamplighterError: a file is missing, cut short, changed or not readable.
+    """
+    manifest = _parsed(path, Manifest, MANIFEST, _bytes(path, MANIFEST))
+    for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION):
+        _checked(path, name, manifest)
+    text = json.dumps(yaml.safe_load(_bytes(path, MODEL)))
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        model_yaml=_parsed(path, Model, MODEL, text.encode()),
+        encoder=_parsed(path, Encoder, ENCODER, _bytes(path, ENCODER)),
+        calibration=_parsed(path, Calibration, CALIBRATION, _bytes(path, CALIBRATION)),
+    )
+
+
+def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Mapping[str, Cohorts]) -> None:
+    """Refuse to score with feature tables, or cohorts, that the model was not trained on.
+
+    Another version of the cohort rules is a warning: the names are the same, their meaning has moved.
+
+    Args:
+        bundle: of the model.
+        columns: input columns that there are now (features, attributes, context) -> type.
+        cohorts: cohort column -> the cohorts now.
+
+    Raises:
+        LamplighterError: with every difference.
+    """
+    manifest = bundle.manifest
+    missing = [column for column in manifest.columns if column not in columns]
+    changed = [
+        f"{column} is {columns[column]}, was {was}"
+        for column, was in manifest.columns.items()
+        if columns.get(column, was) != was
+    ]
+    differences = []
+    if missing:
+        differences.append(f"columns missing: {', '.join(missing)}")
+    if changed:
+        differences.append(f"types changed: {', '.join(changed)}")
+    differences += [
+        f"values of {column} are {list(cohorts[column].names)}, were {list(were)}"
+        for column, were in manifest.cohorts.items()
+        if cohorts[column].names != were
+    ]
+    if differences:
+        raise LamplighterError(
+            f"model {manifest.model_version} does not fit the tables any more: {'; '.join(differences)}; "
+            "restore them in the data set's configuration, or train on what is there now"
+        )
+    for column, was in manifest.rule_versions.items():
+        if cohorts[column].version != was:
+            logger.warning(
+                "model %s was trained with version %d of the rules of %s, now it is %d; train again soon",
+                manifest.model_version,
+                was,
+                column,
+                cohorts[column].version,
+            )
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except OSError as error:
+        raise LamplighterError(
+            f"bundle {path}: {name} cannot be read ({error.strerror}); restore it or register the model again"
+        ) from error
+
+
+def _checked(path: Path, name: str, manifest: Manifest) -> bytes:
+    content = _bytes(path, name)
+    if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+        raise LamplighterError(
+            f"bundle {path}: {name} ({len(content)} bytes) is not the file that {MANIFEST} describes; it was "
+            "cut short or changed: restore it or register the model again"
+        )
+    return content
+
+
+def _parsed(path: Path, kind: type[_Part], name: str, content: bytes) -> _Part:
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise LamplighterError(
+            f"bundle {path}: {name} cannot be understood ({faults}); restore it or register the model again"
+        ) from error
+
+
+def _write_json(path: Path, content: BaseModel) -> None:
+    path.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Make a file or folder durable, so that a rename never outlives what it names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

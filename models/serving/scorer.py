@@ -1,0 +1,195 @@
+"""Scores of users against a pool of items: who is moved is the user, pairs exist only in here.
+
+Letters: U users, I items, K tasks, D width of the input vector, k length of a list.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.encoder import Entity
+from core.errors import LamplighterError
+from models.serving.bundle import Bundle
+
+USERS_AT_ONCE = 16
+"""Users whose pairs make one forward pass: enough rows for the matrix products, few enough for the cache."""
+
+
+class Pool:
+    """The items that every user is scored against, and the context of lists; equal by content.
+
+    Args:
+        item_ids: (I,) integers or strings; they decide between equal scores.
+        item_group: places of the items' cohorts, (I,).
+        items: encoded item columns: ids (I, C of items) and raw dense values (I, F of items).
+        context: encoded context columns, ids (C of context,) and raw dense values (F of context,).
+    """
+
+    def __init__(
+        self,
+        item_ids: NDArray[Any],
+        item_group: NDArray[np.int64],
+        items: tuple[NDArray[Any], NDArray[Any]],
+        context: tuple[NDArray[Any], NDArray[Any]],
+    ) -> None:
+        self.item_ids, self.item_group = item_ids, item_group
+        self.items, self.context = items, context
+        self.key = hash(tuple(part.tobytes() for part in (item_ids, item_group, *items, *context)))
+
+    def __hash__(self) -> int:
+        return self.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pool) and other.key == self.key
+
+
+@dataclass(frozen=True)
+class TopK:
+    """The best items of some users, best first.
+
+    Shapes: item, places in the pool as it was given, (U, k) int64; probabilities, calibrated (for a
+    regression the prediction), (U, k, K) float64; score, (U, k) float64.
+    """
+
+    item: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+
+class PairScorer:
+    """Scores any number of users against one pool of items, in one context.
+
+    Items of one group, as the model tells groups apart, share a forward pass, which computes the cells of
+    this group alone. Every forward pass over the same items has the same shape (the last one of a call is
+    filled up), so that the numbers of a user are the same bytes, whoever is scored in the same call. Cost:
+    U x I forward rows; a user's and an item's part of the input is computed once.
+
+    Args:
+        bundle: the model.
+        pool: the items, and the context.
+        ranking: binary task -> exponent; score = product of probability ** exponent.
+
+    Raises:
+        LamplighterError: an empty pool, sizes that are not the encoder's, or a task that there is not.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        pool: Pool,
+        ranking: Mapping[str, float],
+    ) -> None:
+        self._bundle = bundle
+        self._model = bundle.model()
+        self._is_binary = np.array([task.kind == "binary" for task in bundle.manifest.tasks])
+        binary = [task.name for task in bundle.manifest.tasks if task.kind == "binary"]
+        unknown = sorted(set(ranking) - set(binary))
+        if unknown:
+            raise LamplighterError(
+                f"ranking.weights names {unknown}, but the binary tasks of model "
+                f"{bundle.manifest.model_version} are {binary}; name these, or train a model with the others"
+            )
+        if not len(pool.item_ids):
+            raise LamplighterError("the pool of items is empty; look at `candidates` and at item_features")
+        self._exponents = np.array([ranking.get(task.name, 0.0) for task in bundle.manifest.tasks])
+        # In order of item_id: a stable sort by score then leaves equal scores in that order.
+        self._order = np.argsort(pool.item_ids, kind="stable")
+        self._item_group = pool.item_group[self._order]
+        group_I = self._model.group_of(np.zeros_like(self._item_group), self._item_group)
+        with torch.inference_mode():
+            items_ID = self._embed("item", pool.items[0][self._order], pool.items[1][self._order])
+            self._context_1D = self._embed("context", pool.context[0][None, :], pool.context[1][None, :])
+            places = [np.flatnonzero(group_I == group) for group in np.unique(group_I)]
+            self._parts = [(own, items_ID[own].repeat(USERS_AT_ONCE, 1)) for own in places]
+
+    def top_k(
+        self, user_categorical: NDArray[Any], user_dense: NDArray[Any], user_group: int, k: int
+    ) -> TopK:
+        """Give the k best items of each user (fewer only where the pool is smaller).
+
+        Order: score descending, then item_id ascending.
+
+        Args:
+            user_categorical: ids, (U, C of users).
+            user_dense: raw values, NaN for null, (U, F of users).
+            user_group: place of the cohort that all these users belong to.
+            k: length of a list.
+        """
+        parts = [_best(*chunk, k) for chunk in self._chunks(user_categorical, user_dense, user_group)]
+        if not parts:
+            k, tasks = min(k, len(self._order)), len(self._exponents)
+            return TopK(np.empty((0, k), np.int64), np.empty((0, k, tasks)), np.empty((0, k)))
+        item, probabilities, score = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return TopK(self._order[item], probabilities, score)
+
+    def _chunks(
+        self, user_categorical: NDArray[Any], user_dense: NDArray[Any], user_group: int
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Yield probabilities (u, I, K) and scores (u, I) of the users in turn, items by item_id."""
+        items = len(self._order)
+        for start in range(0, len(user_categorical), USERS_AT_ONCE):
+            users = slice(start, start + USERS_AT_ONCE)
+            here = len(user_categorical[users])
+            fill = [(0, USERS_AT_ONCE - here), (0, 0)]
+            with torch.inference_mode():
+                users_D = self._embed(
+                    "user", np.pad(user_categorical[users], fill), np.pad(user_dense[users], fill)
+                )
+                logits = torch.empty(USERS_AT_ONCE, items, len(self._exponents))
+                for places, item_rows in self._parts:
+                    logits[:, places] = self._logits(users_D, user_group, places, item_rows)
+            probabilities, score = self._rank(logits[:here].flatten(0, 1).numpy(), user_group)
+            yield probabilities.reshape(here, items, -1), score.reshape(here, items)
+
+    def _logits(
+        self, users_UD: Tensor, user_group: int, places: NDArray[np.int64], item_rows: Tensor
+    ) -> Tensor:
+        """Give the logits of users and the items at some places, all of one group, (U, places, K)."""
+        (group,) = self._model.group_of(np.array([user_group]), self._item_group[places[:1]])
+        parts: dict[Entity, Tensor] = {
+            "user": users_UD.repeat_interleave(len(places), dim=0),
+            "item": item_rows,
+            "context": self._context_1D.expand(len(item_rows), -1),
+        }
+        logits = self._model.from_input(self._model.input.join(parts), int(group))
+        return logits.view(len(users_UD), len(places), -1)
+
+    def _rank(
+        self, logits: NDArray[np.float32], user_group: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give calibrated probabilities (n, K) and scores (n,), in float64."""
+        z = self._bundle.calibration.logits(logits, np.full(len(logits), user_group))
+        log_p = -np.logaddexp(0.0, -z)
+        return np.where(self._is_binary, np.exp(log_p), z), np.exp(log_p @ self._exponents)
+
+    def _embed(self, side: Entity, categorical: NDArray[Any], dense: NDArray[Any]) -> Tensor:
+        layer = self._model.input
+        sizes = (len(layer.categorical_columns[side]), len(layer.dense_columns[side]))
+        if (categorical.shape[1], dense.shape[1]) != sizes:
+            raise LamplighterError(
+                f"{side} columns are {categorical.shape[1]} categorical and {dense.shape[1]} dense, but the "
+                f"encoder of model {self._bundle.manifest.model_version} has {sizes[0]} and {sizes[1]}; hand "
+                "over the encoder's columns of this side, in its order"
+            )
+        return layer.embed(
+            side,
+            torch.from_numpy(np.asarray(categorical, dtype=np.int64)),
+            torch.from_numpy(np.asarray(dense, dtype=np.float32)),
+        )
+
+
+def _best(
+    probabilities: NDArray[np.float64], score: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give places, probabilities and scores of each user's k best."""
+    places = np.argsort(-score, axis=1, kind="stable")[:, :k]
+    return (
+        places,
+        np.take_along_axis(probabilities, places[:, :, None], axis=1),
+        np.take_along_axis(score, places, axis=1),
+    )

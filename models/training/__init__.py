@@ -1,0 +1,1 @@
+"""Training: reader, losses, optimisers, the loop, and one process of it."""

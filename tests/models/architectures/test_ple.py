@@ -1,0 +1,82 @@
+"""PLE and CGC against a plain loop over experts, written as the paper's equations are (conformance 4, 8)."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from core.errors import ConfigError
+from models.architectures.ple import PleConfig, PleTrunk
+from tests.models import oracles
+from tests.models.conftest import HOME
+
+TASKS = ("click", "click_buy", "like")
+
+
+def level(
+    tasks: int | dict[str, int], shared: int, widths: list[int], gate: str = "softmax"
+) -> dict[str, Any]:
+    return {"task_experts": tasks, "shared_experts": shared, "expert_widths": widths, "gate": gate}
+
+
+SHAPES = {
+    "one level": [level(2, 2, [5])],
+    "shared more than specific": [level(1, 4, [5]), level(1, 3, [6])],
+    "shared fewer than specific": [level(4, 1, [5]), level(3, 1, [6])],
+    "unequal by task and level": [
+        level({"click": 1, "click_buy": 3, "like": 2}, 2, [5]),
+        level({"click": 2, "click_buy": 1, "like": 4}, 1, [4]),
+        level(1, 1, [3]),
+    ],
+    "deep experts": [level(2, 1, [7, 5]), level(1, 2, [6, 5, 4])],
+    "sigmoid gates": [level(2, 1, [5], "sigmoid"), level(1, 2, [4], "sigmoid")],
+    "swish": [level(2, 1, [7, 5]) | {"activation": "swish"}, level(1, 2, [4]) | {"activation": "swish"}],
+    "feature gates": [level(2, 1, [7, 5]) | {"feature_gate": 2}, level(1, 2, [4]) | {"feature_gate": 3}],
+    "self-gates": [
+        level({"click": 1, "click_buy": 3, "like": 2}, 2, [5]) | {"self_gate": True},
+        level(2, 1, [4], "sigmoid") | {"self_gate": True},
+    ],
+    "all of HoME": [level({"click": 1, "click_buy": 3, "like": 2}, 2, [8, 6]) | HOME],
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_stacked_experts_equal_a_plain_loop_forward_and_backward(shape: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    trunk = PleTrunk(6, TASKS, PleConfig(levels=SHAPES[shape])).to(dtype)
+    x_BD = torch.randn(9, 6, dtype=dtype, requires_grad=True)
+    tolerance = {"rtol": 1e-10, "atol": 1e-10} if dtype == torch.float64 else {}
+
+    stacked, looped = trunk(x_BD), oracles.ple(trunk, x_BD)
+
+    assert list(stacked) == list(TASKS)
+    of = [x_BD, *trunk.parameters()]
+    for task in TASKS:
+        torch.testing.assert_close(stacked[task], looped[task], **tolerance)
+        ours, plain = (
+            torch.autograd.grad(y.square().mean(), of, retain_graph=True, materialize_grads=True)
+            for y in (stacked[task], looped[task])
+        )
+        torch.testing.assert_close(ours, plain, **tolerance)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_wanted_tasks_alone_are_the_same_as_among_all(shape: str) -> None:
+    trunk = PleTrunk(6, TASKS, PleConfig(levels=SHAPES[shape])).double()
+    x_BD = torch.randn(9, 6, dtype=torch.float64)
+
+    some = trunk(x_BD, ["like", "click"])
+
+    assert list(some) == ["like", "click"]
+    for task in some:
+        torch.testing.assert_close(some[task], trunk(x_BD)[task])
+
+
+def test_experts_by_task_must_name_exactly_the_tasks() -> None:
+    config = PleConfig(levels=[level({"click": 1, "likes": 2, "click_buy": 1}, 1, [5])])
+
+    with pytest.raises(
+        ConfigError, match=r"levels\.0\.task_experts names \['click', 'click_buy', 'likes'\].*'like'"
+    ):
+        PleTrunk(6, TASKS, config)

@@ -1,0 +1,135 @@
+"""Mixtures against a plain weighted sum, forward and backward, for any shape and any number of row blocks."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from models.modules import mixture
+from models.modules.mixture import Activation, ExpertOutputs
+
+SEES = {"click": ["click", "shared"], "like": ["like", "shared"], "shared": ["click", "like", "shared"]}
+
+
+def outputs_of(
+    stacks: Sequence[Tensor],
+    branches: Sequence[Mapping[str, int]],
+    biases: Sequence[Tensor] | None = None,
+    activation: Activation = "relu",
+) -> ExpertOutputs:
+    """As experts give them: not leaves, so that their memory is nobody's; biases of 0 by default."""
+    biases = [stack.new_zeros(stack.shape[1:]) for stack in stacks] if biases is None else biases
+    return ExpertOutputs([stack * 1.0 for stack in stacks], biases, branches, activation)
+
+
+def test_a_mix_is_the_weighted_sum_over_the_experts_of_all_branches_seen() -> None:
+    of_a, of_b = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[10.0, 20.0]]])
+    outputs = outputs_of([of_a, of_b], [{"a": 2}, {"b": 1}])
+
+    mixed = outputs.mix(
+        {"both": torch.tensor([[0.5, 2.0, 0.1]]), "one": torch.tensor([[3.0]])},
+        {"both": ["a", "b"], "one": ["b"]},
+    )
+
+    torch.testing.assert_close(mixed["both"], torch.tensor([[0.5 + 6 + 1, 1.0 + 8 + 2]]))
+    torch.testing.assert_close(mixed["one"], torch.tensor([[30.0, 60.0]]))
+
+
+def plain(
+    outputs: ExpertOutputs, weights: dict[str, Tensor], sees: dict[str, list[str]]
+) -> dict[str, Tensor]:
+    of_branch = outputs.by_branch()
+    seen = {gate: torch.cat([of_branch[b] for b in branches], dim=1) for gate, branches in sees.items()}
+    return {gate: (w[:, :, None] * seen[gate]).sum(1) for gate, w in weights.items()}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    counts=st.tuples(*[st.integers(1, 3)] * 3),
+    rows=st.integers(1, 9),
+    block=st.integers(1, 4),
+    gates=st.sets(st.sampled_from(sorted(SEES)), min_size=1),
+    is_one_stack=st.booleans(),
+    activation=st.sampled_from(["relu", "swish"]),
+)
+def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
+    counts: tuple[int, int, int],
+    rows: int,
+    block: int,
+    gates: set[str],
+    is_one_stack: bool,
+    activation: Activation,
+) -> None:
+    torch.manual_seed(rows)
+    branches = dict(zip(("click", "like", "shared"), counts, strict=True))
+    in_stacks = [branches] if is_one_stack else [{name: n} for name, n in branches.items()]
+    sizes = [sum(own.values()) for own in in_stacks]
+    new = {"dtype": torch.float64, "requires_grad": True}
+    stacks = [torch.randn(rows, n, 4, **new) for n in sizes]
+    biases = [torch.randn(n, 4, **new) for n in sizes]
+    weights = {gate: torch.randn(rows, sum(branches[b] for b in SEES[gate]), **new) for gate in sorted(gates)}
+    sees = {gate: SEES[gate] for gate in weights}
+    of = [*stacks, *biases, *weights.values()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixture, "ROWS_AT_ONCE", block)
+        ours = outputs_of(stacks, in_stacks, biases, activation).mix(weights, sees)
+        loss = sum(y.square().sum() for y in ours.values())
+        # The first pass keeps the graph, the second one may use the memory of what it has saved.
+        grads, again = (
+            torch.autograd.grad(loss, of, retain_graph=keeps, materialize_grads=True)
+            for keeps in (True, False)
+        )
+
+    expected = plain(outputs_of(stacks, in_stacks, biases, activation), weights, sees)
+    plain_grads = torch.autograd.grad(
+        sum(y.square().sum() for y in expected.values()), of, materialize_grads=True, allow_unused=True
+    )
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(grads, plain_grads)
+    torch.testing.assert_close(again, plain_grads)
+
+
+def test_experts_are_mixed_after_their_bias_and_relu() -> None:
+    raw, bias = torch.tensor([[[-3.0, 2.0]]], requires_grad=True), torch.tensor([[1.0, 1.0]])
+
+    mixed = outputs_of([raw], [{"a": 1}], [bias]).mix({"gate": torch.tensor([[5.0]])}, {"gate": ["a"]})
+    mixed["gate"].sum().backward()
+
+    assert mixed["gate"].tolist() == [[0.0, 15.0]]
+    assert raw.grad.tolist() == [[[0.0, 5.0]]]
+
+
+def test_experts_with_swish_are_mixed_after_their_bias_and_swish() -> None:
+    raw, bias = torch.tensor([[[-3.0, 2.0]]]), torch.tensor([[1.0, 1.0]])
+    outputs = outputs_of([raw], [{"a": 1}], [bias], "swish")
+    swish = [-2 / (1 + math.exp(2)), 3 / (1 + math.exp(-3))]
+
+    assert outputs.by_branch()["a"].flatten().tolist() == pytest.approx(swish)
+    mixed = outputs.mix({"gate": torch.tensor([[5.0]])}, {"gate": ["a"]})["gate"]
+    assert mixed.flatten().tolist() == pytest.approx([5 * y for y in swish])
+
+
+def test_an_expert_that_no_gate_sees_has_a_gradient_of_zero() -> None:
+    stack = torch.rand(3, 2, 4, requires_grad=True)
+    outputs = outputs_of([stack], [{"seen": 1, "unseen": 1}])
+
+    outputs.mix({"gate": torch.ones(3, 1)}, {"gate": ["seen"]})["gate"].sum().backward()
+
+    assert torch.equal(stack.grad[:, 0], torch.ones(3, 4))
+    assert torch.equal(stack.grad[:, 1], torch.zeros(3, 4))
+
+
+def test_who_else_needs_a_stack_for_its_gradient_is_told_that_it_is_gone() -> None:
+    raw = torch.rand(3, 1, 4, requires_grad=True)
+    outputs = outputs_of([raw], [{"a": 1}])
+    squares = outputs.stacks[0].square()
+
+    mixed = outputs.mix({"gate": torch.ones(3, 1)}, {"gate": ["a"]})["gate"]
+
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        (mixed.sum() + squares.sum()).backward()

@@ -1,0 +1,193 @@
+"""Lists of the scorer against a plain forward over all pairs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from core.errors import LamplighterError
+from core.model import Model
+from models.model import build_model
+from models.serving.bundle import Bundle, Manifest, write_bundle
+from models.serving.calibration import Calibration
+from models.serving.scorer import USERS_AT_ONCE, PairScorer, Pool
+from tests.models.training_set import COHORTS, ENCODER, GROUPS, ITEM_GROUPS, MFH, MFH_ITEM, PLE, TASKS
+
+NAMES = tuple(task.name for task in TASKS)
+RANKING = {"click": 0.5, "like": 2.0}
+ITEMS = 37
+# columns of ENCODER: user_range, item_id, tab; user rate, item rate, item seconds
+USER, ITEM, CONTEXT = ([0], [0]), ([1], [1, 2]), ([2], [])
+
+
+def bundle(folder: Path, model: Model = PLE) -> Bundle:
+    weights = build_model(model, ENCODER, NAMES, COHORTS, seed=3).state_dict()
+    weights = {name: 3 * value for name, value in weights.items()}  # so that scores differ well
+    save_file(weights, folder / "trained.safetensors")
+    calibration = Calibration(
+        tasks=NAMES,
+        groups=GROUPS,
+        slopes=(0.5, 2.0),
+        intercepts=(0.1, -0.2),
+        offsets=((0.0, 0.1, 0.5), (0.0, -0.3, 0.2)),
+    )
+    manifest = Manifest(
+        model_version="m",
+        training_set="t1",
+        tasks=TASKS,
+        cohorts=COHORTS,
+        rule_versions=dict.fromkeys(COHORTS, 1),
+        columns={},
+        table_versions={},
+        code_revision="abc",
+        seed=3,
+    )
+    return write_bundle(
+        folder / "bundle", folder / "trained.safetensors", model, ENCODER, calibration, manifest
+    )
+
+
+def rows(count: int, seed: int, places: tuple[list[int], list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    categorical = np.stack([rng.integers(0, ENCODER.categorical[c].size, count) for c in places[0]], axis=1)
+    return categorical, rng.normal(size=(count, len(places[1]))).astype(np.float32)
+
+
+ITEM_ROWS, CONTEXT_ROW = rows(ITEMS, 1, ITEM), rows(1, 2, CONTEXT)
+ITEM_IDS = np.random.default_rng(4).permutation(1000)[:ITEMS]
+ITEM_GROUP = np.random.default_rng(5).integers(0, len(ITEM_GROUPS), ITEMS)
+
+
+def scorer(of: Bundle, ranking: dict[str, float] = RANKING, **changes: Any) -> PairScorer:
+    pool = {
+        "item_ids": ITEM_IDS,
+        "item_group": ITEM_GROUP,
+        "items": ITEM_ROWS,
+        "context": (CONTEXT_ROW[0][0], CONTEXT_ROW[1][0]),
+    }
+    return PairScorer(of, Pool(**(pool | changes)), ranking)
+
+
+def of_facets(*facets: str) -> Model:
+    return MFH_ITEM.model_copy(update={"trunk": MFH_ITEM.trunk | {"facets": facets}})
+
+
+MODELS = {
+    "ple": PLE,
+    "by user": MFH,
+    "by item": of_facets("item_cohort"),
+    "by user and item": MFH_ITEM,
+    "by item and user": of_facets("item_cohort", "user_cohort"),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("group", [0, 2])
+def test_lists_are_those_of_a_plain_forward(name: str, group: int, tmp_path: Path) -> None:
+    of = bundle(tmp_path, MODELS[name])
+    place_of_group = {  # among the columns of all cells
+        "ple": 0 * ITEM_GROUP,
+        "by user": 0 * ITEM_GROUP + group,
+        "by item": ITEM_GROUP,
+        "by user and item": 2 * group + ITEM_GROUP,
+        "by item and user": 3 * ITEM_GROUP + group,
+    }
+    users = rows(2 * USERS_AT_ONCE + 3, 5, USER)
+    users[1][0] = np.nan
+
+    top = scorer(of).top_k(*users, user_group=group, k=10)
+
+    for u in range(len(users[0])):
+        categorical = np.zeros((ITEMS, 3), np.int64)
+        dense = np.zeros((ITEMS, 3), np.float32)
+        for (c, d), (own_c, own_d) in (
+            (USER, (users[0][u], users[1][u])),
+            (ITEM, ITEM_ROWS),
+            (CONTEXT, CONTEXT_ROW),
+        ):
+            categorical[:, c], dense[:, d] = own_c, own_d
+        with torch.inference_mode():
+            cells = of.model().all_cells(torch.from_numpy(categorical), torch.from_numpy(dense)).numpy()
+        own = cells[np.arange(ITEMS), :, place_of_group[name]]
+        p = of.calibration.apply(own, np.full(ITEMS, group))
+        score = p[:, 0] ** 0.5 * p[:, 1] ** 2
+        np.testing.assert_allclose(top.score[u], np.sort(score)[::-1][:10], rtol=1e-5)
+        np.testing.assert_allclose(top.probabilities[u], p[top.item[u]], rtol=1e-5)
+        np.testing.assert_allclose(score[top.item[u]], top.score[u], rtol=1e-5)
+
+
+def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = scorer(bundle(tmp_path, MFH_ITEM))
+    passes: list[tuple[int, int]] = []  # group, rows
+    from_input = lists._model.from_input
+
+    def seen(x: torch.Tensor, group: int) -> torch.Tensor:
+        passes.append((group, len(x)))
+        return from_input(x, group)
+
+    monkeypatch.setattr(lists._model, "from_input", seen)
+
+    lists.top_k(*rows(USERS_AT_ONCE, 5, USER), user_group=1, k=3)
+
+    new, old = np.bincount(ITEM_GROUP)
+    assert passes == [(2 * 1 + 0, USERS_AT_ONCE * new), (2 * 1 + 1, USERS_AT_ONCE * old)]
+
+
+def test_pools_of_equal_content_are_equal_and_an_item_of_another_group_makes_another_pool() -> None:
+    def pool(item_group: np.ndarray) -> Pool:
+        return Pool(ITEM_IDS, item_group, ITEM_ROWS, CONTEXT_ROW)
+
+    assert pool(ITEM_GROUP) == pool(ITEM_GROUP.copy())
+    assert hash(pool(ITEM_GROUP)) == hash(pool(ITEM_GROUP.copy()))
+    assert pool(ITEM_GROUP) != pool(1 - ITEM_GROUP)
+
+
+@pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
+def test_a_user_gets_the_same_bytes_in_any_company(model: Model, tmp_path: Path) -> None:
+    lists = scorer(bundle(tmp_path, model))
+    users = rows(3 * USERS_AT_ONCE + 5, 6, USER)
+    together = lists.top_k(*users, user_group=1, k=ITEMS)
+    shuffled = np.random.default_rng(7).permutation(len(users[0]))
+
+    regrouped = lists.top_k(users[0][shuffled], users[1][shuffled], user_group=1, k=ITEMS)
+    alone = [lists.top_k(users[0][[u]], users[1][[u]], user_group=1, k=ITEMS) for u in range(20)]
+
+    np.testing.assert_array_equal(regrouped.score, together.score[shuffled])
+    np.testing.assert_array_equal(regrouped.probabilities, together.probabilities[shuffled])
+    np.testing.assert_array_equal(np.concatenate([one.score for one in alone]), together.score[:20])
+    np.testing.assert_array_equal(np.concatenate([one.item for one in alone]), together.item[:20])
+
+
+def test_equal_scores_stand_in_order_of_item_id(tmp_path: Path) -> None:
+    twins = tuple(np.repeat(part[:3], [10, 10, 17], axis=0) for part in ITEM_ROWS)
+
+    top = scorer(bundle(tmp_path), items=twins).top_k(*rows(4, 8, USER), user_group=0, k=ITEMS)
+
+    for u in range(4):
+        assert len(set(top.score[u])) == 3
+        for value in set(top.score[u]):
+            ids = ITEM_IDS[top.item[u][top.score[u] == value]]
+            assert (np.diff(ids) > 0).all()
+
+
+def test_a_list_is_as_long_as_the_pool_at_most_and_nobody_gives_no_lists(tmp_path: Path) -> None:
+    lists = scorer(bundle(tmp_path))
+
+    assert lists.top_k(*rows(2, 9, USER), user_group=0, k=99).item.shape == (2, ITEMS)
+    nobody = lists.top_k(*(part[:0] for part in rows(1, 9, USER)), user_group=0, k=5)
+    assert (nobody.item.shape, nobody.probabilities.shape, nobody.score.shape) == ((0, 5), (0, 5, 2), (0, 5))
+
+
+def test_wrong_inputs_are_refused_with_what_was_expected(tmp_path: Path) -> None:
+    of = bundle(tmp_path)
+    with pytest.raises(LamplighterError, match=r"names \['share'\], but the binary tasks of model m are"):
+        scorer(of, ranking={"share": 1.0})
+    with pytest.raises(LamplighterError, match="pool of items is empty"):
+        scorer(of, item_ids=ITEM_IDS[:0], items=(ITEM_ROWS[0][:0], ITEM_ROWS[1][:0]))
+    with pytest.raises(LamplighterError, match=r"user columns are 2 categorical and 1 dense, .* has 1 and 1"):
+        scorer(of).top_k(np.zeros((1, 2)), np.zeros((1, 1)), user_group=0, k=1)
