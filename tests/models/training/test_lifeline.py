@@ -36,7 +36,9 @@ def test_a_child_dies_with_a_parent_that_is_killed() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
 def test_a_child_whose_parent_is_gone_already_ends_at_once() -> None:
-    program = "from models.training.lifeline import die_with_parent; die_with_parent(parent=1); print('alive')"
+    program = (
+        "from models.training.lifeline import die_with_parent; die_with_parent(parent=1); print('alive')"
+    )
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
