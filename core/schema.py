@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from core.config_model import ConfigModel, Name, Positive, Share, Window
 from core.inputs import Inputs
 from core.model import Model
+from core.paths import StoragePath
 
 
 def _each_once(names: list[str], what: str) -> None:
@@ -64,7 +65,7 @@ class AttributeSource(ConfigModel):
 class Source(ConfigModel):
     """Where raw data comes from."""
 
-    root: str
+    root: StoragePath
     format: Literal["parquet"]
     time_zone: str
     events: EventSource
@@ -280,10 +281,10 @@ class Ranking(ConfigModel):
 
 
 class Paths(ConfigModel):
-    """Where tables and reports live. No fingerprint knows of it."""
+    """Where tables and reports are: local folders, or `file://` URIs. Not part of any fingerprint."""
 
-    warehouse: str
-    reports: str
+    warehouse: StoragePath
+    reports: StoragePath
 
 
 class Runtime(ConfigModel):

@@ -1,0 +1,130 @@
+"""Configured paths as URIs, and the few file operations that jobs need on them.
+
+A path in a configuration is a folder relative to the project, an absolute path, or a `file://` URI. It is
+resolved once to a URI; everything else opens files through fsspec, so that another scheme needs an entry in
+`SUPPORTED` and its fsspec package, and no change in the jobs.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+from pydantic import AfterValidator
+
+from core.errors import ConfigError
+
+SUPPORTED = ("file",)
+EXPECTED = "expected a local folder or a file:// URI"
+# Two letters at least, so that a Windows drive is no scheme; "s3:/b" is what a path library makes of "s3://b".
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::.*)?:/")
+
+
+def check_path(path: str) -> str:
+    """Return the path unchanged if it names a place that can be used.
+
+    Raises:
+        ValueError: it is empty, or a URI of another scheme, of another host, or without an absolute path.
+    """
+    scheme = _SCHEME.match(path)
+    if not path.strip():
+        raise ValueError(f"the path is empty; {EXPECTED}")
+    if scheme is None:
+        return path
+    if scheme[1].lower() not in SUPPORTED:
+        raise ValueError(f"{path}: scheme {scheme[1]} is not supported yet; {EXPECTED}")
+    parts = urlsplit(path)
+    if parts.netloc not in ("", "localhost"):
+        raise ValueError(f"{path}: host {parts.netloc} is not this machine; expected file:///absolute/path")
+    return path
+
+
+StoragePath = Annotated[str, AfterValidator(check_path)]
+"""Type of a configuration key that holds a path: checked when the configuration is read."""
+
+
+def resolve_uri(path: str, project: Path, key: str) -> str:
+    """Resolve a configured path to a URI.
+
+    Args:
+        path: absolute, relative to the project, or a `file://` URI (percent-encoded, as URIs are).
+        project: the project's folder, absolute.
+        key: configuration key that holds the path, for the message.
+
+    Raises:
+        ConfigError: `check_path` refuses it.
+    """
+    try:
+        check_path(path)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from error
+    local = Path(unquote(urlsplit(path).path)) if _SCHEME.match(path) else project / path
+    return local.absolute().as_uri()
+
+
+def join(uri: str, *names: str) -> str:
+    """Return the URI of something below another; names are plain text, relative, without `..`."""
+    return local_path(uri).joinpath(*names).as_uri()
+
+
+def local_path(uri: str) -> Path:
+    """Return the local path of a `file://` URI, for libraries that take no URI.
+
+    Raises:
+        ConfigError: the URI has another scheme.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        raise ConfigError(f"{uri}: scheme {parts.scheme or '(none)'} has no local path; {EXPECTED}")
+    return Path(unquote(parts.path))
+
+
+def filesystem(uri: str) -> tuple[Any, str]:
+    """Return fsspec's file system of a URI, and the path that it takes."""
+    return fsspec.filesystem("file"), str(local_path(uri))
+
+
+def exists(uri: str) -> bool:
+    """Return whether there is a file or a folder."""
+    files, path = filesystem(uri)
+    return bool(files.exists(path))
+
+
+def read_bytes(uri: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    files, path = filesystem(uri)
+    return bytes(files.cat_file(path))
+
+
+@contextmanager
+def replacing(uri: str) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes the place of `uri` when the block ends, or never.
+
+    The content is written beside the file and renamed, so a reader sees the old content or the new one.
+    Missing folders are made. An error inside the block leaves the old file.
+    """
+    files, path = filesystem(uri)
+    part = f"{path}.part-{secrets.token_hex(4)}"
+    files.makedirs(files._parent(path), exist_ok=True)
+    try:
+        with files.open(part, "wb") as file:
+            yield file
+        files.mv(part, path)  # one folder, so the local file system renames
+    except BaseException:
+        with suppress(OSError):
+            files.rm_file(part)
+        raise
+
+
+def write_atomically(uri: str, content: bytes | str) -> None:
+    """Replace a file, or write it for the first time; text is encoded as UTF-8."""
+    with replacing(uri) as file:
+        file.write(content.encode() if isinstance(content, str) else content)

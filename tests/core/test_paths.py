@@ -1,0 +1,100 @@
+"""A configured path is a place on this machine, or refused by the name of its scheme."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigError
+from core.load import load_config
+from core.paths import (
+    exists,
+    join,
+    local_path,
+    read_bytes,
+    replacing,
+    resolve_uri,
+    write_atomically,
+)
+
+PROJECT = Path("/srv/project")
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("warehouse", "file:///srv/project/warehouse"),
+        ("/data/w", "file:///data/w"),
+        ("file:///data/w", "file:///data/w"),
+        ("file:/data/w", "file:///data/w"),  # as Hadoop writes it
+        ("file://localhost/data/w", "file:///data/w"),
+        ("file:///data/my%20tables", "file:///data/my%20tables"),
+        ("my tables", "file:///srv/project/my%20tables"),
+        ("50%", "file:///srv/project/50%25"),
+        ("c:d", "file:///srv/project/c%3Ad"),  # a colon alone makes no scheme
+    ],
+)
+def test_a_path_becomes_a_file_uri(path: str, uri: str) -> None:
+    assert resolve_uri(path, PROJECT, "paths.warehouse") == uri
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("s3://b/w", "s3://b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
+        ("s3:/b/w", "s3:/b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
+        ("abfss://c@a/w", "abfss://c@a/w: scheme abfss is not supported yet"),
+        ("S3A://b/w", "S3A://b/w: scheme S3A is not supported yet"),
+        ("simplecache::s3://b/w", "scheme simplecache is not supported yet"),
+        ("file://other/w", "file://other/w: host other is not this machine; expected file:///absolute/path"),
+        ("", "the path is empty; expected a local folder or a file:// URI"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(path: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        resolve_uri(path, PROJECT, "paths.warehouse")
+
+    assert str(error.value).startswith("paths.warehouse: ")
+    assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["paths.warehouse", "paths.reports", "source.root"])
+def test_the_configuration_is_refused_before_anything_runs(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: s3://b/w: scheme s3 is not supported yet") as error:
+        load_config(overrides=(f"{key}=s3://b/w",))
+
+    assert error.value.exit_code == 2
+
+
+def test_a_uri_and_its_local_path_are_the_same_place(tmp_path: Path) -> None:
+    folder = tmp_path / "50 % of ü"
+    uri = resolve_uri(str(folder), PROJECT, "paths.warehouse")
+
+    assert local_path(uri) == folder
+    assert local_path(join(uri, "a b", "c#d.json")) == folder / "a b" / "c#d.json"
+    assert resolve_uri(uri, PROJECT, "paths.warehouse") == uri
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    uri = join(tmp_path.as_uri(), "new folder", "page.html")
+    assert not exists(uri)
+
+    write_atomically(uri, "one")
+    write_atomically(uri, b"two")
+
+    assert read_bytes(uri) == b"two"
+    assert [file.name for file in (tmp_path / "new folder").iterdir()] == ["page.html"]
+
+
+def test_an_error_while_writing_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    uri = join(tmp_path.as_uri(), "page.html")
+    write_atomically(uri, "old")
+
+    def write_half() -> None:
+        with replacing(uri) as file:
+            file.write(b"ne")
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        write_half()
+    assert read_bytes(uri) == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
