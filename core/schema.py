@@ -256,9 +256,36 @@ class Evaluation(ConfigModel):
 
 
 class Promotion(ConfigModel):
-    """Tasks whose cells decide between champion and candidate."""
+    """What a candidate must show to become champion (quality/promotion.py, docs/adr/0012).
+
+    Gains of AUC and GAUC are differences, gains of errors are shares of the error.
+    """
 
     primary_tasks: tuple[Name, ...]
+    metric: Literal["auc", "gauc"]  # of binary tasks
+    regression_metric: Literal["mse", "mae"]
+    margin: Annotated[float, Field(ge=0)]  # the interval of the mean gain must lie above it
+    cell_margin: Annotated[float, Field(gt=0)]  # a larger loss in a cell must be excluded
+    min_users: Positive  # of each class in a cell; fewer: undecided
+    seed_std: dict[Literal["auc", "gauc", "mse", "mae"], Annotated[float, Field(ge=0)]]
+    """Standard deviation of the mean gain between two trainings that differ in the seed (bench.promotion)."""
+
+    @model_validator(mode="after")
+    def _seeds_are_known(self) -> Self:
+        missing = sorted({self.metric, self.regression_metric} - set(self.seed_std))
+        if missing:
+            raise ValueError(f"seed_std lacks {missing}; measure it with `python -m bench.promotion`")
+        return self
+
+
+class Audits(ConfigModel):
+    """What committed events and published lists must look like across days (quality/audits.py)."""
+
+    days_before: Positive
+    least_of_mean: Share  # events of a date, as a share of the mean of the days before
+    most_unknown_share: Share  # of events whose user or item has no attributes
+    most_same_top_share: Share  # of lists with one and the same item on top
+    most_seen_share: Share  # of listed items that their user has already met
 
 
 class Candidates(ConfigModel):
@@ -325,6 +352,7 @@ class Config(ConfigModel):
     training: Training
     evaluation: Evaluation
     promotion: Promotion
+    audits: Audits
     candidates: Candidates
     ranking: Ranking
     list_context: dict[Name, int | float | str]
@@ -336,15 +364,13 @@ class Config(ConfigModel):
         tasks = [task.name for task in self.tasks]
         _each_once(tasks, "tasks")
         binary = {task.name for task in self.tasks if task.kind == "binary"}
-        for where, names in (
-            ("ranking.weights", set(self.ranking.weights)),
-            ("promotion.primary_tasks", set(self.promotion.primary_tasks)),
+        for where, names, known, kind in (
+            ("ranking.weights", set(self.ranking.weights), binary, "binary tasks"),
+            ("promotion.primary_tasks", set(self.promotion.primary_tasks), set(tasks), "tasks"),
         ):
-            unknown = sorted(names - binary)
+            unknown = sorted(names - known)
             if unknown:
-                raise ValueError(
-                    f"{where} names {unknown}, which are no binary tasks; those are {sorted(binary)}"
-                )
+                raise ValueError(f"{where} names {unknown}, which are no {kind}; those are {sorted(known)}")
         hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
         if dropped := sorted(hashed & set(self.model.input.id_dropout)):
             raise ValueError(
