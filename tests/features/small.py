@@ -113,10 +113,11 @@ training:
   seed: 17
 evaluation: {replicates: 2, min_class_count: 1}
 promotion:
-  {primary_tasks: [click], metric: auc, regression_metric: mse, margin: 0.001, cell_margin: 0.01, min_users: 1,
-   seed_std: {auc: 0.001, mse: 0.01}}
+  {primary_tasks: [click], metric: auc, regression_metric: mse, margin: 0.001, cell_margin: 0.01,
+   min_users: 1, seed_std: {auc: 0.001, mse: 0.01}}
 audits:
-  {days_before: 7, least_of_mean: 0.05, most_unknown_share: 0.5, most_same_top_share: 0.5, most_seen_share: 0.1}
+  {days_before: 7, least_of_mean: 0.05, most_unknown_share: 0.5, most_same_top_share: 0.5,
+   most_seen_share: 0.1}
 candidates: {most_shown: 3, window: 3d, newest: 2}
 ranking: {weights: {click: 1.0}, top_k: 2, buckets: 2}
 list_context: {tab: 1}
