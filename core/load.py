@@ -1,8 +1,9 @@
 """Merge the YAML layers of one run and read them into a frozen `Config`.
 
-base <- where <- data set <- suites <- model <- `--set key=value`; the later layer wins.
+base <- env <- data set <- suites of the data set <- model <- `--set key=value`; the later layer wins.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,45 +21,51 @@ from core.schema import Config
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 CONF_DIR = PROJECT_DIR / "conf"
 DEFAULT_DATASET = "kuairand"
+DEFAULT_ENV = "local"
 DEFAULT_MODEL = "ple"
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_KINDS = {"": "an environment", "datasets": "a data set", "models": "a model"}
 
 
 def load_config(
     dataset: str = DEFAULT_DATASET,
-    where: str = "local",
+    env: str = DEFAULT_ENV,
     model: str = DEFAULT_MODEL,
     overrides: Sequence[str] = (),
-    conf_dir: Path = CONF_DIR,
+    folder: Path | None = None,
 ) -> Config:
-    """Read and check one configuration; the same question again gets the same answer, from memory.
+    """Read and check one configuration; the same arguments again return the same object, from memory.
 
-    A night asks twice a step, and reading takes 0.4 s. Layers that change while a process runs are read
+    A night asks twice per step, and reading takes 0.4 s. Layers that change while a process runs are read
     by the next one.
 
     Args:
         dataset: name of a file in conf/datasets.
-        where: name of a file in conf: local, cluster.
+        env: name of a file in conf: local, cluster.
         model: name of a file in conf/models, or the absolute path of one elsewhere.
         overrides: `a.b=c` each, the value read as YAML.
-        conf_dir: folder of the layers.
+        folder: the project's folder, which holds conf/; None: the one that holds this code.
 
     Raises:
-        ConfigError: a layer is missing or no YAML, a key is unknown, a value is wrong, an
+        ConfigError: a layer is missing, empty or no YAML, a key is unknown, a value is wrong, an
             expression reads what is not declared; with the layer's file and the key.
     """
-    return _read(dataset, where, model, tuple(overrides), conf_dir)
+    return _read(dataset, env, model, tuple(overrides), (folder or PROJECT_DIR) / "conf")
 
 
 @lru_cache(maxsize=16)
-def _read(dataset: str, where: str, model: str, overrides: tuple[str, ...], conf_dir: Path) -> Config:
-    model_file = model if Path(model).is_absolute() else f"models/{model}.yaml"
+def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_dir: Path) -> Config:
     layers = {
-        name: _read_layer(conf_dir / name)  # an absolute path replaces the left side
-        for name in ("base.yaml", f"{where}.yaml", f"datasets/{dataset}.yaml", model_file)
+        "base.yaml": _read_layer(conf_dir, "base"),
+        f"{env}.yaml": _read_layer(conf_dir, env),
+        f"datasets/{dataset}.yaml": _read_layer(conf_dir, dataset, "datasets"),
+        **_read_suites(conf_dir, dataset),
     }
-    layers["conf/suites"] = OmegaConf.create(
-        {"suites": {file.stem: OmegaConf.load(file) for file in sorted((conf_dir / "suites").glob("*.yaml"))}}
-    )
+    if Path(model).is_absolute():
+        layers[model] = _read_file(Path(model), Path(model).name)
+    else:
+        layers[f"models/{model}.yaml"] = _read_layer(conf_dir, model, "models")
     layers["--set"] = _read_overrides(overrides)
     try:
         merged = OmegaConf.merge(*layers.values())
@@ -66,9 +73,9 @@ def _read(dataset: str, where: str, model: str, overrides: tuple[str, ...], conf
         config = Config.model_validate(values)
     except OmegaConfBaseException as error:
         raise ConfigError(f"configuration does not resolve: {str(error).splitlines()[0]}") from error
-    except TypeError as error:  # OmegaConf's word for a mapping that meets a list
+    except TypeError as error:  # what OmegaConf raises for a mapping that meets a list
         raise ConfigError(
-            f"layers of {[*layers]} do not go together: {error}; a list is set as a whole, a.b=[1,2]"
+            f"layers of {[*layers]} do not fit together: {error}; a list is set as a whole, a.b=[1,2]"
         ) from error
     except ValidationError as error:
         faults = "; ".join(_fault(layers, fault["loc"], fault["msg"]) for fault in error.errors())
@@ -82,18 +89,43 @@ def resolve_path(path: str) -> Path:
     return PROJECT_DIR / path  # an absolute path replaces the left side
 
 
-def _read_layer(file: Path) -> DictConfig:
-    if not file.is_file():
-        known = sorted(other.stem for other in file.parent.glob("*.yaml"))
-        raise ConfigError(f"{file.parent.name}/{file.name} does not exist; there are {known}")
+def _read_layer(conf_dir: Path, name: str, kind: str = "") -> DictConfig:
+    """Read the layer of one name: an environment, or a data set or model in the folder of its kind."""
+    folder = conf_dir / kind
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    where = f"{kind}/{name}.yaml" if kind else f"{name}.yaml"
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no name of {_KINDS[kind]}; expected the name of a file in {Path('conf', kind)}, "
+            f"without folder and ending: {known}"
+        )
+    if name not in known:
+        raise ConfigError(f"{where} does not exist; there are {known}")
+    return _read_file(folder / f"{name}.yaml", where)
+
+
+def _read_suites(conf_dir: Path, dataset: str) -> dict[str, DictConfig]:
+    """Read what people added to the suites of one data set, one layer per table."""
+    layers = {}
+    for file in sorted((conf_dir / "suites" / dataset).glob("*.yaml")):
+        where = f"suites/{dataset}/{file.name}"
+        suite = _read_file(file, where)
+        suite["file"] = f"conf/{where}"
+        layers[where] = OmegaConf.create({"suites": {file.stem: suite}})
+    return layers
+
+
+def _read_file(file: Path, where: str) -> DictConfig:
     try:
         layer = OmegaConf.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{where} does not exist; name a file, or write it") from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file.name} is no YAML: {' '.join(str(error).split())}") from error
-    except OSError:  # OmegaConf's word for a file that holds one bare value
+        raise ConfigError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
+    except OSError:  # what OmegaConf raises for a file that holds one bare value
         layer = None
-    if not isinstance(layer, DictConfig):
-        raise ConfigError(f"{file.name} holds no keys; expected a mapping, as conf/base.yaml is one")
+    if not isinstance(layer, DictConfig) or not layer:
+        raise ConfigError(f"{where} holds no keys; expected a mapping, as conf/base.yaml is one")
     return layer
 
 
@@ -105,12 +137,16 @@ def _read_overrides(overrides: Sequence[str]) -> DictConfig:
 
 
 def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> str:
-    """One fault in one line: the last layer that sets the key, the key, what is wrong."""
-    if not loc:  # the parts are sound, and do not go together
+    """Return one fault in one line: the last layer that sets the key, the key, what is wrong.
+
+    A key that no layer sets is missing where its parent is set, or from the data set.
+    """
+    if not loc:  # each part is valid, and they do not fit together
         return _plain(message)
-    key = ".".join(str(part) for part in loc)
-    file = next((name for name in reversed(layers) if _holds(layers[name], loc)), "configuration")
-    return f"{file}: {key}: {_plain(message)}"
+    parents = [loc[:length] for length in range(len(loc), 0, -1)]
+    holders = (name for parent in parents for name in reversed(layers) if _holds(layers[name], parent))
+    dataset = next(name for name in layers if name.startswith("datasets/"))
+    return f"{next(holders, dataset)}: {'.'.join(map(str, loc))}: {_plain(message)}"
 
 
 def _holds(layer: Any, loc: tuple[int | str, ...]) -> bool:

@@ -335,6 +335,11 @@ class Suite(ConfigModel):
     """Rules of one table. At ingest a failing row goes to quarantine; elsewhere it is kept."""
 
     rules: tuple[Expectation, ...]
+    file: str | None = None  # set by the loader, for messages
+
+    def file_of(self, table: str) -> str:
+        """Return the file to look at when the suite of a table is wrong or fails."""
+        return self.file or f"conf/suites/{table}.yaml"
 
 
 class Config(ConfigModel):

@@ -47,18 +47,16 @@ def to_rules(table: str, suite: Suite) -> tuple[Rule, ...]:
     Raises:
         ConfigError: an unknown type or argument, a name given twice, a rule that has another place.
     """
-    rules = tuple(_to_rule(table, number, conf) for number, conf in enumerate(suite.rules))
+    rules = tuple(_to_rule(suite.file_of(table), number, conf) for number, conf in enumerate(suite.rules))
     names = [rule.name for rule in rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(
-            f"conf/suites/{table}.yaml: rules {twice} are named twice; set `name` on one of each"
-        )
+        raise ConfigError(f"{suite.file_of(table)}: rules {twice} are named twice; set `name` on one of each")
     return rules
 
 
-def _to_rule(table: str, number: int, conf: Expectation) -> Rule:
-    where = f"conf/suites/{table}.yaml: rules.{number} ({conf.type})"
+def _to_rule(file: str, number: int, conf: Expectation) -> Rule:
+    where = f"{file}: rules.{number} ({conf.type})"
     if "unique" in conf.type:
         raise ConfigError(f"{where}: keys are checked at each commit, not by a suite; remove the rule")
     for argument, instead in INSTEAD.items():

@@ -70,7 +70,7 @@ def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
             return _result(rule, rows, None, None, found, "failed")
         return _result_of_rows(rule, rows, failing[rule.name], filters[rule.name])
 
-    return Verdict(table, rows, tuple(map(result, rules)))
+    return Verdict(table, rows, tuple(map(result, rules)), suite.file_of(table))
 
 
 def _ask(df: DataFrame, rules: Sequence[Rule]) -> dict[str, ExpectationValidationResult]:

@@ -67,6 +67,7 @@ class Verdict:
     table: str
     rows: int
     results: tuple[RuleResult, ...]
+    file: str | None = None  # that holds the suite
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:
@@ -97,7 +98,8 @@ class Verdict:
         named = "; ".join(_fault(result) for result in self.failed[:NAMED_IN_MESSAGE])
         more = len(self.failed) - NAMED_IN_MESSAGE
         others = f"; and {more} more" if more > 0 else ""
-        return f"{self.table} blocked: {head} ({named}{others}; conf/suites/{self.table}.yaml)"
+        file = self.file or f"conf/suites/{self.table}.yaml"
+        return f"{self.table} blocked: {head} ({named}{others}; {file})"
 
 
 def percent(share: float) -> str:

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from core.load import CONF_DIR, load_config
+from core.load import load_config
+
+CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture
-def conf_dir(tmp_path: Path) -> Path:
-    """A copy of conf/ that a test may break."""
-    return Path(
-        shutil.copytree(CONF_DIR, tmp_path / "conf", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    )
+def project(tmp_path: Path) -> Path:
+    """A project's folder with a copy of conf/ that a test may break."""
+    shutil.copytree(CONF, tmp_path / "conf")
+    return tmp_path
 
 
 def test_later_layers_win() -> None:
@@ -23,10 +24,35 @@ def test_later_layers_win() -> None:
     assert load_config(overrides=["training.seed=99"]).training.seed == 99
 
 
-def test_every_suite_file_is_read() -> None:
-    names = {file.stem for file in (CONF_DIR / "suites").glob("*.yaml")}
+def test_the_folder_of_the_project_is_an_argument(project: Path) -> None:
+    file = project / "conf" / "base.yaml"
+    file.write_text(file.read_text().replace("lock_wait_seconds: 120", "lock_wait_seconds: 7"))
 
-    assert set(load_config().suites) == names >= {"events", "user_features", "item_features", "scores"}
+    assert load_config(folder=project).runtime.lock_wait_seconds == 7
+    assert load_config().runtime.lock_wait_seconds == 120
+
+
+def test_a_data_set_has_its_own_suites(project: Path) -> None:
+    conf = project / "conf"
+    shutil.copy(conf / "datasets" / "kuairand.yaml", conf / "datasets" / "other.yaml")
+    (conf / "suites" / "other").mkdir()
+    shutil.copy(conf / "suites" / "kuairand" / "scores.yaml", conf / "suites" / "other" / "scores.yaml")
+
+    suites = load_config(folder=project).suites
+    others = load_config("other", folder=project).suites
+
+    assert set(suites) == {file.stem for file in (CONF / "suites" / "kuairand").glob("*.yaml")}
+    assert {table: suite.file for table, suite in others.items()} == {
+        "scores": "conf/suites/other/scores.yaml"
+    }
+
+
+def test_a_fault_of_a_suite_is_named_with_its_file(project: Path) -> None:
+    file = project / "conf" / "suites" / "kuairand" / "events.yaml"
+    file.write_text(file.read_text().replace("name: too_late", "nam: too_late"))
+
+    with pytest.raises(ConfigError, match=r"^suites/kuairand/events.yaml: suites.events.rules.3.nam: "):
+        load_config(folder=project)
 
 
 def test_the_configuration_never_changes() -> None:
@@ -34,14 +60,15 @@ def test_the_configuration_never_changes() -> None:
         load_config().training.seed = 3  # type: ignore[misc]
 
 
-def test_an_unknown_key_is_named_with_its_file(conf_dir: Path) -> None:
-    file = conf_dir / "datasets" / "kuairand.yaml"
+def test_an_unknown_key_is_named_with_its_file(project: Path) -> None:
+    file = project / "conf" / "datasets" / "kuairand.yaml"
     file.write_text(file.read_text().replace("window_days: 8", "window_dais: 8"))
 
     with pytest.raises(ConfigError) as error:
-        load_config(conf_dir=conf_dir)
+        load_config(folder=project)
 
     assert "datasets/kuairand.yaml: training.window_dais: unknown key" in str(error.value)
+    assert "datasets/kuairand.yaml: training.window_days: Field required" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -67,20 +94,40 @@ def test_a_wrong_value_says_what_was_expected(override: str, message: str) -> No
 
 
 def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r"datasets/netflix.yaml does not exist; there are \['kuairand'\]"):
+    with pytest.raises(ConfigError, match=r"^datasets/netflix.yaml does not exist; there are \['kuairand'\]"):
         load_config(dataset="netflix")
+    with pytest.raises(ConfigError, match=r"^nowhere.yaml does not exist; there are \['base', 'cluster'"):
+        load_config(env="nowhere")
 
 
-def test_a_broken_yaml_is_one_line(conf_dir: Path) -> None:
-    (conf_dir / "local.yaml").write_text("paths: {warehouse: [")
+@pytest.mark.parametrize("name", ["../x", "../datasets/kuairand", "sub/x", "", ".", "..", ".hidden"])
+def test_a_path_is_no_name_of_a_layer(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no name of a data set; .* in conf/datasets, .*\['kuairand'"):
+        load_config(dataset=name)
+    with pytest.raises(ConfigError, match="is no name of an environment"):
+        load_config(env=name)
+    with pytest.raises(ConfigError, match=r"is no name of a model; expected .* conf/models"):
+        load_config(model=name)
+
+
+def test_a_broken_yaml_is_one_line(project: Path) -> None:
+    (project / "conf" / "local.yaml").write_text("paths: {warehouse: [")
 
     with pytest.raises(ConfigError, match=r"local\.yaml is no YAML") as error:
-        load_config(conf_dir=conf_dir)
+        load_config(folder=project)
 
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"- a\n- b\n", b"3\n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", ["", "# later\n"])
+def test_an_empty_data_set_is_named(project: Path, content: str) -> None:
+    (project / "conf" / "datasets" / "mine.yaml").write_text(content)
+
+    with pytest.raises(ConfigError, match=r"^datasets/mine\.yaml holds no keys; expected a mapping"):
+        load_config("mine", folder=project)
+
+
+@pytest.mark.parametrize("content", [b"- a\n- b\n", b"3\n", b"\xff\xfe", b""])
 def test_a_layer_without_keys_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.yaml").write_bytes(content)
 
@@ -90,7 +137,9 @@ def test_a_layer_without_keys_is_one_line(tmp_path: Path, content: bytes) -> Non
     assert "\n" not in str(error.value)
 
 
-def test_a_model_yaml_may_lie_anywhere(tmp_path: Path) -> None:
-    shutil.copy(CONF_DIR / "models" / "mfh.yaml", tmp_path / "mine.yaml")
+def test_a_model_yaml_may_be_in_any_folder(tmp_path: Path) -> None:
+    shutil.copy(CONF / "models" / "mfh.yaml", tmp_path / "mine.yaml")
 
     assert load_config(model=str(tmp_path / "mine.yaml")) == load_config(model="mfh")
+    with pytest.raises(ConfigError, match=r"^other\.yaml does not exist"):
+        load_config(model=str(tmp_path / "other.yaml"))
