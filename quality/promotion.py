@@ -115,7 +115,7 @@ class Comparison:
 
     @property
     def text(self) -> str:
-        """ "mean gain +0.0041 [+0.0012, +0.0070] against group_mean over 7 of 9 cells"."""
+        """In words: "mean gain +0.0041 [+0.0012, +0.0070] against group_mean over 7 of 9 cells"."""
         if self.gain is None:
             return f"none of {self.cells} cells has enough users to compare with {self.rival}"
         return f"mean gain {self.gain} against {self.rival} over {self.counted} of {self.cells} cells"

@@ -1,0 +1,81 @@
+"""Which night readers serve: the last row of `publications`. Rows and tonight's lists in, what to do out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+Action = Literal["append", "published already", "older than served"]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One row of `publications`.
+
+    Attributes:
+        seq: from 1, without gaps; the largest one is served.
+        data_date: whose lists.
+        action: what was done.
+        reason: why.
+        model_version: what scored them; `group_mean` where no model has been promoted.
+        scores_version: version of the table `scores`.
+        fingerprint: of the run that published.
+    """
+
+    seq: int
+    data_date: date
+    action: str
+    reason: str
+    model_version: str
+    scores_version: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Tonight's lists, in `scores` and checked."""
+
+    data_date: date
+    model_version: str
+    scores_version: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What is to be done with tonight's lists.
+
+    Attributes:
+        action: append: they are served from now on. published already: this very content was announced.
+            older than served: readers keep the later date; the scores of this one are corrected.
+        row: to be appended; None if none is.
+        note: for people.
+    """
+
+    action: Action
+    row: Publication | None
+    note: str
+
+
+def announce(published: Sequence[Publication], lists: Lists) -> Announcement:
+    """Return the row to append to `publications`, or why there is none.
+
+    Args:
+        published: all rows so far, in any order.
+        lists: of tonight.
+    """
+    if any(row.fingerprint == lists.fingerprint and row.data_date == lists.data_date for row in published):
+        return Announcement("published already", None, "published already")
+    served = max(published, key=lambda row: row.seq, default=None)
+    if served is not None and served.data_date > lists.data_date:
+        return Announcement("older than served", None, f"{served.data_date} stays what readers serve")
+    row = Publication(
+        seq=1 if served is None else served.seq + 1,
+        data_date=lists.data_date,
+        action="publish",
+        reason="suite passed",
+        model_version=lists.model_version,
+        scores_version=lists.scores_version,
+        fingerprint=lists.fingerprint,
+    )
+    return Announcement("append", row, f"{lists.model_version} serves {lists.data_date}")
