@@ -7,13 +7,13 @@ one file of a model bundle.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Entity = Literal["user", "item", "context"]
 
 
-def entity_of(column: str) -> Entity:
-    """The side of a pair that a column belongs to, read off its name."""
+def _side_of_name(column: str) -> Entity:
+    """Return the side that the name of a column suggests: for encoders that are written down by hand."""
     if column.startswith("user_"):
         return "user"
     return "item" if column.startswith("item_") else "context"
@@ -25,11 +25,13 @@ class CategoricalEncoding(BaseModel):
     `vocabulary` holds the values of ids 1, 2, ... as strings (kind "vocabulary"); a hashed column
     (kind "hash") has none and maps into [1, size). A bag, `split` into at most `max_values` values, has
     that many ids, 0 where it has fewer values. Columns of one `table` share vocabulary and embedding.
+    `side` says whose column it is; `fit_encoder` takes it from the configuration.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str
+    side: Entity = Field(default_factory=lambda data: _side_of_name(data["column"]))
     kind: Literal["vocabulary", "hash"]
     size: int
     dim: int
@@ -45,7 +47,7 @@ class CategoricalEncoding(BaseModel):
 
     @property
     def id_columns(self) -> tuple[str, ...]:
-        """Names of its encoded columns: one, or one a value of a bag."""
+        """Names of its encoded columns: one, or one per value of a bag."""
         if self.split is None:
             return (f"cat_{self.column}",)
         return tuple(f"cat_{self.column}__{n}" for n in range(1, self.max_values + 1))
@@ -56,12 +58,13 @@ class DenseEncoding(BaseModel):
 
     mean and std are of the transformed, non-null values of the training days; std is 1 for a
     constant column. Null is NaN on the way and becomes the mean. `quantiles`, ascending and each once, are
-    where the transform `quantile` has the values `levels`, and is linear between.
+    where the transform `quantile` has the values `levels`, and is linear between. `side` as above.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str
+    side: Entity = Field(default_factory=lambda data: _side_of_name(data["column"]))
     transform: Literal["identity", "log1p", "quantile"]
     mean: float
     std: float
@@ -77,11 +80,11 @@ class Encoder(BaseModel):
     categorical: tuple[CategoricalEncoding, ...]
     dense: tuple[DenseEncoding, ...]
 
-    def side(self, entity: Entity) -> "Encoder":
-        """The inputs of one side of a pair, in the same order."""
+    def side(self, side: Entity) -> "Encoder":
+        """Return the inputs of one side of a pair, in the same order."""
         return Encoder(
-            categorical=tuple(c for c in self.categorical if entity_of(c.column) == entity),
-            dense=tuple(d for d in self.dense if entity_of(d.column) == entity),
+            categorical=tuple(c for c in self.categorical if c.side == side),
+            dense=tuple(d for d in self.dense if d.side == side),
         )
 
     @property

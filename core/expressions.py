@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 from core.columns import context_columns, event_columns, feature_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
-from core.schema import Config
+from core.schema import Config, EntityFeatures
 
 SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.DataType),
@@ -24,6 +24,10 @@ SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.Bracket, exp.Split, exp.RegexpSplit),
     *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat),
     *(exp.Hour, exp.DayOfWeek, exp.AtTimeZone, exp.UnixToTime, exp.StrToTime, exp.TsOrDsToDate),
+)
+RESERVED = frozenset(  # columns of events and examples that no configuration declares
+    {"event_id", "user_id", "item_id", "event_time", "data_date", "user_cohort", "item_cohort", "weight"}
+    | {"source_row_id", "source_path", "raw_row", "file_date", "event_date", "days_late", "failed_rules"}
 )
 SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "from_utc_timestamp"}
 
@@ -86,14 +90,40 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
             yield f"source.{entity}.columns.{name}.from", column.expr
 
 
+def _check_names(config: Config) -> None:
+    """Refuse a column that two parts of the configuration declare: an example holds them side by side."""
+    owners = dict.fromkeys(RESERVED, "every data set")
+    labels = [f"{kind}_{task.name}" for task in config.tasks for kind in ("label", "mask")]
+    for owner, names in (
+        ("tasks", labels),
+        ("source.events.columns", context_columns(config)),
+        ("behaviours", config.behaviours),
+        ("source.users.columns", config.source.users.columns),
+        ("source.items.columns", config.source.items.columns),
+        ("features.user", _measured_columns(config.features.user, "user")),
+        ("features.item", _measured_columns(config.features.item, "item")),
+    ):
+        for name in names:
+            if name in owners:
+                raise ConfigError(
+                    f"{owner}: column {name} is declared twice, by {owners[name]} as well; rename one of them"
+                )
+            owners[name] = owner
+
+
+def _measured_columns(features: EntityFeatures, entity: EntityName) -> list[str]:
+    return [name for name in feature_columns(features, entity) if name not in features.attributes]
+
+
 def check_expressions(config: Config) -> None:
-    """Check each expression and each reference to a column of one configuration.
+    """Check each expression, each column's name and each reference to a column of one configuration.
 
     Columns of source files are checked where the files are read (`ingest`).
 
     Raises:
         ConfigError: the first fault found, with its key.
     """
+    _check_names(config)
     for where, text in _source_expressions(config):
         columns_of(text, where)
     events = event_columns(config)

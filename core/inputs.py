@@ -46,7 +46,7 @@ class DenseInput(ConfigModel):
 
 
 class Inputs(ConfigModel):
-    """What a model sees. The prefix of a column says whose it is: user_, item_, else context."""
+    """What a model sees: declared columns of the user, the item and the context."""
 
     categorical: tuple[CategoricalInput, ...]
     dense: tuple[DenseInput, ...]

@@ -119,6 +119,10 @@ class Rate(ConfigModel):
     smoothing: Smoothing | None = None
 
 
+BUILT_IN = ("is_never_seen", "recency_days", "first_event_time", "last_data_date")
+"""Features that every entity has, and that nobody declares."""
+
+
 class EntityFeatures(ConfigModel):
     """Features of one entity: aggregates, rates of them, and attributes taken along."""
 
@@ -128,7 +132,7 @@ class EntityFeatures(ConfigModel):
 
     @model_validator(mode="after")
     def _rates_are_of_aggregates(self) -> Self:
-        _each_once([a.name for a in self.aggregates] + [r.name for r in self.rates], "features")
+        _each_once([*BUILT_IN, *(a.name for a in self.aggregates), *(r.name for r in self.rates)], "features")
         windows = {a.name: set(a.windows) for a in self.aggregates}
         for rate in self.rates:
             for name in (rate.of, rate.per):
@@ -350,6 +354,7 @@ class Config(ConfigModel):
     runtime: Runtime
     source: Source
     behaviours: dict[Name, Behaviour]
+    exposure: Name  # the count aggregate of both entities that means "shown"
     features: Features
     cohorts: CohortAxes
     inputs: Inputs
@@ -363,6 +368,21 @@ class Config(ConfigModel):
     list_context: dict[Name, int | float | str]
     suites: dict[Name, Suite] = Field(default_factory=dict)
     model: Model
+
+    @model_validator(mode="after")
+    def _exposure_is_counted(self) -> Self:
+        for entity, features, window, reader in (
+            ("item", self.features.item, self.candidates.window, "candidates.window"),
+            ("user", self.features.user, "all", "the report"),
+        ):
+            counts = {a.name: a.windows for a in features.aggregates if a.agg == "count"}
+            if window not in counts.get(self.exposure, ()):
+                raise ValueError(
+                    f"exposure: {self.exposure} over {window} is needed for {entity}s ({reader}), and "
+                    f"features.{entity}.aggregates has no such count; declare it there, or name one of "
+                    f"{sorted(counts)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_refer_to_declared_things(self) -> Self:

@@ -7,8 +7,8 @@ from core.errors import ConfigError
 from core.schema import Candidates
 
 
-def to_item_pool(item_features: DataFrame, candidates: Candidates) -> DataFrame:
-    """The most shown items, and beside them the most recently first seen ones.
+def to_item_pool(item_features: DataFrame, candidates: Candidates, exposure: str) -> DataFrame:
+    """Return the most shown items, and beside them the most recently first seen ones.
 
     Grain: item_id, most_shown + newest rows where there are as many seen items; ties by item_id.
     As of: the one data date of `item_features`.
@@ -17,15 +17,16 @@ def to_item_pool(item_features: DataFrame, candidates: Candidates) -> DataFrame:
     Args:
         item_features: `item_features` of one data date.
         candidates: how many of each, and the window that impressions are counted in.
+        exposure: the count aggregate that says how often an item was shown.
 
     Raises:
-        ConfigError: impressions are not counted in this window.
+        ConfigError: it is not counted in this window.
     """
-    shown = f"item_impression_count_{candidates.window}"
+    shown = f"item_{exposure}_{candidates.window}"
     if shown not in item_features.columns:
         raise ConfigError(
             f"candidates.window is {candidates.window}, but item features have no {shown}; "
-            "declare aggregate impression_count of items over this window"
+            f"declare aggregate {exposure} of items over this window"
         )
     first_seen = F.col("item_first_event_time_all")
     most_shown = (

@@ -6,13 +6,13 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.errors import LamplighterError
 from core.inputs import CategoricalInput, DenseInput, Inputs
 
@@ -31,7 +31,7 @@ _SUMMARY_ARROW = pa.schema(
 )
 
 
-def fit_encoder(examples: DataFrame, inputs: Inputs) -> Encoder:
+def fit_encoder(examples: DataFrame, inputs: Inputs, sides: Mapping[str, Entity]) -> Encoder:
     """Learn vocabularies and dense statistics from training examples, never from later ones.
 
     A vocabulary holds a table's values with at least `vocabulary_min_count` occurrences, most frequent
@@ -42,6 +42,7 @@ def fit_encoder(examples: DataFrame, inputs: Inputs) -> Encoder:
     Args:
         examples: the training days only, grain event_id.
         inputs: the model's inputs.
+        sides: column -> whose it is; `core.columns.input_sides` of the configuration.
     """
     vocabularies: dict[str, list[str]] = {c.table_name: [] for c in inputs.categorical}
     moments: dict[str, tuple[float, float]] = {d.column: (0.0, 1.0) for d in inputs.dense}
@@ -55,12 +56,15 @@ def fit_encoder(examples: DataFrame, inputs: Inputs) -> Encoder:
     by_quantile = [d.column for d in inputs.dense if d.transform == "quantile"]
     curves = _quantiles(examples, by_quantile, rows)
     return Encoder(
-        categorical=tuple(_to_categorical(c, vocabularies[c.table_name]) for c in inputs.categorical),
+        categorical=tuple(
+            _to_categorical(c, sides[c.column], vocabularies[c.table_name]) for c in inputs.categorical
+        ),
         dense=tuple(
-            DenseEncoding(column=d.column, transform=d.transform, mean=mean, std=std)
+            DenseEncoding(column=d.column, side=sides[d.column], transform=d.transform, mean=mean, std=std)
             if d.column not in curves
             else DenseEncoding(
                 column=d.column,
+                side=sides[d.column],
                 transform=d.transform,
                 mean=0.5,  # of shares between 0 and 1, as they are spread where no value is frequent
                 std=_rounded(math.sqrt(1 / 12)),
@@ -73,9 +77,10 @@ def fit_encoder(examples: DataFrame, inputs: Inputs) -> Encoder:
     )
 
 
-def _to_categorical(c: CategoricalInput, vocabulary: Sequence[str]) -> CategoricalEncoding:
+def _to_categorical(c: CategoricalInput, side: Entity, vocabulary: Sequence[str]) -> CategoricalEncoding:
     return CategoricalEncoding(
         column=c.column,
+        side=side,
         kind="hash" if c.hash_size else "vocabulary",
         size=c.hash_size or 1 + len(vocabulary),
         dim=c.dim,

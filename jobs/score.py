@@ -67,7 +67,7 @@ def read_pool(run: Run, bundle: Bundle) -> Pool:
     """The night's items and the context of lists, encoded; bounded by `candidates`."""
     features = run.read("item_features", run.last)
     cohorts = run.read("item_cohorts", run.last).select("item_id", F.col("cohort").alias("item_cohort"))
-    items = features.join(to_item_pool(features, run.config.candidates), on="item_id", how="left_semi")
+    items = features.join(to_item_pool(features, run.config.candidates, run.config.exposure), on="item_id", how="left_semi")
     items = items.join(cohorts, on="item_id", how="inner")
     side = bundle.encoder.side("item")
     columns = items.select("item_id", "item_cohort", *encoded(items, side))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from bench.fit import Dataset
+from core.columns import input_sides
 from core.encoder import CategoricalEncoding, Encoder
 from core.load import PROJECT_DIR
 from core.schema import Config
@@ -119,7 +120,7 @@ def _export(scene: Scene, cache: Path) -> None:
     spark = spark_session(scene.config)
     examples = scene.store.read(spark, "examples", scene.store.version("examples"))
     parts = {name: examples.where(f"data_date BETWEEN '{a}' AND '{b}'") for name, (a, b) in PARTS.items()}
-    encoder = fit_encoder(parts["train"], scene.config.inputs)
+    encoder = fit_encoder(parts["train"], scene.config.inputs, input_sides(scene.config))
     arrays: dict[str, NDArray[Any]] = {"encoder": np.array(encoder.model_dump_json())}
     for name, part in parts.items():
         arrays |= {f"{name}_{key}": values for key, values in _arrays(part, encoder, scene.config).items()}

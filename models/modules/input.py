@@ -10,7 +10,7 @@ from typing import cast, get_args
 import torch
 from torch import Tensor, nn
 
-from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity, entity_of
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.errors import ConfigError
 from core.model import InputLayer as InputLayerConfig
 
@@ -45,14 +45,14 @@ class InputLayer(nn.Module):
             {f"{c.table_name}_table": _table(c, config.sparse_rows) for c in encoder.categorical}
         )
         self.id_dropout = dict(config.id_dropout)
-        self.bags = {side: [c for c in encoder.categorical if entity_of(c.column) == side] for side in SIDES}
+        self.bags = {side: [c for c in encoder.categorical if c.side == side] for side in SIDES}
         self.transforms = nn.ModuleDict(
-            {side: _Dense([d for d in encoder.dense if entity_of(d.column) == side]) for side in SIDES}
+            {side: _Dense([d for d in encoder.dense if d.side == side]) for side in SIDES}
         )
-        owners = [entity_of(c.column) for c in encoder.categorical for _ in c.id_columns]
+        owners = [c.side for c in encoder.categorical for _ in c.id_columns]
         self.categorical_columns = {side: _places(owners, side) for side in SIDES}
         self.dense_columns = {
-            side: _places([entity_of(d.column) for d in encoder.dense], side) for side in SIDES
+            side: _places([d.side for d in encoder.dense], side) for side in SIDES
         }
 
     @property

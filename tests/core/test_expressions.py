@@ -63,3 +63,33 @@ def test_an_undeclared_column_is_an_error_with_its_key(override: str, where: str
 
     assert str(error.value).startswith(f"{where}: ")
     assert "declared" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("source.events.columns.user_type={from: t, type: int}", None),  # a context column as any other
+        ("source.events.columns.item_tag={from: t, type: int}", "source.items.columns: column item_tag"),
+        ("source.events.columns.user_recency_days={from: t, type: int}", "features.user: column user_rec"),
+        (
+            "source.events.columns.is_like={from: t, type: int}",
+            "behaviours: column is_like",
+        ),
+        ("source.events.columns.weight={from: t, type: int}", "source.events.columns: column weight"),
+        ("source.events.columns.label_click={from: t, type: int}", "source.events.columns: column label_cl"),
+        ("source.users.columns.user_click_count_7d={from: t, type: int}", "features.user: column user_click"),
+        (
+            "behaviours.user_fans_range={from: t, kind: binary}",
+            "source.users.columns: column user_fans_range",
+        ),
+    ],
+)
+def test_a_column_has_one_owner(override: str, message: str | None) -> None:
+    name = override.removeprefix("source.events.columns.").split("=")[0]
+    context = [f"list_context.{name}=1"] if override.startswith("source.events") else []
+    if message is None:
+        assert name in load_config(overrides=[override, *context]).source.events.columns
+        return
+
+    with pytest.raises(ConfigError, match=f"^{message}.*is declared twice, by .*; rename one of them"):
+        load_config(overrides=[override, *context])

@@ -81,6 +81,12 @@ def test_an_unknown_key_is_named_with_its_file(project: Path) -> None:
         ("ranking.weights.share=1", "names ['share'], which are no binary tasks"),
         ("list_context.day=1", "an impression are ['hour', 'tab']"),
         ("model.input.id_dropout.item_id=.1", "model.input.id_dropout names ['item_id'], which are hashed"),
+        (
+            "exposure=views",
+            "exposure: views over 7d is needed for items (candidates.window), and features.item",
+        ),
+        ("exposure=click_count", "features.item.aggregates has no such count"),  # a sum, not a count
+        ("candidates.window=3d", "exposure: impression_count over 3d is needed for items"),
         ("tasks.0.weight=-1", "a list is set as a whole"),
         ("training.seed", "expected key=value"),
     ],

@@ -48,6 +48,7 @@ source:
 behaviours:
   is_click: {from: click, kind: binary}
   play_seconds: {from: play_ms / 1000, kind: seconds}
+exposure: impression_count
 features:
   user:
     aggregates:

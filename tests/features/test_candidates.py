@@ -29,13 +29,14 @@ def test_the_pool_is_the_most_shown_and_beside_them_the_newest(spark: SparkSessi
         ITEMS,
     )
 
-    pool = to_item_pool(items, config.candidates)
-    all_seen = to_item_pool(items, config.candidates.model_copy(update={"newest": 99}))
+    pool = to_item_pool(items, config.candidates, "impression_count")
+    all_seen = to_item_pool(items, config.candidates.model_copy(update={"newest": 99}), "impression_count")
 
     assert sorted(row["item_id"] for row in pool.collect()) == [1, 2, 3, 5, 7]
     assert sorted(row["item_id"] for row in all_seen.collect()) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_window_that_is_not_counted_is_a_configuration_error(spark: SparkSession) -> None:
-    with pytest.raises(ConfigError, match="item features have no item_impression_count_9d"):
-        to_item_pool(spark.createDataFrame([], ITEMS), Candidates(most_shown=1, window="9d", newest=1))
+    candidates = Candidates(most_shown=1, window="9d", newest=1)
+    with pytest.raises(ConfigError, match="item features have no item_views_9d; declare aggregate views of"):
+        to_item_pool(spark.createDataFrame([], ITEMS), candidates, "views")

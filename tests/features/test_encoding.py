@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
-from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.errors import LamplighterError
 from core.inputs import Inputs
 from features.encoding import encoded, fit_encoder
@@ -27,6 +27,16 @@ INPUTS = Inputs.model_validate(
         ],
     }
 )
+SIDES: dict[str, Entity] = {
+    "item_tag": "item",
+    "tab": "context",
+    "user_rare": "context",  # an event column whose name looks like a user's
+    "item_id": "item",
+    "user_is_never_seen": "user",
+    "user_days": "context",
+    "item_seconds": "item",
+    "user_nothing": "user",
+}
 ROWS = """item_tag string, tab int, user_rare string, item_id bigint, user_is_never_seen boolean,
     user_days int, item_seconds decimal(22,3), user_nothing double"""
 
@@ -48,7 +58,7 @@ def test_vocabularies_are_by_count_then_value_and_statistics_of_known_values(spa
         ROWS,
     )
 
-    encoder = fit_encoder(examples, INPUTS)
+    encoder = fit_encoder(examples, INPUTS, SIDES)
 
     mean = math.log(4) / 3  # log1p of 0, 3 and of -5 taken for 0
     deviation = math.sqrt((2 * mean**2 + (math.log(4) - mean) ** 2) / 3)
@@ -59,7 +69,7 @@ def test_vocabularies_are_by_count_then_value_and_statistics_of_known_values(spa
                 column="item_tag", kind="vocabulary", size=4, dim=4, vocabulary=("a", "b", "c")
             ),
             CategoricalEncoding(column="tab", kind="vocabulary", size=4, dim=2, vocabulary=("10", "1", "3")),
-            CategoricalEncoding(column="user_rare", kind="vocabulary", size=1, dim=2),
+            CategoricalEncoding(column="user_rare", side="context", kind="vocabulary", size=1, dim=2),
             CategoricalEncoding(column="item_id", kind="hash", size=50, dim=8),
         ),
         dense=(
@@ -71,6 +81,7 @@ def test_vocabularies_are_by_count_then_value_and_statistics_of_known_values(spa
             ),
             DenseEncoding(
                 column="user_days",
+                side="context",
                 transform="log1p",
                 mean=float(f"{mean:.6g}"),
                 std=float(f"{deviation:.6g}"),
@@ -82,7 +93,7 @@ def test_vocabularies_are_by_count_then_value_and_statistics_of_known_values(spa
 
 
 def test_no_examples_make_an_encoder_that_knows_nothing(spark: SparkSession) -> None:
-    encoder = fit_encoder(spark.createDataFrame([], ROWS), INPUTS)
+    encoder = fit_encoder(spark.createDataFrame([], ROWS), INPUTS, SIDES)
 
     assert [c.size for c in encoder.categorical] == [1, 1, 1, 50]
     assert [(d.mean, d.std) for d in encoder.dense] == [(0.0, 1.0)] * 4
@@ -163,6 +174,7 @@ BAGS = Inputs.model_validate(
         "dense": [],
     }
 )
+SIDES_OF_BAGS: dict[str, Entity] = {"item_tags": "item", "user_tag": "user", "item_words": "item"}
 BAG_ROWS = "event_id string, item_tags string, user_tag string, item_words string"
 
 
@@ -171,7 +183,7 @@ def test_a_bag_counts_by_its_values_and_shares_the_vocabulary_of_its_table(spark
         [("1", "a|b", "b", "x y"), ("2", "b | c|", "c", ""), ("3", None, "d", None)], BAG_ROWS
     )
 
-    encoder = fit_encoder(examples, BAGS)
+    encoder = fit_encoder(examples, BAGS, SIDES_OF_BAGS)
 
     of_tags, of_user, of_words = encoder.categorical
     assert of_tags.vocabulary == of_user.vocabulary == ("b", "c")  # b three times, c twice, over both columns
@@ -237,7 +249,7 @@ def test_quantiles_are_each_value_once_with_the_middle_of_the_levels_it_takes_up
         "event_id string, user_age double, user_none double",
     )
 
-    age, none = fit_encoder(examples, inputs).dense
+    age, none = fit_encoder(examples, inputs, {"user_age": "user", "user_none": "user"}).dense
 
     assert age.quantiles == (0.0, *(float(n) for n in range(2, 65, 2)))
     assert age.levels[0] == 0.25  # levels 0 .. 0.5

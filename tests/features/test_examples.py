@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from core.columns import input_sides
 from core.schema import Config
 from features.encoding import encoded, fit_encoder
 from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
@@ -138,7 +139,7 @@ def test_nothing_that_happens_from_a_day_on_changes_what_its_other_examples_know
 
 
 def test_scoring_sees_the_vector_that_the_next_days_example_has(tables: Tables, config: Config) -> None:
-    encoder = fit_encoder(tables.examples, config.inputs)
+    encoder = fit_encoder(tables.examples, config.inputs, input_sides(config))
     inputs = [name for name in encoder.columns if name != "tab"]
     examples = tables.examples.where(F.col("data_date") == date(2022, 5, 6))
     day_before = F.col("data_date") == date(2022, 5, 5)
