@@ -1,6 +1,7 @@
-"""Results as JSON lines, one a training, so that a benchmark that is cut off goes on where it stopped.
+"""Results as JSON lines, one per training, so that a benchmark that is cut off resumes where it stopped.
 
-`models` in a line is a hash of models/*.py: lines of one benchmark may come from several states of the code.
+`models` in a line is a hash of the files of models/: lines of one file may come from several states of
+the code.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import torch
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = PROJECT / "docs" / "benchmarks" / "results"
 MODELS = hashlib.sha256(
-    b"".join(file.read_bytes() for file in sorted((PROJECT / "models").glob("*.py")))
+    b"".join(file.read_bytes() for file in sorted((PROJECT / "models").rglob("*.py")))
 ).hexdigest()[:12]
 """Of the code as it was when the run began."""
 
@@ -37,7 +38,7 @@ class Results:
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
 
     def once(self, key: Mapping[str, Any], train: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Give the result that has this key; train and append it if there is none."""
+        """Return the result that has this key; train and append it if there is none."""
         for found in self.all():
             if all(found.get(name) == value for name, value in key.items()):
                 return found

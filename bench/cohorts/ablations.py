@@ -49,9 +49,6 @@ def _with_experts(name: str, options: Mapping[str, Any]) -> Variant:
 OPTIONS: dict[str, dict[str, Any]] = {
     "sigmoid gates": {"gate": "sigmoid"},
     "no norm": {"norm": "none"},
-    "swish": {"activation": "swish"},  # this and the next two: HoME, arXiv 2408.05430
-    "self-gates": {"self_gate": True},
-    "feature gates of rank 4": {"feature_gate": 4},
 }
 EXPERTS = {
     f"{name}, {what}": _with_experts(name, options)

@@ -1,7 +1,8 @@
 """H-MTL: cells of behaviour x user group, reached by one tree; MFH without the other trees.
 
 Liu, Xia, Lei, Li, Wang: "Multi-Faceted Hierarchical Multi-Task Learning for Recommender Systems",
-CIKM 2022 (arXiv 2110.13365), where it is the step between one flat trunk and MFH.
+CIKM 2022 (arXiv 2110.13365), where it is the step between one flat trunk and MFH. Level 0 (appendix, A.4)
+is an option, as in MFH.
 
 Letters: B rows, D input width, H output width of level 2.
 """
@@ -12,8 +13,9 @@ from typing import Literal, cast
 from torch import Tensor
 
 from core.errors import ConfigError
-from models.architectures.mfh import FacetTree, TreeConfig, cells_of, own_facets
+from models.modules.facets import Level0, cells_of, own_facets
 from models.modules.graph import Graph
+from models.modules.tree import FacetTree, TreeConfig
 from models.modules.trunk import Architecture, Facets, Trunk
 
 
@@ -28,11 +30,11 @@ class HMtlTrunk(Trunk):
 
     Args:
         in_dim: D.
-        facets: all there are; those of `config.facets` are used, beside the tasks.
-        config: facets, the first one, both levels.
+        facets: all facets of the rows; those of `config.facets` are used, beside the tasks.
+        config: facets, the first one, all levels.
 
     Raises:
-        ConfigError: a facet that there is not, or a first one that is not among them.
+        ConfigError: a facet does not exist, or `first` is not among the facets.
     """
 
     def __init__(self, in_dim: int, facets: Facets, config: HMtlConfig) -> None:
@@ -40,18 +42,20 @@ class HMtlTrunk(Trunk):
         facets = own_facets(facets, config)
         if config.first not in facets:
             raise ConfigError(f"first is {config.first}, but with these facets it is one of {list(facets)}")
-        self.tree = FacetTree(in_dim, facets, config.first, config)
+        self.level0 = Level0(in_dim, config.level0)
+        self.tree = FacetTree(self.level0.out_dim, facets, config.first, config)
         self.out_dims = self.tree.out_dims(cells_of(facets))
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted cells (default: all), (B, H) each."""
         cells = tuple(self.out_dims) if wanted is None else wanted
-        found = self.tree(x_BD, cells)
+        found = self.tree(self.level0(x_BD), cells)
         return {cell: cast(Tensor, found[cell]) for cell in cells}
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw the tree."""
-        return self.tree.draw(graph.within("tree", f"tree by_{self.tree.first}"), x, list(self.out_dims))
+        """Draw level 0 and the tree."""
+        h = self.level0.draw(graph.within("level0"), x)
+        return self.tree.draw(graph.within("tree", f"tree by_{self.tree.first}"), h, list(self.out_dims))
 
 
 ARCHITECTURE = Architecture(HMtlConfig, HMtlTrunk, is_by_cell=True)

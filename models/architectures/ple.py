@@ -5,8 +5,9 @@ Personalized Recommendations", RecSys 2020. Equations are numbered as there.
 
 Differences from the paper:
     1. Experts may be deeper than one layer; they differ in number by task and level, in width by level.
-    2. A gate may be a sigmoid divided by the number of experts (Liu et al., CIKM 2022), not a softmax.
-    3. Experts may be normalised by layer before their activation, and have remedies of HoME (ExpertOptions).
+    2. A gate may be a sigmoid divided by the number of experts (from the published code of Liu et al.,
+       CIKM 2022), not a softmax.
+    3. Experts may be normalised by layer before ReLU (docs/adr/0010).
     4. Towers give logits; the sigmoid is at the edge, in loss and calibration.
 
 Letters: B rows, D input width, N experts one gate sees, H expert width, K tasks.
@@ -29,17 +30,12 @@ SHARED = "SHARED"
 
 
 class LevelConfig(ExpertOptions):
-    """One level: experts of each task (one number, or one a task), shared experts, widths of their layers.
-
-    self_gate: a task adds its own experts once more, by a gate over these alone (HoME, arXiv 2408.05430),
-    so that its loss reaches them whatever the gate makes of the shared ones.
-    """
+    """One level: experts of each task (one number, or one per task), shared ones, widths of their layers."""
 
     task_experts: Positive | dict[str, Positive]
     shared_experts: Positive
     expert_widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
     gate: GateKind = "softmax"
-    self_gate: bool = False
 
 
 class PleConfig(ConfigModel):
@@ -55,7 +51,7 @@ class PleLevel(nn.Module):
         in_dim: D, width of each branch's input, which is also its gate's selector.
         experts: branch (each task, and SHARED) -> number of its experts.
         sees: branch -> branches whose experts its gate mixes; no entry, no gate.
-        config: widths and options of the experts, kind of gate, self-gates.
+        config: widths and options of the experts, kind of gate.
     """
 
     def __init__(
@@ -66,9 +62,8 @@ class PleLevel(nn.Module):
         self.experts = nn.ModuleDict(
             {f"{b}_experts": Experts(n, in_dim, config.expert_widths, config) for b, n in experts.items()}
         )
-        own = {b: experts[b] for b in sees if b != SHARED} if config.self_gate else {}
         self.gates = Gates(
-            in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate, own
+            in_dim, {b: sum(experts[s] for s in seen) for b, seen in sees.items()}, config.gate
         )
         self.mixture = Mixture()
 
@@ -79,29 +74,16 @@ class PleLevel(nn.Module):
         return cast(dict[str, Tensor], self.mixture(outputs, self.gates(x_BD, wanted), self.sees))
 
     def draw(self, graph: Graph, inputs: Mapping[str, str]) -> dict[str, str]:
-        """Draw the experts and gates, which read the node of their branch; give what they add up to."""
+        """Draw the experts and gates, which read the node of their branch; return the gates' nodes."""
         experts = {b: graph.add("experts", f"experts.{b}_experts", [node]) for b, node in inputs.items()}
-        mixed = {}
-        for b, seen in self.sees.items():
-            seen_by = {"linear": [experts[s] for s in seen]}
-            if f"{b}_gate" in self.gates.self_linear:
-                seen_by["self_linear"] = [experts[b]]
-            gates = [
-                graph.add(
-                    "gate",
-                    f"gates.{kind}.{b}_gate",
-                    read,
-                    selectors=[inputs[b]],
-                    label=f"{b} gate" if kind == "linear" else f"{b} self-gate",
-                )
-                for kind, read in seen_by.items()
-            ]
-            mixed[b] = graph.join(b, "sum", gates)
-        return mixed
+        return {
+            b: graph.add("gate", f"gates.linear.{b}_gate", [experts[s] for s in seen], selectors=[inputs[b]])
+            for b, seen in self.sees.items()
+        }
 
 
 class PleTrunk(Trunk):
-    """Levels on top of each other: one input, one output a task (eq. 6; one level: eq. 2-4).
+    """Levels on top of each other: one input, one output per task (eq. 6; one level: eq. 2-4).
 
     Each level but the last also has a shared gate, over all experts of the level. A branch reads, and
     selects by, its own output one level down; at the first level that is x for all.
@@ -112,7 +94,7 @@ class PleTrunk(Trunk):
         config: the levels.
 
     Raises:
-        ConfigError: numbers of experts for other names than the outputs'.
+        ConfigError: numbers of experts are given for other names than the outputs'.
     """
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: PleConfig) -> None:
@@ -149,7 +131,7 @@ class PleTrunk(Trunk):
 
 
 def _experts_of_tasks(level: LevelConfig, tasks: Sequence[str], key: str) -> dict[str, int]:
-    """The number of experts of each task; a mapping must name exactly the tasks."""
+    """Return the number of experts of each task; a mapping must name exactly the tasks."""
     if isinstance(level.task_experts, int):
         return dict.fromkeys(tasks, level.task_experts)
     if set(level.task_experts) != set(tasks):

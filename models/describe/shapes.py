@@ -128,7 +128,7 @@ def _part(network: Network, graph: Graph, node: Node) -> ModelPart:
     module = module_of(network, node.name)
     own = [module] if isinstance(module, Tensor) else list(module.parameters())
     flops, mixing = _product_flops(module) if node.flops is None else node.flops, 0
-    if node.kind == "gate" and ".self_linear." not in node.name:  # whose weights are added to its gate's
+    if node.kind == "gate":
         experts = [cast(Experts, module_of(network, name)) for name in node.reads]
         mixing = 2 * sum(stack.count for stack in experts) * _widths(experts[0])[-1]
     elif node.kind == "mix":
@@ -142,8 +142,7 @@ def _product_flops(module: nn.Module | Tensor) -> int:
         return 2 * module.numel()
     if isinstance(module, nn.Linear):
         return 2 * module.weight.numel()
-    beside = (*module.weights, *module.feature_gates) if isinstance(module, Experts) else ()
-    own: int = sum(2 * weight.numel() for weight in beside)
+    own: int = sum(2 * w.numel() for w in module.weights) if isinstance(module, Experts) else 0
     return own + sum(map(_product_flops, module.children()))
 
 

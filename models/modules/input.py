@@ -51,9 +51,7 @@ class InputLayer(nn.Module):
         )
         owners = [c.side for c in encoder.categorical for _ in c.id_columns]
         self.categorical_columns = {side: _places(owners, side) for side in SIDES}
-        self.dense_columns = {
-            side: _places([d.side for d in encoder.dense], side) for side in SIDES
-        }
+        self.dense_columns = {side: _places([d.side for d in encoder.dense], side) for side in SIDES}
 
     @property
     def widths(self) -> dict[Entity, int]:

@@ -1,24 +1,21 @@
-"""Experts run together and mixed by gates, with as little traffic through memory as torch allows.
+"""Experts run together and mixed by gates, with as few passes through memory as torch allows.
 
-On a CPU the matrix products of a level take as long as reading and writing its activations a few times
-over, and a fresh buffer costs as much as a pass. Left to autograd, every use of an expert by a gate costs
+On a CPU the matrix products of a level take as long as reading and writing its activations a few times,
+and a fresh buffer costs as much as a pass. With autograd alone, every use of an expert by a gate costs
 passes and buffers of its own. Here all gates that see a stack of experts mix it by one product of small
-matrices a row, forward and backward, over blocks of rows that fit the cache; and a stack's memory holds
-first what the experts give, then what is left of it after ReLU, at last its gradient.
+matrices per row, forward and backward, over blocks of rows that fit the cache. The memory of a stack holds
+first the experts' outputs before their bias, then what ReLU leaves of them, at last their gradient.
 
 Letters: B rows, N experts, H expert width, G gates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
-from torch.nn import functional as F
-
-Activation = Literal["relu", "swish"]
 
 ROWS_AT_ONCE = 1024
 """Rows of a block on a CPU: few enough for the cache, many enough to hide the cost of a call."""
@@ -26,77 +23,70 @@ ROWS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class ExpertOutputs:
-    """What the experts of some branches gave: those of one input in one stack, in the order of branches.
+    """Outputs of the experts of some branches; those of one input form one stack, in the order of branches.
 
-    An expert's output is activation(stack + bias), left to who reads it: `by_branch`, or `mix`, once.
+    An expert's output is relu(stack + bias), computed by whoever reads it: `by_branch`, or `mix`, once.
 
     Attributes:
-        stacks: (B, N of the stack, H); `mix` uses their memory for its own ends.
+        stacks: (B, N of the stack, H). `mix` overwrites them, except leaves that require a gradient.
         biases: (N of the stack, H).
         branches: of each stack: branch -> number of its experts.
-        activation: of the experts' last layer.
     """
 
     stacks: Sequence[Tensor]
     biases: Sequence[Tensor]
     branches: Sequence[Mapping[str, int]]
-    activation: Activation = "relu"
 
     def by_branch(self) -> dict[str, Tensor]:
-        """Give the outputs of each branch, (B, N of the branch, H)."""
+        """Return the outputs of each branch, (B, N of the branch, H)."""
         return {
             branch: y_BNH
             for stack_BNH, bias_NH, counts in zip(self.stacks, self.biases, self.branches, strict=True)
             for branch, y_BNH in zip(
-                counts,
-                activate(self.activation, stack_BNH + bias_NH).split(list(counts.values()), dim=1),
-                strict=True,
+                counts, (stack_BNH + bias_NH).relu_().split(list(counts.values()), dim=1), strict=True
             )
         }
 
     def mix(self, weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
-        """Give the weighted sum of the experts that each gate sees, (B, H).
+        """Return the weighted sum of the experts that each gate sees, (B, H).
 
         Args:
             weights_BN: gate -> weights of its experts, (B, N of the gate).
             sees: gate -> branches whose experts it weighs, in the order of its weights.
         """
-        if self.activation != "relu":
-            return self._mix_by_autograd(weights_BN, sees)
-        runs = self._runs()
-        seen = [[runs[branch] for branch in sees[gate]] for gate in weights_BN]
+        if torch.compiler.is_compiling():  # the compiler plans memory itself, and cannot read what follows
+            return self._plain_sums(weights_BN, sees)
+        slices = self._slices()
+        seen = [[slices[branch] for branch in sees[gate]] for gate in weights_BN]
+        # A leaf's memory belongs to someone else, and autograd does not notice writes inside of a function.
+        stacks = [y.clone() if y.requires_grad and y.is_leaf else y for y in self.stacks]
         mixed: tuple[Tensor, ...] = _Mix.apply(  # type: ignore[no-untyped-call]
-            seen, len(self.stacks), *self.stacks, *self.biases, *weights_BN.values()
+            seen, len(stacks), *stacks, *self.biases, *weights_BN.values()
         )
         return dict(zip(weights_BN, mixed, strict=True))
 
-    def _mix_by_autograd(
+    def _plain_sums(
         self, weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]
     ) -> dict[str, Tensor]:
-        """The mixtures of experts whose gradient cannot be told from their outputs, as ReLU's can."""
+        """Return the same by autograd."""
         outputs_BNH = self.by_branch()
         return {
             gate: torch.einsum("bn,bnh->bh", w_BN, torch.cat([outputs_BNH[b] for b in sees[gate]], dim=1))
             for gate, w_BN in weights_BN.items()
         }
 
-    def _runs(self) -> dict[str, "Run"]:
-        runs: dict[str, Run] = {}
+    def _slices(self) -> dict[str, "ExpertSlice"]:
+        slices: dict[str, ExpertSlice] = {}
         for stack, counts in enumerate(self.branches):
             first = 0
             for branch, count in counts.items():
-                runs[branch] = Run(stack, first, first + count)
+                slices[branch] = ExpertSlice(stack, first, first + count)
                 first += count
-        return runs
+        return slices
 
 
-def activate(activation: Activation, y: Tensor) -> Tensor:
-    """Apply an activation to values that nobody else needs: ReLU takes their memory."""
-    return F.silu(y) if activation == "swish" else y.relu_()
-
-
-class Run(NamedTuple):
-    """Where the experts of a branch are: which stack, and from where to where in it."""
+class ExpertSlice(NamedTuple):
+    """Place of the experts of a branch: number of their stack, the first in it, the one after the last."""
 
     stack: int
     start: int
@@ -106,12 +96,12 @@ class Run(NamedTuple):
 class _Mix(torch.autograd.Function):
     """y_g = sum over the experts n that gate g sees of w_gn relu(z_n + b_n), for all gates at once.
 
-    The memory of z_n holds the ReLU from here on, and the gradient of z_n after the last backward pass;
-    torch keeps count of such writes, and refuses to go backward through anybody else who needs z_n.
+    The memory of z_n holds the ReLU after the forward pass, and the gradient of z_n after the last backward
+    pass. Torch counts such writes, and raises if anything else needs z_n for its gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, seen: list[list[Run]], count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, seen: list[list[ExpertSlice]], count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
         stacks, biases, weights = tensors[:count], tensors[count : 2 * count], tensors[2 * count :]
         readers = _readers(seen, count)
         spread = [_spread(seen, of_stack, s, stacks[s], weights) for s, of_stack in enumerate(readers)]
@@ -119,7 +109,8 @@ class _Mix(torch.autograd.Function):
         cast(FunctionCtx, ctx).save_for_backward(*stacks, *spread)
         mixed_BGH = stacks[0].new_empty(len(stacks[0]), len(seen), stacks[0].shape[2])
         for rows in _blocks(stacks[0]):
-            mixed, written = mixed_BGH[rows], set[int]()
+            mixed = mixed_BGH[rows]
+            written: set[int] = set()
             # Most read first: where all gates read a stack, its product is written in place.
             for s in sorted(range(count), key=lambda s: -len(readers[s])):
                 active = stacks[s][rows].add_(biases[s]).clamp_min_(0.0)
@@ -135,10 +126,10 @@ class _Mix(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(ctx.readers)
-        stacks, spread = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        count, saved = len(ctx.readers), ctx.saved_tensors  # read once: checkpointing unpacks them once
+        stacks, spread = saved[:count], saved[count:]
         of_stacks = list(stacks) if _is_last_backward() else [torch.empty_like(stack) for stack in stacks]
-        of_biases = [torch.zeros_like(stack[0]) for stack in stacks]
+        of_biases = [_zero_sums(stack) for stack in stacks]
         of_spread = [torch.empty_like(w_BGN) for w_BGN in spread]
         memory = stacks[0].new_empty(max(stack[: _rows_at_once(stack)].numel() for stack in stacks))
         for rows in _blocks(stacks[0]):
@@ -153,59 +144,71 @@ class _Mix(torch.autograd.Function):
                 of_active = memory[: active.numel()].view(active.shape)
                 torch.bmm(spread[s][rows].transpose(1, 2), own_BGH, out=of_active)
                 torch.ops.aten.threshold_backward.grad_input(of_active, active, 0, grad_input=of_stack)
-                of_biases[s] += of_stack.sum(0)
-        return None, None, *of_stacks, *of_biases, *_gather(ctx.seen, ctx.readers, of_spread)
+                of_biases[s] += of_stack.sum(0, dtype=of_biases[s].dtype)
+        biases = [sums_NH.to(stack.dtype) for sums_NH, stack in zip(of_biases, stacks, strict=True)]
+        return None, None, *of_stacks, *biases, *_gather(ctx.seen, ctx.readers, of_spread)
 
 
-def _readers(seen: Sequence[Sequence[Run]], stacks: int) -> list[list[int]]:
-    """Of each stack the gates that see some of its experts, ascending."""
-    return [[g for g, runs in enumerate(seen) if any(run.stack == s for run in runs)] for s in range(stacks)]
+def _readers(seen: Sequence[Sequence[ExpertSlice]], stacks: int) -> list[list[int]]:
+    """Return the gates that see some of the experts of each stack, ascending."""
+    return [
+        [g for g, slices in enumerate(seen) if any(own.stack == s for own in slices)] for s in range(stacks)
+    ]
 
 
 def _spread(
-    seen: Sequence[Sequence[Run]], readers: Sequence[int], s: int, stack: Tensor, weights: Sequence[Tensor]
+    seen: Sequence[Sequence[ExpertSlice]],
+    readers: Sequence[int],
+    s: int,
+    stack: Tensor,
+    weights: Sequence[Tensor],
 ) -> Tensor:
-    """The weights that the readers of a stack give its experts, (B, G of the stack, N), 0 where unseen."""
+    """Return the readers' weights of a stack's experts, (B, G of the stack, N), 0 where unseen."""
     w_BGN = stack.new_zeros(len(stack), len(readers), stack.shape[1])
     for row, g in enumerate(readers):
-        for run, own in _with_own_columns(seen[g]):
-            if run.stack == s:
-                w_BGN[:, row, run.start : run.stop] = weights[g][:, own]
+        for experts, own in _with_own_columns(seen[g]):
+            if experts.stack == s:
+                w_BGN[:, row, experts.start : experts.stop] = weights[g][:, own]
     return w_BGN
 
 
 def _gather(
-    seen: Sequence[Sequence[Run]], readers: Sequence[Sequence[int]], spread: Sequence[Tensor]
+    seen: Sequence[Sequence[ExpertSlice]], readers: Sequence[Sequence[int]], spread: Sequence[Tensor]
 ) -> list[Tensor]:
-    """The way back from `_spread`: of each gate the columns of its own experts, (B, N of the gate)."""
+    """Invert `_spread`: return the columns of each gate's own experts, (B, N of the gate)."""
     return [
         torch.cat(
-            [spread[run.stack][:, readers[run.stack].index(g), run.start : run.stop] for run in runs],
+            [spread[own.stack][:, readers[own.stack].index(g), own.start : own.stop] for own in slices],
             dim=1,
         )
-        for g, runs in enumerate(seen)
+        for g, slices in enumerate(seen)
     ]
 
 
-def _with_own_columns(runs: Sequence[Run]) -> Iterator[tuple[Run, slice]]:
-    """Runs of experts that a gate sees, and their columns among its weights."""
+def _with_own_columns(slices: Sequence[ExpertSlice]) -> Iterator[tuple[ExpertSlice, slice]]:
+    """Yield the experts that a gate sees, and their columns among its weights."""
     first = 0
-    for run in runs:
-        last = first + run.stop - run.start
-        yield run, slice(first, last)
+    for experts in slices:
+        last = first + experts.stop - experts.start
+        yield experts, slice(first, last)
         first = last
 
 
 def _columns(values_BGH: Tensor, gates: Sequence[int]) -> Tensor:
-    """Those of some gates, (B, G of them, H); not copied where they stand side by side."""
+    """Return the columns of some gates, (B, G of them, H); a view where they are adjacent."""
     first, last = gates[0], gates[-1]
     if last - first + 1 == len(gates):
         return values_BGH[:, first : last + 1]
     return values_BGH[:, list(gates)]
 
 
+def _zero_sums(stack: Tensor) -> Tensor:
+    """Return zeros, (N, H), of at least 32 bits: sums over many blocks would lose digits in bfloat16."""
+    return stack.new_zeros(stack.shape[1:], dtype=torch.promote_types(stack.dtype, torch.float32))
+
+
 def _blocks(stack: Tensor) -> Iterator[slice]:
-    """Blocks of rows."""
+    """Yield blocks of rows."""
     at_once = _rows_at_once(stack)
     for start in range(0, len(stack), at_once):
         yield slice(start, min(start + at_once, len(stack)))
@@ -216,6 +219,6 @@ def _rows_at_once(stack: Tensor) -> int:
 
 
 def _is_last_backward() -> bool:
-    """Whether the graph is freed behind this backward pass, so that what it saved will not be read again."""
+    """Whether this backward pass frees the graph, so that what it saved will not be read again."""
     keeps: bool = torch._C._autograd._get_current_graph_task_keep_graph()
     return not keeps

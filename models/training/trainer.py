@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class Epoch:
 
 
 class RowSource(Protocol):
-    """One rank's share of a split: `models.reader.Blocks`, or rows in memory."""
+    """One rank's share of a split: `models.training.reader.Blocks`, or rows in memory."""
 
     def batches(self, batch_rows: int) -> Iterator[Rows]:
         """Yield the rows in stored order."""
@@ -70,7 +70,7 @@ class RowSource(Protocol):
 
 
 class Trainer:
-    """Trains one model on this rank's share of the blocks, in step with the other ranks.
+    """Train one model on this rank's share of the blocks, in step with the other ranks.
 
     Args:
         model: on the group's device; every rank starts from rank 0's weights.
@@ -136,35 +136,45 @@ class Trainer:
         return history
 
     def predict_validation(self) -> "Predictions":
-        """Give logits and labels of all ranks' validation rows, on every rank.
+        """Return logits and labels of all ranks' validation rows, on every rank.
 
-        Cost: 4 (3 K + 2) bytes a validation row in the memory of each rank.
+        Cost: 4 (3 K + 2) bytes per validation row in the memory of each rank.
         """
         parts = [_side_by_side(rows, logits) for rows, _, logits in self._validation_logits()]
         return Predictions.of(self.ranks.all_gather(np.concatenate(parts)), len(self.tasks))
 
+    def step(self, batch: Batch, epoch: int) -> "Update":
+        """Take one step of all ranks on one batch each.
+
+        Args:
+            batch: of this rank, on its device.
+            epoch: from 0; weights of tasks decay by it unless they decay by step.
+        """
+        own_KG = self._counts(batch)
+        counts_KG = self.ranks.all_reduce_sum(own_KG)
+        logits_BK = self.model(batch.categorical, batch.dense, batch.group)
+        sums_KG = self._sums(logits_BK, batch)
+        loss = self._total_loss(sums_KG, counts_KG, epoch) + self._penalty(logits_BK, batch.weight)
+        self._optimisers.clear()
+        loss.backward()
+        self._optimisers.step(self.ranks)
+        self._steps += 1
+        return Update(loss.detach(), sums_KG.detach(), own_KG)
+
     def _train_epoch(self, epoch: int) -> tuple[float, int]:
-        """Make one pass; give the mean loss and the number of rows of all ranks."""
+        """Make one pass; return the mean loss and the number of rows of all ranks."""
         self.model.train()
         totals = _Totals(len(self.tasks), self.groups)
         batches = self.train.shuffled_batches(
             self.optimiser.batch_rows, self.spec.shuffle_blocks, self.spec.seed, epoch
         )
         for batch in map(self._on_device, batches):
-            own_KG = self._counts(batch)
-            counts_KG = self.ranks.all_reduce_sum(own_KG)
-            logits_BK = self.model(batch.categorical, batch.dense, batch.group)
-            sums_KG = self._sums(logits_BK, batch)
-            loss = self._total_loss(sums_KG, counts_KG, epoch) + self._penalty(logits_BK, batch.weight)
-            self._optimisers.clear()
-            loss.backward()
-            self._optimisers.step(self.ranks)
-            self._steps += 1
-            totals.add(sums_KG, own_KG, batch.weight)
+            update = self.step(batch, epoch)
+            totals.add(update.sums, update.counts, batch.weight)
         return self._mean_loss(totals)
 
     def _validate(self) -> tuple[float, dict[str, dict[str, float | None]]]:
-        """Give the exact validation loss over all ranks, and metrics by task and user cohort."""
+        """Return the exact validation loss over all ranks, and metrics by task and user cohort."""
         totals = _Totals(len(self.tasks), self.groups)
         cohorts = self.spec.cohorts["user_cohort"]
         states = DeviceStates(self.tasks, len(cohorts), self.ranks.device)
@@ -195,14 +205,14 @@ class Trainer:
         )
 
     def _total_loss(self, sums_KG: Tensor, counts_KG: Tensor, epoch: int) -> Tensor:
-        """Give this rank's share of the loss of one update."""
+        """Return this rank's share of the loss of one update."""
         loss = self.spec.model.loss
         weights_K = losses.task_weights(self.tasks, epoch if loss.decay_per == "epoch" else self._steps)
         total = self.weighting if loss.weighting == "uncertainty" else losses.total_loss
         return total(sums_KG, counts_KG, weights_K.to(sums_KG), self.normalise, self.ranks.size)
 
     def _penalty(self, logits_BK: Tensor, weight_B: Tensor) -> Tensor:
-        """Give this rank's share of what the trunk adds to the loss of one update."""
+        """Return this rank's share of what the trunk adds to the loss of one update."""
         trunk = self.model.network.trunk
         penalty = logits_BK.new_zeros(())
         if (of_update := trunk.penalty()) is not None:
@@ -213,7 +223,7 @@ class Trainer:
         return penalty
 
     def _mean_loss(self, totals: "_Totals") -> tuple[float, int]:
-        """Give the loss by which epochs are compared, and the rows of all ranks; weights as at epoch 0."""
+        """Return the loss by which epochs are compared, and the rows of all ranks; weights as at epoch 0."""
         flat = torch.cat([totals.sums_KG.flatten(), totals.counts_KG.flatten(), totals.rows])
         flat = self.ranks.all_reduce_sum(flat.to(self.ranks.device)).cpu()
         cells = totals.sums_KG.numel()
@@ -234,6 +244,21 @@ class Trainer:
             )
 
 
+class Update(NamedTuple):
+    """What one step was made from.
+
+    Attributes:
+        loss: this rank's share of the loss before the step, penalties of the trunk included; the mean over
+            ranks is the loss of the update.
+        sums: of this rank's losses by cell, (K, G).
+        counts: this rank's denominators, (K, G).
+    """
+
+    loss: Tensor
+    sums: Tensor
+    counts: Tensor
+
+
 class _Totals:
     """Sums and counts of losses over batches, in float64 so that long epochs stay exact."""
 
@@ -243,7 +268,7 @@ class _Totals:
         self.rows = torch.zeros(1, dtype=torch.float64)
 
     def add(self, sums_KG: Tensor, counts_KG: Tensor, weight_B: Tensor) -> None:
-        self.sums_KG += sums_KG.detach().double().cpu()
+        self.sums_KG += sums_KG.double().cpu()
         self.counts_KG += counts_KG.double().cpu()
         self.rows += (weight_B > 0).sum().double().cpu()
 
@@ -260,14 +285,14 @@ class Predictions:
 
     @staticmethod
     def of(packed: NDArray[np.float32], tasks: int) -> "Predictions":
-        """Take apart what `_side_by_side` put together, and leave out padding."""
+        """Split the columns of `_side_by_side`, and drop padding."""
         packed = packed[packed[:, 3 * tasks] > 0]
         logits, labels, mask, rest = np.split(packed, [tasks, 2 * tasks, 3 * tasks], axis=1)
         return Predictions(logits, labels, mask > 0, rest[:, 0], rest[:, 1].astype(np.int64))
 
 
 def _side_by_side(rows: Rows, logits_BK: Tensor) -> NDArray[np.float32]:
-    """Put a batch into one array of equal width on all ranks, (B, 3 K + 2)."""
+    """Concatenate a batch's columns to one array, (B, 3 K + 2), of equal width on all ranks."""
     by_row = (rows.weight[:, None], rows.user_group[:, None])
     columns = (logits_BK.cpu().numpy(), rows.labels, rows.mask, *by_row)
     return np.concatenate([np.asarray(column, dtype=np.float32) for column in columns], axis=1)

@@ -12,9 +12,9 @@ from core.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
 
 LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}
-HOME = {"norm": "layer", "activation": "swish", "feature_gate": 2, "self_gate": True}
 ONE_LEVEL, TWO_LEVELS = ({"kind": "ple", "trunk": {"levels": [LEVEL] * n}} for n in (1, 2))
 TREES = {"facets": ["user_cohort"], "level1": ONE_LEVEL, "level2": TWO_LEVELS}
+LEVEL0 = {"level0": {"widths": [7], "norm": "layer"}}
 EXPERTS = {"experts": 3, "expert_widths": [5]}
 TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "single_task": ("single_task", {"widths": [6, 5]}),
@@ -30,7 +30,9 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "flat": ("flat", {"facets": ["user_cohort"], "switcher": TWO_LEVELS}),
     "h_mtl": ("h_mtl", TREES),
     "mfh": ("mfh", TREES),
-    "home": ("ple", {"levels": [LEVEL | HOME] * 2}),
+    "flat_on_level_0": ("flat", {"facets": ["user_cohort"], "switcher": TWO_LEVELS} | LEVEL0),
+    "h_mtl_on_level_0": ("h_mtl", TREES | LEVEL0),
+    "mfh_on_level_0": ("mfh", TREES | LEVEL0),
     "normed": ("ple", {"levels": [LEVEL | {"norm": "layer"}] * 2}),
     "esmm": ("esmm", {"widths": [5], "after": {"like": "click"}}),
     "aitm": ("aitm", {"widths": [6, 5], "after": {"like": "click"}}),

@@ -15,9 +15,6 @@ from models.modules.trunk import CELL
 
 def expert(stack: Experts, n: int, x: Tensor) -> Tensor:
     """Expert n of a stack, layer by layer."""
-    if stack.feature_gates:
-        u_DR, v_RD = (gate[n] for gate in stack.feature_gates)
-        x = x * 2 * (x @ u_DR @ v_RD).sigmoid()
     width = len(stack.first.bias) // stack.count
     own = slice(n * width, (n + 1) * width)
     y = activate(stack, 0, n, F.linear(x, stack.first.weight[own], stack.first.bias[own]))
@@ -27,10 +24,10 @@ def expert(stack: Experts, n: int, x: Tensor) -> Tensor:
 
 
 def activate(stack: Experts, layer: int, n: int, y: Tensor) -> Tensor:
-    """What expert n makes of a layer's outputs."""
+    """Norm, if there is one, and ReLU of a layer's outputs of expert n."""
     if stack.scales:
         y = F.layer_norm(y, (y.shape[1],), stack.scales[layer][n], stack.shifts[layer][n])
-    return y.relu() if stack.activation == "relu" else y * y.sigmoid()
+    return y.relu()
 
 
 def experts(stack: Experts, x: Tensor) -> list[Tensor]:
@@ -60,12 +57,6 @@ def ple(trunk: PleTrunk, x: Tensor) -> dict[str, Tensor]:
             seen = [y for b in (*own, SHARED) for y in outputs[b]]
             gate = level.gates.linear[f"{branch}_gate"]
             mixed[branch] = mixture(gate, level.gates.kind, inputs[branch], seen)
-            if f"{branch}_gate" in level.gates.self_linear:
-                assert branch != SHARED
-                self_gate, kind = level.gates.self_linear[f"{branch}_gate"], "softmax"
-                if len(outputs[branch]) == 1:
-                    kind = "sigmoid"
-                mixed[branch] = mixed[branch] + mixture(self_gate, kind, inputs[branch], outputs[branch])
         inputs = mixed
     return inputs
 
@@ -82,7 +73,9 @@ def mmoe(trunk: MmoeTrunk, x: Tensor) -> dict[str, Tensor]:
 
 
 def mfh(trunk: MfhTrunk, x: Tensor) -> dict[str, Tensor]:
-    """MFH from its switchers, each run for all of its outputs: a cell adds the ends of its paths."""
+    """MFH from its switchers, each run for all of its outputs: a cell is the sum over its paths."""
+    if trunk.level0.bottom is not None:
+        x = expert(trunk.level0.bottom, 0, x)
     cells = {}
     for cell in trunk.out_dims:
         parts = []

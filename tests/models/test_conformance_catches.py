@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.architectures import mfh, ple
+from models.architectures import ple
 from models.architectures.mfh import MfhTrunk
 from models.architectures.ple import SHARED, PleLevel, PleTrunk
 from models.modules.experts import Gates
 from models.modules.mixture import ExpertOutputs
 from models.modules.network import Network
+from models.modules.tree import FacetTree
 from models.training import losses
+from models.training.optimisers import Optimisers
 from tests.models import test_conformance as conformance
 from tests.models import test_golden
 from tests.models.architectures import test_ple
@@ -145,13 +147,13 @@ def trees_added_as(combine: Callable[[list[Tensor]], Tensor]) -> Break:
 
 
 def cells_that_read_all_switchers(monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = mfh.FacetTree.forward
+    forward = FacetTree.forward
 
-    def leaking(self: mfh.FacetTree, x_BD: Tensor, cells: Any) -> dict[str, Tensor]:
+    def leaking(self: FacetTree, x_BD: Tensor, cells: Any) -> dict[str, Tensor]:
         found = forward(self, x_BD, cells)
         return {cell: y + 0.1 * sum(found.values()) for cell, y in found.items()}
 
-    monkeypatch.setattr(mfh.FacetTree, "forward", leaking)
+    monkeypatch.setattr(FacetTree, "forward", leaking)
 
 
 def a_group_by_computing_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +169,22 @@ def other_initial_weights(monkeypatch: pytest.MonkeyPatch) -> None:
             next(self.parameters()).mul_(1.1)
 
     monkeypatch.setattr(PleTrunk, "__init__", larger)
+
+
+def gradients_that_are_never_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Optimisers, "clear", lambda self: None)
+
+
+def trees_that_read_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One facet's tree passes level 0 by."""
+
+    def forward(self: MfhTrunk, x_BD: Tensor, wanted: Any = None) -> dict[str, Tensor]:
+        cells, h_BH = tuple(self.out_dims) if wanted is None else wanted, self.level0(x_BD)
+        first, second = self.trees.values()
+        one, other = first(h_BH, cells), second(x_BD[:, : h_BH.shape[1]], cells)
+        return {cell: one[cell] + other[cell] for cell in cells}
+
+    monkeypatch.setattr(MfhTrunk, "forward", forward)
 
 
 def run(test: Callable[..., None], *names: str, **arguments: Any) -> Test:
@@ -288,6 +306,18 @@ CASES: dict[str, tuple[Break, Test]] = {
             normalise="per_task",
             ranks=[[0, 3], [1, 2], [4]],
         ),
+    ),
+    "level 0": (
+        trees_that_read_the_input,
+        run(
+            conformance.test_level_0_is_all_that_trees_and_towers_see_of_the_input,
+            "make_model",
+            architecture="mfh_on_level_0",
+        ),
+    ),
+    "12 in training": (
+        gradients_that_are_never_cleared,
+        run(test_golden.test_twenty_steps_give_the_golden_losses, *MODEL, architecture="ple"),
     ),
     "12": (
         other_initial_weights,

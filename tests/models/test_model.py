@@ -12,6 +12,7 @@ from core.encoder import Encoder
 from core.errors import ConfigError
 from core.model import Loss, Model, Optimiser
 from models.model import MultiTaskModel, build_model
+from models.modules.trunk import find_architecture
 from tests.models.conftest import TRUNKS
 
 Make = Callable[..., MultiTaskModel]
@@ -35,7 +36,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
     assert not any(torch.equal(first[name], other[name]) for name in drawn)
 
 
-@pytest.mark.parametrize("architecture", [name for name in TRUNKS if name not in ("flat", "h_mtl", "mfh")])
+@pytest.mark.parametrize(
+    "architecture", [name for name, (kind, _) in TRUNKS.items() if not find_architecture(kind).is_by_cell]
+)
 def test_without_groups_every_row_reads_the_same_cell(
     make_model: Make, make_batch: Batch, architecture: str
 ) -> None:

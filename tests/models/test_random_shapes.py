@@ -6,15 +6,16 @@ from math import prod
 from typing import Any
 
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.schema import Task
-from models.architectures.mfh import FacetTree, MfhConfig, MfhTrunk
+from models.architectures.mfh import MfhConfig, MfhTrunk
 from models.architectures.mmoe import MmoeConfig, MmoeTrunk
 from models.architectures.ple import PleConfig, PleTrunk
 from models.modules.network import Network
+from models.modules.tree import FacetTree
 from models.modules.trunk import CELL, Facets, Trunk
 from models.training.losses import Normalise, cell_counts, multi_task_loss
 from tests.models import oracles
@@ -40,8 +41,6 @@ def levels(**experts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Drawn]]:
         "expert_widths": widths,
         "gate": st.sampled_from(["softmax", "sigmoid"]),
         "norm": st.sampled_from(["none", "layer"]),
-        "activation": st.sampled_from(["relu", "swish"]),
-        "feature_gate": st.none() | few,
     }
     return st.lists(st.fixed_dictionaries(level), min_size=1, max_size=3)
 
@@ -49,7 +48,7 @@ def levels(**experts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Drawn]]:
 def ple_levels(tasks: tuple[str, ...]) -> st.SearchStrategy[list[Drawn]]:
     """Levels whose experts are numbered by task, or one number for all."""
     task_experts = few | st.fixed_dictionaries(dict.fromkeys(tasks, few))
-    return levels(task_experts=task_experts, shared_experts=few, self_gate=st.booleans())
+    return levels(task_experts=task_experts, shared_experts=few)
 
 
 ples = st.integers(1, 4).map(tasks_of).flatmap(lambda tasks: st.tuples(st.just(tasks), ple_levels(tasks)))
@@ -116,9 +115,7 @@ SWITCHERS: dict[str, st.SearchStrategy[Drawn]] = {
     "cross_stitch": st.fixed_dictionaries({"widths": widths}),
     "customized": st.fixed_dictionaries({"shared_widths": widths, "task_widths": widths}),
     "mmoe": st.fixed_dictionaries({"levels": levels(experts=few)}),
-    "ple": st.fixed_dictionaries(
-        {"levels": levels(task_experts=few, shared_experts=few, self_gate=st.booleans())}
-    ),
+    "ple": st.fixed_dictionaries({"levels": levels(task_experts=few, shared_experts=few)}),
 }
 
 switchers = st.sampled_from(list(SWITCHERS)).flatmap(
@@ -136,18 +133,21 @@ facets = st.builds(
 )
 
 
-def network_of(facets: Facets, level1: Drawn, level2: Drawn) -> Network:
+level0s = st.none() | st.fixed_dictionaries({"widths": widths, "norm": st.sampled_from(["none", "layer"])})
+
+
+def network_of(facets: Facets, level0: Drawn | None, level1: Drawn, level2: Drawn) -> Network:
     cohorts = [name for name in facets if name != "task"]
-    trunk = MfhTrunk(D, facets, MfhConfig(facets=cohorts, level1=level1, level2=level2))
+    trunk = MfhTrunk(D, facets, MfhConfig(facets=cohorts, level0=level0, level1=level1, level2=level2))
     return Network(trunk, facets["task"], tower=(), towers={}).double()
 
 
 @FEW
-@given(facets=facets, level1=switchers, level2=switchers)
-def test_any_mfh_adds_up_its_trees_and_has_a_switcher_a_facet_and_a_value(
-    facets: Facets, level1: Drawn, level2: Drawn
+@given(facets=facets, level0=level0s, level1=switchers, level2=switchers)
+def test_any_mfh_is_the_sum_of_its_trees_with_one_switcher_per_facet_and_per_value(
+    facets: Facets, level0: Drawn | None, level1: Drawn, level2: Drawn
 ) -> None:
-    trunk = network_of(facets, level1, level2).trunk
+    trunk = network_of(facets, level0, level1, level2).trunk
     x = x_of(3)
 
     assert sum(isinstance(module, Trunk) for module in trunk.trees.modules()) == len(facets) + sum(
@@ -157,9 +157,11 @@ def test_any_mfh_adds_up_its_trees_and_has_a_switcher_a_facet_and_a_value(
 
 
 @FEW
-@given(facets=facets, level1=switchers, level2=switchers)
-def test_any_group_alone_is_the_same_as_among_all(facets: Facets, level1: Drawn, level2: Drawn) -> None:
-    network, x = network_of(facets, level1, level2), x_of(3)
+@given(facets=facets, level0=level0s, level1=switchers, level2=switchers)
+def test_any_group_alone_is_the_same_as_among_all(
+    facets: Facets, level0: Drawn | None, level1: Drawn, level2: Drawn
+) -> None:
+    network, x = network_of(facets, level0, level1, level2), x_of(3)
     groups = prod(len(values) for name, values in facets.items() if name != "task")
 
     cells_BKG = network(x)
@@ -167,6 +169,17 @@ def test_any_group_alone_is_the_same_as_among_all(facets: Facets, level1: Drawn,
     assert cells_BKG.shape == (3, len(facets["task"]), groups)
     for group in range(groups):
         torch.testing.assert_close(network.for_group(x, group), cells_BKG[:, :, group], rtol=1e-5, atol=1e-12)
+
+
+def has_a_constant_layer(part: Any) -> bool:
+    """A layer of one unit, normalised, is its shift whatever it reads; no gradient passes it."""
+    if isinstance(part, list):
+        return any(map(has_a_constant_layer, part))
+    if not isinstance(part, dict):
+        return False
+    layers = [*part.get("widths", []), *part.get("expert_widths", [])]
+    is_constant = part.get("norm") == "layer" and 1 in layers
+    return is_constant or any(map(has_a_constant_layer, part.values()))
 
 
 def reached(trunk: MfhTrunk) -> set[str]:
@@ -183,11 +196,12 @@ def reached(trunk: MfhTrunk) -> set[str]:
 
 
 @FEW
-@given(facets=facets, level1=switchers, level2=switchers, data=st.data())
+@given(facets=facets, level0=level0s, level1=switchers, level2=switchers, data=st.data())
 def test_a_cell_of_any_mfh_reaches_the_switchers_of_its_own_values_only(
-    facets: Facets, level1: Drawn, level2: Drawn, data: st.DataObject
+    facets: Facets, level0: Drawn | None, level1: Drawn, level2: Drawn, data: st.DataObject
 ) -> None:
-    trunk = make_positive(network_of(facets, level1, level2).trunk)
+    assume(not any(map(has_a_constant_layer, (level0, level1, level2))))
+    trunk = make_positive(network_of(facets, level0, level1, level2).trunk)
     for name, parameter in trunk.named_parameters():
         if ".shifts." in name:
             nn.init.constant_(parameter, 9.0)  # what is normalised may be negative, and its ReLU dead

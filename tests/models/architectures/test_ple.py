@@ -8,7 +8,6 @@ import torch
 from core.errors import ConfigError
 from models.architectures.ple import PleConfig, PleTrunk
 from tests.models import oracles
-from tests.models.conftest import HOME
 
 TASKS = ("click", "click_buy", "like")
 
@@ -30,13 +29,7 @@ SHAPES = {
     ],
     "deep experts": [level(2, 1, [7, 5]), level(1, 2, [6, 5, 4])],
     "sigmoid gates": [level(2, 1, [5], "sigmoid"), level(1, 2, [4], "sigmoid")],
-    "swish": [level(2, 1, [7, 5]) | {"activation": "swish"}, level(1, 2, [4]) | {"activation": "swish"}],
-    "feature gates": [level(2, 1, [7, 5]) | {"feature_gate": 2}, level(1, 2, [4]) | {"feature_gate": 3}],
-    "self-gates": [
-        level({"click": 1, "click_buy": 3, "like": 2}, 2, [5]) | {"self_gate": True},
-        level(2, 1, [4], "sigmoid") | {"self_gate": True},
-    ],
-    "all of HoME": [level({"click": 1, "click_buy": 3, "like": 2}, 2, [8, 6]) | HOME],
+    "normed": [level(2, 1, [7, 5]) | {"norm": "layer"}, level(1, 2, [4]) | {"norm": "layer"}],
 }
 
 
