@@ -1,16 +1,57 @@
-"""One line an event on the console; everything, with stack traces, in a log file."""
+"""Plain lines on the console; everything, with context and stack traces, as JSON lines in a file."""
 
+import json
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
-from core.load import resolve_path
-
 CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
+NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
+_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=NO_CONTEXT)
+log = logging.getLogger("lamplighter")
+
+
+@contextmanager
+def log_context(**values: str) -> Iterator[None]:
+    """Add names and values, such as run_id and data_date, to every line that is logged inside."""
+    token = _CONTEXT.set({**_CONTEXT.get(), **values})
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
+
+
+def set_up_logging(folder: Path | None = None) -> None:
+    """Send `lamplighter` to the console (INFO) and to a log file (DEBUG); the second call does nothing.
+
+    The file is `lamplighter.log` in the folder that LAMPLIGHTER_LOGS names, else in `folder`, else in `logs`
+    of the folder that holds the code. If it cannot be written, one warning says so and the work continues
+    without it.
+    """
+    if any(isinstance(handler, ConsoleHandler) for handler in log.handlers):
+        return
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    log.addHandler(ConsoleHandler(logging.INFO))
+    default = folder or Path(__file__).resolve().parents[2] / "logs"
+    place = Path(os.environ.get("LAMPLIGHTER_LOGS") or default)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = LogFile(place / "lamplighter.log", maxBytes=10_000_000, backupCount=3)
+    except OSError as error:
+        _warn_of(place, error)
+        return
+    file.setFormatter(JsonLines())
+    log.addHandler(file)
 
 
 class ConsoleHandler(logging.Handler):
@@ -18,23 +59,40 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
-        CONSOLE.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        CONSOLE.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
 
 
-def set_up_logging() -> None:
-    """Send `lamplighter` to the console (INFO) and to a log file (DEBUG); safe to call twice.
+class JsonLines(logging.Formatter):
+    """One JSON object per record: time, level, pid, the values of `log_context`, message, stack trace."""
 
-    The file is `<folder>/lamplighter.log`, folder = LAMPLIGHTER_LOGS or `logs` in the project.
-    """
-    root = logging.getLogger("lamplighter")
-    if root.handlers:
-        return
-    root.setLevel(logging.DEBUG)
-    root.propagate = False
-    console = ConsoleHandler(logging.INFO)
-    root.addHandler(console)
-    folder = Path(os.environ.get("LAMPLIGHTER_LOGS", resolve_path("logs")))
-    folder.mkdir(parents=True, exist_ok=True)
-    file = RotatingFileHandler(folder / "lamplighter.log", maxBytes=10_000_000, backupCount=3, delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))
-    root.addHandler(file)
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "pid": record.process,
+            **_CONTEXT.get(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["stack"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class LogFile(RotatingFileHandler):
+    """A log file that is given up with one warning when it can no longer be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is logging's
+        """Remove the file from the logger instead of printing a stack trace per line."""
+        log.removeHandler(self)
+        error = sys.exc_info()[1]
+        if error is not None:
+            _warn_of(Path(self.baseFilename).parent, error)
+
+
+def _warn_of(folder: Path, error: BaseException) -> None:
+    reason = getattr(error, "strerror", None) or str(error)
+    log.warning(
+        f"logs: {folder} cannot be written ({reason}); continuing without a log file; "
+        "set LAMPLIGHTER_LOGS to another folder"
+    )

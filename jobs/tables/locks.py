@@ -1,42 +1,94 @@
-"""One writer a table: kernel file locks that end with the process that commits.
+"""One writer per table.
 
-Spark commits from the JVM, so the JVM takes those locks: `kill -9` of Python alone does not free a
-table on which a commit may still be under way. delta-rs commits from Python, which takes its own.
-Both are POSIX record locks, so they see each other. Who holds a lock is written beside it, for the
-message only.
+`Locks` is what the store and the runs need; `FileLocks` are kernel file locks on one machine, which end with
+the process that commits. Spark commits from the JVM, so the JVM takes the lock that a job holds: `kill -9` of
+Python alone does not free a table on which a commit may still be at work. delta-rs commits from Python, which
+takes its own. Both are POSIX record locks, so they exclude each other. The holder's name is written beside
+the lock, for the message only.
 """
 
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
-from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from core.errors import LamplighterError
 
 
+class Locks(Protocol):
+    """One writer per table, whatever keeps the others out."""
+
+    def hold(self, spark: SparkSession, table: str, owner: str) -> AbstractContextManager[None]:
+        """Hold a table for a job that commits through Spark; ends at the latest with the JVM.
+
+        Raises:
+            LamplighterError: another process, or another job of this one, is writing the table.
+        """
+        ...
+
+    def commit(self, table: str, owner: str) -> AbstractContextManager[None]:
+        """Hold a table for one commit from Python, waiting for others; ends at the latest with the process.
+
+        Raises:
+            LamplighterError: still busy after the time that the implementation waits.
+        """
+        ...
+
+
+class FileLocks:
+    """`Locks` for one machine: a lock file per table.
+
+    Args:
+        folder: where the lock files are; made if it is missing.
+        wait_seconds: how long `commit` waits for another writer.
+    """
+
+    def __init__(self, folder: Path, wait_seconds: float) -> None:
+        self.folder = folder
+        self.wait_seconds = wait_seconds
+
+    def file(self, table: str) -> Path:
+        """Return the lock file of a table."""
+        return self.folder / f"{table}.lock"
+
+    @contextmanager
+    def hold(self, spark: SparkSession, table: str, owner: str) -> Iterator[None]:
+        """See `Locks.hold`."""
+        lock = TableLock.take(spark, self.file(table), owner)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def commit(self, table: str, owner: str) -> Iterator[None]:
+        """See `Locks.commit`."""
+        with commit_lock(self.file(table), owner, self.wait_seconds):
+            yield
+
+
 class TableLock:
     """A lock on one table's file, held by the JVM of a Spark session."""
 
-    def __init__(self, file: Path, channel: JavaObject) -> None:
+    def __init__(self, file: Path, channel: Any) -> None:
         self.file = file
         self._channel = channel
 
     @classmethod
     def take(cls, spark: SparkSession, file: Path, owner: str) -> "TableLock":
-        """Lock the table, or say who has it.
+        """Lock the table.
 
         Raises:
             LamplighterError: another process, or another job of this one, is writing the table.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
-        gateway = spark.sparkContext._gateway
-        assert gateway is not None  # a session has one
+        gateway: Any = spark.sparkContext._gateway
         jvm = gateway.jvm
         options = gateway.new_array(jvm.java.nio.file.OpenOption, 2)
         options[0] = jvm.java.nio.file.StandardOpenOption.CREATE
@@ -56,14 +108,17 @@ class TableLock:
         return cls(file, channel)
 
     def release(self) -> None:
-        """Give the table back."""
+        """Release the table; a JVM that is gone has done so already."""
         _owner_file(self.file).unlink(missing_ok=True)
-        self._channel.close()
+        try:
+            self._channel.close()
+        except OSError:
+            return  # connection refused: with the JVM, its locks are gone
 
 
 @contextmanager
 def commit_lock(file: Path, owner: str, wait_seconds: float) -> Iterator[None]:
-    """Hold a shared table for one commit from Python, waiting for others.
+    """Hold a lock file for one commit from Python, waiting for others.
 
     Raises:
         LamplighterError: still busy after wait_seconds.
@@ -75,7 +130,7 @@ def commit_lock(file: Path, owner: str, wait_seconds: float) -> Iterator[None]:
             try:
                 fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except OSError as error:
+            except BlockingIOError as error:
                 if time.monotonic() >= until:
                     raise LamplighterError(_busy(file)) from error
                 time.sleep(0.05)
@@ -84,7 +139,7 @@ def commit_lock(file: Path, owner: str, wait_seconds: float) -> Iterator[None]:
 
 
 def owner_text(run_id: str) -> str:
-    """What a lock says of its holder."""
+    """Return what a lock says about its holder."""
     return f"run {run_id}, pid {os.getpid()}"
 
 
@@ -96,6 +151,6 @@ def _busy(file: Path) -> str:
     owner_file = _owner_file(file)
     owner = owner_file.read_text() if owner_file.exists() else "another process"
     return (
-        f"{file.stem}: another writer is at work ({owner}); expected one writer a table; "
+        f"{file.stem}: another writer is at work ({owner}); expected one writer per table; "
         "wait until it ends, or end it, then run again"
     )

@@ -1,12 +1,13 @@
-"""Reading and replacing tables; every commit says which run made it and from what.
+"""Reading and replacing tables; every commit names the run that made it and what it was made from.
 
-Two writers, one format. Tables that grow with users, items or events are written by Spark under a
-lock that the job holds to its end (`replace`). Books, a few rows known to Python, are written by
-delta-rs under a lock a commit (`append_rows`, `replace_rows`): no Spark needed, some 20 ms each.
+One format, two writers. Tables that grow with users, items or events are written by Spark while the job
+holds their locks (`replace`). Small tables, whose rows Python knows, are written by delta-rs under a lock per
+commit (`append_rows`, `replace_rows`): no Spark, about 20 ms each.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,34 +17,36 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from core.errors import LamplighterError
+from jobs.tables.arrow import arrow_schema
 from jobs.tables.catalog import Catalog, Table
-from jobs.tables.locks import commit_lock
+from jobs.tables.checks import (
+    as_declared,
+    check_rows,
+    refuse_differences,
+    refuse_unknown_features,
+    schema_differences,
+)
+from jobs.tables.faults import explained
+from jobs.tables.history import Commits, Metadata
+from jobs.tables.locks import Locks
 
-ARROW_TYPES: Mapping[type[T.DataType], pa.DataType] = {
-    T.StringType: pa.string(),
-    T.LongType: pa.int64(),
-    T.IntegerType: pa.int32(),
-    T.ByteType: pa.int8(),
-    T.DoubleType: pa.float64(),
-    T.BooleanType: pa.bool_(),
-    T.DateType: pa.date32(),
-    T.TimestampType: pa.timestamp("us", tz="UTC"),
-    T.BinaryType: pa.binary(),
-    T.ArrayType: pa.list_(pa.string()),  # the only arrays in books are of strings
+__all__ = ["Commit", "Store", "check_rows", "dates_where", "union_of_dates"]
+
+TABLE_PROPERTIES = {
+    # Statistics of the first columns, the keys, are what files are skipped by; of wide rows they cost as much
+    # as the rows.
+    "delta.dataSkippingNumIndexedCols": "4",
+    # `rows` and training open data files by themselves: what a file holds is what the table holds.
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
 }
-
-# Statistics of the first columns, the keys, are what files are skipped by; of wide rows they cost as much
-# as the rows.
-TABLE_PROPERTIES = {"delta.dataSkippingNumIndexedCols": "4"}
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One new version of a table and the rows that it wrote."""
+    """One new version of a table and the number of rows that it wrote."""
 
     table: str
     version: int
@@ -51,75 +54,113 @@ class Commit:
 
 
 class Store:
-    """The tables of one catalog, read and written."""
+    """The tables of one catalog, read and written.
 
-    def __init__(self, catalog: Catalog, lock_wait_seconds: float) -> None:
+    Each method turns faults of the infrastructure into one-line errors (`jobs/tables/faults.py`).
+
+    Args:
+        catalog: declarations and folders of the tables.
+        locks: one writer per table.
+    """
+
+    def __init__(self, catalog: Catalog, locks: Locks) -> None:
         self.catalog = catalog
-        self.lock_wait_seconds = lock_wait_seconds
+        self.locks = locks
+        self._commits: dict[str, Commits] = {}
 
     # --- what is there -----------------------------------------------------------------------
 
     def delta(self, name: str, version: int | None = None) -> DeltaTable | None:
-        """The table's log, or None where it was never written."""
-        try:
-            return DeltaTable(self.catalog.path(name), version=version)
-        except TableNotFoundError:
-            return None
+        """Return a table's log, or None if the table was never written.
+
+        Raises:
+            LamplighterError: the log is gone or broken, or its protocol has a reader feature that readers
+                of data files do not know.
+        """
+        folder = self.catalog.path(name)
+        with explained(name, folder):
+            try:
+                table = DeltaTable(folder, version=version)
+            except TableNotFoundError:
+                if next(folder.rglob("*.parquet"), None) is None:
+                    return None
+                raise
+            refuse_unknown_features(name, table)
+            return table
 
     def version(self, name: str) -> int | None:
-        """Newest version of a table, or None where it was never written."""
+        """Return the newest version of a table, or None if it was never written."""
         table = self.delta(name)
         return None if table is None else table.version()
 
     def partitions(self, name: str, column: str = "data_date") -> set[str]:
-        """Values of a partition column that have files."""
+        """Return the values of a partition column that have files."""
         table = self.delta(name)
         return set() if table is None else {row[column] for row in table.partitions()}
 
     def data_dates(self, name: str) -> list[date]:
-        """Data dates that have files, in order."""
+        """Return the data dates that have files, in order."""
         return sorted(date.fromisoformat(value) for value in self.partitions(name))
 
-    def newest_metadata(self, name: str) -> dict[str, str]:
-        """What the newest commit of a table carries; empty where there is none of ours."""
+    def commits(self, name: str) -> Mapping[int, Metadata]:
+        """Return version -> what each commit of a table carries, oldest first; see `Commits.read`.
+
+        A version that the ledger knows and this does not, although it is newer than the oldest one here, was
+        lost; one that carries another run id was written anew.
+        """
+        folder = self.catalog.path(name)
+        with explained(name, folder):
+            return self._commits.setdefault(name, Commits(folder)).read()
+
+    def newest_metadata(self, name: str) -> Metadata:
+        """Return what the newest commit of a table carries; empty if there is none of ours."""
+        return next(reversed(list(self.commits(name).values())), {})
+
+    def schema_difference(self, name: str) -> list[str]:
+        """Return how an existing table differs from its declaration, one clause per column.
+
+        Planning calls it for the tables that a job replaces (`replace`): these keep the columns that they
+        were made with. Tables written by `append_rows` and `replace_rows` gain declared columns.
+        """
         table = self.delta(name)
-        text = None if table is None else table.history(1)[0].get("userMetadata")
-        return json.loads(text) if text else {}
+        return [] if table is None else schema_differences(self.catalog[name], table)
 
     # --- read --------------------------------------------------------------------------------
 
     def read(self, spark: SparkSession, name: str, version: int | None = None) -> DataFrame:
-        """A table as of one version (default: newest); a table never written has no rows."""
-        if version is None:
-            version = self.version(name)
-        if version is None:
+        """Return a table as of one version (default: newest); a table never written has no rows."""
+        table = self.delta(name, version)
+        if table is None:
             return spark.createDataFrame([], self.catalog[name].schema)
-        reader = spark.read.format("delta").option("versionAsOf", version)
-        return reader.load(str(self.catalog.path(name)))
+        folder = self.catalog.path(name)
+        with explained(name, folder):
+            return spark.read.format("delta").option("versionAsOf", table.version()).load(str(folder))
 
     def rows(
         self, name: str, predicate: str | None = None, only: ds.Expression | None = None
     ) -> list[dict[str, Any]]:
-        """Rows of a small table, or a few rows of a large one, without Spark.
+        """Return rows of a small table, or a few rows of a large one, without Spark.
 
         Args:
+            name: name of the table.
             predicate: SQL over partition columns that prunes files.
             only: filter on rows.
         """
         table = self.delta(name)
-        declared = self.catalog[name]
         if table is None:
             return []
-        schema = _arrow_schema(declared)
+        declared = self.catalog[name]
+        schema = arrow_schema(declared)
         partitioning = ds.partitioning(
             pa.schema([schema.field(column) for column in declared.partition]), flavor="hive"
         )
-        files = table.file_uris(file_pruning_predicate=predicate) if predicate else table.file_uris()
-        if not files:
-            return []
-        dataset = ds.dataset(files, schema=schema, format="parquet", partitioning=partitioning)
-        rows: list[dict[str, Any]] = dataset.to_table(filter=only).to_pylist()
-        return rows
+        with explained(name, self.catalog.path(name)):
+            files = table.file_uris(file_pruning_predicate=predicate) if predicate else table.file_uris()
+            if not files:
+                return []
+            dataset = ds.dataset(files, schema=schema, format="parquet", partitioning=partitioning)
+            rows: list[dict[str, Any]] = dataset.to_table(filter=only).to_pylist()
+            return rows
 
     # --- write -------------------------------------------------------------------------------
 
@@ -132,29 +173,37 @@ class Store:
         error, never cast away.
 
         Args:
+            name: name of the table.
+            frame: the rows.
             where: SQL predicate that every row of the frame meets; "true" replaces the table.
-            rows: of the frame, as `check_rows` counted them.
+            metadata: what the commit carries, written as JSON.
+            rows: number of rows of the frame, as `check_rows` counted them.
 
         Raises:
             LamplighterError: the frame is not what the catalog declares.
+            ConfigError: the existing table has other columns than the catalog declares.
         """
         declared = self.catalog[name]
-        table = self._ensure(declared)
-        frame = _as_declared(frame, declared)
-        writer = frame.write.format("delta").mode("overwrite").option("userMetadata", json.dumps(metadata))
-        if where != "true":
-            writer = writer.option("replaceWhere", where)
-        writer.save(str(self.catalog.path(name)))
-        table.update_incremental()
-        return Commit(name, table.version(), rows)
+        frame = as_declared(frame, declared)
+        folder = self.catalog.path(name)
+        with explained(name, folder):
+            table = self._ensure(declared)
+            refuse_differences(name, schema_differences(declared, table))
+            writer = frame.write.format("delta").mode("overwrite")
+            writer = writer.option("userMetadata", json.dumps(metadata))
+            if where != "true":
+                writer = writer.option("replaceWhere", where)
+            writer.save(str(folder))
+            table.update_incremental()
+            return Commit(name, table.version(), rows)
 
     def append_rows(
         self, name: str, rows: Sequence[Mapping[str, Any]], owner: str, metadata: Mapping[str, Any]
     ) -> Commit:
-        """Append rows to a book.
+        """Append rows to a small table.
 
         Raises:
-            LamplighterError: a key among them is null or stands twice; another writer does not end.
+            LamplighterError: a key is null or occurs more than once; another writer does not end.
         """
         return self._write_rows(name, rows, owner, metadata, predicate=None)
 
@@ -166,7 +215,7 @@ class Store:
         metadata: Mapping[str, Any],
         predicate: str,
     ) -> Commit:
-        """Replace the rows of a book that meet the predicate."""
+        """Replace the rows of a small table that meet the predicate; errors as of `append_rows`."""
         return self._write_rows(name, rows, owner, metadata, predicate=predicate)
 
     def _write_rows(
@@ -178,18 +227,15 @@ class Store:
         predicate: str | None,
     ) -> Commit:
         declared = self.catalog[name]
-        keys = [tuple(row[column] for column in declared.grain) for row in rows]
-        if len(set(keys)) < len(keys) or any(None in key for key in keys):
-            raise LamplighterError(
-                f"{name}: a key ({', '.join(declared.grain)}) stands more than once or holds a null; "
-                "expected neither; table unchanged. This is a fault of the code: mend it, then run again"
-            )
-        schema = _arrow_schema(declared)
+        _check_keys(declared, rows)
+        schema = arrow_schema(declared)
         data = pa.Table.from_pylist([{c: row.get(c) for c in schema.names} for row in rows], schema=schema)
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
-        with commit_lock(self.catalog.lock(name), owner, self.lock_wait_seconds):
+        with self._locked(name, owner):
             table = self._ensure(declared)
-            # merge: a book of before gains the columns that were declared since.
+            differences = schema_differences(declared, table)
+            refuse_differences(name, [d for d in differences if not d.endswith("but not in the table")])
+            # merge: a table of an earlier release gains the columns that were declared since.
             if predicate is None:
                 write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)
             else:
@@ -201,10 +247,18 @@ class Store:
                     schema_mode="merge",
                     commit_properties=properties,
                 )
-        return Commit(name, table.version(), len(rows))
+            return Commit(name, table.version(), len(rows))
+
+    @contextmanager
+    def _locked(self, name: str, owner: str) -> Iterator[None]:
+        with explained(name, self.catalog.path(name)), self.locks.commit(name, owner):
+            yield
 
     def _ensure(self, declared: Table) -> DeltaTable:
-        """Create the table before anybody can race on it."""
+        """Create the table before another writer can; open it if it exists."""
+        table = self.delta(declared.name)
+        if table is not None:
+            return table
         return DeltaTable.create(
             self.catalog.path(declared.name),
             schema=Schema.from_json(declared.schema.json()),
@@ -214,81 +268,22 @@ class Store:
         )
 
 
-def check_rows(frame: DataFrame, declared: Table) -> int:
-    """Check grain and constraints in one pass; return the number of rows.
-
-    Cost: one aggregation over the frame, one shuffle of its keys.
-
-    Raises:
-        LamplighterError: a key is null or stands twice, or a declared constraint does not hold.
-    """
-    by_key = frame.groupBy(*declared.grain).agg(
-        F.count(F.lit(1)).alias("n"),
-        *(
-            F.count_if(~F.coalesce(F.expr(constraint), F.lit(False))).alias(f"broken_{i}")
-            for i, constraint in enumerate(declared.constraints)
-        ),
-    )
-    key_is_null = F.greatest(F.lit(False), *(F.col(column).isNull() for column in declared.grain))
-    found = by_key.agg(
-        F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
-        F.count_if(F.col("n") > 1).alias("twice"),
-        F.count_if(key_is_null).alias("nulls"),
-        *(
-            F.coalesce(F.sum(f"broken_{i}"), F.lit(0)).alias(f"broken_{i}")
-            for i in range(len(declared.constraints))
-        ),
-    ).first()
-    assert found is not None  # a global aggregation has one row
-    faults = []
-    if found["nulls"]:
-        faults.append(f"{found['nulls']} keys ({', '.join(declared.grain)}) hold a null")
-    if found["twice"]:
-        faults.append(f"{found['twice']} keys ({', '.join(declared.grain)}) stand more than once")
-    for i, constraint in enumerate(declared.constraints):
-        if found[f"broken_{i}"]:
-            faults.append(f"{found[f'broken_{i}']} rows break `{constraint}`")
-    if faults:
-        raise LamplighterError(
-            f"{declared.name}: {'; '.join(faults)}; expected none; table unchanged. "
-            "This is a fault of the code or of the configuration: mend it, then run again"
-        )
-    return int(found["rows"])
-
-
 def dates_where(first: date, last: date, column: str = "data_date") -> str:
-    """Literal predicate of a range of data dates."""
+    """Return the literal predicate of a range of data dates."""
     if first == last:
         return f"{column} = DATE'{first}'"
     return f"{column} >= DATE'{first}' AND {column} <= DATE'{last}'"
 
 
-def _as_declared(frame: DataFrame, declared: Table) -> DataFrame:
-    found = {field.name: field.dataType for field in frame.schema.fields}
-    faults = [
-        *(f"{name} is missing" for name in declared.columns if name not in found),
-        *(f"{name} is not declared" for name in found if name not in declared.columns),
-        *(
-            f"{name} is {found[name].simpleString()}, declared {kind.simpleString()}"
-            for name, kind in declared.columns.items()
-            if name in found and found[name] != kind
-        ),
-    ]
-    if faults:
-        raise LamplighterError(f"{declared.name}: columns differ from the catalog: {'; '.join(faults)}")
-    return frame.select(*declared.columns)
-
-
-def _arrow_schema(declared: Table) -> pa.Schema:
-    return pa.schema([(name, _arrow_type(kind)) for name, kind in declared.columns.items()])
-
-
-def _arrow_type(kind: T.DataType) -> pa.DataType:
-    if isinstance(kind, T.DecimalType):
-        return pa.decimal128(kind.precision, kind.scale)
-    return ARROW_TYPES[type(kind)]
-
-
 def union_of_dates(dates: Iterable[date]) -> str:
-    """Predicate for a set of data dates, for pruning files with delta-rs."""
+    """Return the predicate of a set of data dates, by which delta-rs prunes files."""
     return "data_date IN (" + ", ".join(f"'{day}'" for day in sorted(dates)) + ")"
+
+
+def _check_keys(declared: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    keys = [tuple(row[column] for column in declared.grain) for row in rows]
+    if len(set(keys)) < len(keys) or any(None in key for key in keys):
+        raise LamplighterError(
+            f"{declared.name}: a key ({', '.join(declared.grain)}) occurs more than once or holds a null; "
+            "expected neither; table unchanged. This is a fault of the code: fix it, then run again"
+        )

@@ -1,0 +1,324 @@
+"""One line for faults of the infrastructure: what is wrong, where, and what to do.
+
+Spark (through Py4J), delta-rs, pyarrow and SQLite each report a lost file or a full disk in their own way,
+with pages of stack trace and often without the table. `explain` recognises what they raise and asks the file
+system for the rest. The original error stays attached as the cause and goes to the log file.
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from core.errors import LamplighterError
+
+_FILE = re.compile(r"(?:file:/{1,3}|(?<![\w/.:])/)([^\n]*?\.(?:parquet|json|crc|db))\b")
+_WRITING = re.compile(r"TASK_WRITE_FAILED|Mkdirs failed|DELTA_CANNOT_CREATE_LOG_PATH|unable to open database")
+_DEAD_JVM = (
+    "Py4JNetworkError",
+    "Answer from Java side is empty",
+    "Error while sending or receiving",
+    "Java gateway process exited",
+    "Connection refused",
+    "Connection reset by peer",
+)
+_UNREADABLE = re.compile(
+    r"FAILED_READ_FILE|[Pp]arquet|[Cc]orrupt|snappy|Unexpected end of stream|Couldn't deserialize thrift"
+)
+_LOG_FAULT = re.compile(
+    r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG|DELTA_STATE_RECOVER_ERROR|DELTA_TABLE_NOT_FOUND"
+    r"|Cannot time travel|[Kk]ernel error|Json error|Invalid Checkpoint|LogSegment|InvalidJsonLine|_delta_log"
+)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """An error and what is known about it."""
+
+    text: str  # of the error and its causes, with the stack traces of the JVM
+    table: str | None
+    folder: Path | None  # of the table
+    file: Path | None  # the first file that the text names
+
+    @property
+    def place(self) -> str:
+        return self.table or (str(self.file) if self.file else "the warehouse")
+
+    def has(self, *words: str) -> bool:
+        return any(word in self.text for word in words)
+
+
+@contextmanager
+def explained(table: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn faults of the infrastructure inside the block into one-line errors about a table.
+
+    Args:
+        table: name of the table, or of another thing that has a folder, such as "model registry".
+        folder: its folder, which is looked at for what the error does not say.
+
+    Raises:
+        LamplighterError: a fault that `explain` knows; any other error is raised as it is.
+    """
+    try:
+        yield
+    except LamplighterError:
+        raise
+    except Exception as error:
+        fault = explain(error, table, folder)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def explain(
+    error: BaseException, table: str | None = None, folder: Path | None = None
+) -> LamplighterError | None:
+    """Return what an error of Spark, delta-rs, pyarrow or SQLite means here, in one line; None if unknown.
+
+    A LamplighterError is returned as it is.
+
+    Args:
+        error: what was raised.
+        table: name of the table at work; None: from the first path in the error.
+        folder: folder of the table.
+    """
+    if isinstance(error, LamplighterError):
+        return error
+    text = _text_of(error)
+    file = _file_in(text)
+    if folder is None and file is not None:
+        folder = _table_folder(file)
+    if table is None and folder is not None:
+        table = folder.name
+    fault = _Fault(text, table, folder, file)
+    for rule in (_disk, _jvm, _registry, _log, _data_file):
+        message = rule(error, fault)
+        if message is not None:
+            return LamplighterError(message)
+    return None
+
+
+# --- one rule per kind of fault, most certain first -----------------------------------------------
+
+
+def _disk(error: BaseException, fault: _Fault) -> str | None:
+    """Full, read-only, or not ours."""
+    if fault.has("No space left on device", "database or disk is full", "Disk quota exceeded"):
+        return _full(fault)
+    if fault.has("Read-only file system", "ReadOnlyFilesystem", "readonly database"):
+        return _read_only(fault)
+    if fault.has("Permission denied", "PermissionDenied", "AccessDeniedException"):
+        return _denied(fault)
+    if _WRITING.search(fault.text):  # says that writing failed, and not why
+        reasons: dict[int | None, Callable[[_Fault], str]] = {
+            errno.ENOSPC: _full,
+            errno.EROFS: _read_only,
+            errno.EACCES: _denied,
+        }
+        reason = reasons.get(_errno_of_writing(fault.folder or (fault.file and fault.file.parent)))
+        return reason(fault) if reason else None
+    return None
+
+
+def _full(fault: _Fault) -> str:
+    folder = _existing(fault.folder or (fault.file and fault.file.parent))
+    free = f"; {shutil.disk_usage(folder).free // 2**20:,} MB are free at {folder}" if folder else ""
+    return (
+        f"{fault.place}: the disk is full{free}; nothing was committed. Free space there, or in Spark's "
+        "scratch folder (SPARK_LOCAL_DIRS, default /tmp), then run again"
+    )
+
+
+def _read_only(fault: _Fault) -> str:
+    where = fault.folder or fault.file or "its folder"
+    return (
+        f"{fault.place}: {where} is on a read-only file system; nothing was committed. Mount it for writing, "
+        "or set paths.warehouse to a folder that can be written, then run again"
+    )
+
+
+def _denied(fault: _Fault) -> str:
+    where = fault.file or fault.folder or "its folder"
+    return f"{fault.place}: no permission on {where}; nothing was committed. Allow this user, then run again"
+
+
+def _jvm(error: BaseException, fault: _Fault) -> str | None:
+    """Out of memory, or gone."""
+    if fault.has("OutOfMemoryError"):
+        return (
+            f"{fault.table or 'Spark'}: the JVM ran out of memory; nothing was committed. Raise "
+            "runtime.driver_memory (spark-submit: --driver-memory) or lower runtime.cores, then run again"
+        )
+    is_of_py4j = type(error).__module__.startswith("py4j") or isinstance(error, OSError | EOFError)
+    if is_of_py4j and fault.has(*_DEAD_JVM):
+        return (
+            f"{fault.table or 'Spark'}: Spark's JVM has died (killed, or for lack of memory: see the "
+            "kernel's log); nothing was committed. Run again; if it dies again, lower runtime.driver_memory "
+            "or runtime.cores"
+        )
+    return None
+
+
+def _registry(error: BaseException, fault: _Fault) -> str | None:
+    """MLflow's database."""
+    is_of_database = any(name in fault.text for name in ("sqlite3.", "sqlalchemy.", "alembic."))
+    if not is_of_database and not fault.has("MlflowException"):
+        return None
+    file = fault.folder if fault.folder and fault.folder.suffix == ".db" else fault.file
+    reason = next(
+        (
+            words
+            for words in ("file is not a database", "malformed", "no such table", "unable to open database")
+            if words in fault.text
+        ),
+        "its database cannot be used",
+    )
+    return (
+        f"model registry: {file or 'registry.db'}: {reason}; expected MLflow's SQLite database. It only "
+        "mirrors the bundles: move the file away, and the next command writes it again"
+    )
+
+
+def _log(error: BaseException, fault: _Fault) -> str | None:
+    """The Delta log: gone, cut off at its end, with a gap, with a file that cannot be read."""
+    if not _LOG_FAULT.search(fault.text) or fault.folder is None:
+        return None
+    what = _wrong_in_log(fault)
+    if what is None:
+        return None
+    remedy = (
+        "the ledger then begins anew: every step runs again, models and published lists stay"
+        if fault.table == "runs"
+        else "the jobs that write the table then run again"
+    )
+    return (
+        f"{fault.place}: {what} in {fault.folder / '_delta_log'}; expected the whole log. Restore it, or "
+        f"move {fault.folder} away: {remedy}"
+    )
+
+
+def _wrong_in_log(fault: _Fault) -> str | None:
+    assert fault.folder is not None  # `_log` asked
+    log = fault.folder / "_delta_log"
+    versions = sorted(int(file.stem) for file in log.glob("*.json") if file.stem.isdigit())
+    if not versions:
+        return "all commits are missing"
+    gap = sorted(set(range(versions[0], versions[-1])) - set(versions))
+    if gap:
+        return f"commit {gap[0]} is missing"
+    if broken := _broken_commit(log):
+        return f"commit file {broken} cannot be read"
+    newer = [int(file.stem) for file in log.glob("*.crc") if file.stem.isdigit()]
+    if newer and max(newer) > versions[-1]:
+        return f"commit {max(newer)}, the last one, is missing"
+    if asked := re.search(r"(?:to version|specified end version) (\d+)", fault.text):
+        return f"commit {asked[1]} is missing (the last one is {versions[-1]})"
+    if "Invalid Checkpoint" in fault.text or "checkpoint" in str(fault.file) or "Parquet" in fault.text:
+        return "the checkpoint is missing or cannot be read"
+    if versions[0] > 0 and not list(log.glob("*.checkpoint*.parquet")):
+        return "commit 0 is missing"
+    return "a file cannot be read" if fault.has("ernel error", "FAILED_READ_FILE") else None
+
+
+def _broken_commit(log: Path) -> str | None:
+    """Name of the newest commit file with a line that is no JSON."""
+    for file in sorted(log.glob("*.json"), reverse=True):
+        try:
+            for line in file.read_text().splitlines():
+                json.loads(line)
+        except ValueError:
+            return file.name
+    return None
+
+
+def _data_file(error: BaseException, fault: _Fault) -> str | None:
+    """A Parquet file of a table or of a source: lost, cut off, or overwritten."""
+    is_lost = isinstance(error, FileNotFoundError) or fault.has("FILE_NOT_EXIST")
+    if (
+        fault.file is None
+        or fault.file.suffix != ".parquet"
+        or not (is_lost or _UNREADABLE.search(fault.text))
+    ):
+        if fault.folder is None or not fault.has("Corrupt snappy", "thrift", "Unexpected end of stream"):
+            return None
+        return f"{fault.place}: a data file in {fault.folder} cannot be read; {_remedy(fault)}"
+    state = "is missing" if is_lost else "is cut off or overwritten and cannot be read"
+    return f"{fault.place}: data file {fault.file} {state}; {_remedy(fault)}"
+
+
+def _remedy(fault: _Fault) -> str:
+    day = re.search(r"data_date=(\d{4}-\d{2}-\d{2})", str(fault.file))
+    if fault.folder is None:
+        return "restore it, then run again"
+    span = f" for data date {day[1]}" if day else ""
+    return (
+        f"expected every file that the table's log names. Restore it, or run the job that writes "
+        f"{fault.place}{span} again, which replaces it"
+    )
+
+
+# --- what an error says, and what the file system says --------------------------------------------
+
+
+def _text_of(error: BaseException) -> str:
+    parts: list[str] = []
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        kind = type(each)
+        try:
+            text = str(each)
+        except Exception:  # noqa: BLE001  # Py4J asks the JVM for the text, and the JVM may have died
+            text = "Py4JNetworkError"
+        parts += [
+            f"{kind.__module__}.{kind.__qualname__}: {text}",
+            str(getattr(each, "_stackTrace", "") or ""),
+        ]
+        each = each.__cause__ or each.__context__
+    return "\n".join(parts)
+
+
+def _file_in(text: str) -> Path | None:
+    found = _FILE.search(text)
+    if found is None:
+        return None
+    plain = Path("/" + found[1])
+    decoded = Path(unquote(str(plain)))  # Spark names files as URIs, with or without percent-encoding
+    return decoded if decoded.parent.exists() else plain
+
+
+def _table_folder(file: Path) -> Path | None:
+    """The Delta table that a file belongs to."""
+    if "_delta_log" in file.parts:
+        return Path(*file.parts[: file.parts.index("_delta_log")])
+    return next((folder for folder in file.parents if (folder / "_delta_log").is_dir()), None)
+
+
+def _existing(folder: Path | None) -> Path | None:
+    """The folder, or the nearest one above that exists."""
+    return (
+        None if folder is None else next((each for each in (folder, *folder.parents) if each.is_dir()), None)
+    )
+
+
+def _errno_of_writing(folder: Path | None) -> int | None:
+    """What the file system says to a new file; None where it allows one."""
+    place = _existing(folder)
+    if place is None:
+        return None
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(65536))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno
+    return None
