@@ -1,8 +1,8 @@
-"""AITM: a task that can only follow another (buy after click) is handed what the earlier one has learnt.
+"""AITM: a task that can only follow another (buy after click) also reads what the earlier one has learnt.
 
 Xi, Chen, Yan, Zhang, Zhu, Zhuang, Chen: "Modeling the Sequential Dependence among Audience Multi-step
 Conversions with Multi-task Learning in Targeted Display Advertising", KDD 2021 (arXiv 2105.08489). For
-task t, which follows task t - 1, with q_t what its own bottom gives:
+task t, which follows task t - 1, with q_t the output of its own bottom:
 
     p_{t-1} = g(z_{t-1})                            information transferred
     w_u = softmax of <h2(u), h3(u)> / sqrt(H)       over u in {p_{t-1}, q_t}
@@ -28,13 +28,13 @@ from torch import Tensor, nn
 
 from core.config_model import Name
 from core.schema import Task
-from models.architectures.esmm import chains_of, check_binary
-from models.architectures.single_task import SingleTaskConfig, SingleTaskTrunk
+from models.modules.bottoms import BottomsConfig, TaskBottoms
+from models.modules.chains import chains_of, check_binary
 from models.modules.graph import Graph
 from models.modules.trunk import Architecture
 
 
-class AitmConfig(SingleTaskConfig):
+class AitmConfig(BottomsConfig):
     """`model.trunk` of architecture aitm: bottoms, task -> the task that it can only follow, alpha.
 
     Tasks of `after` are binary: the calibrator compares their probabilities.
@@ -45,7 +45,7 @@ class AitmConfig(SingleTaskConfig):
 
 
 class AitModule(nn.Module):
-    """What is transferred and what is one's own, mixed by attention (Xi et al.: AIT).
+    """Attention over the transferred vector and the task's own (Xi et al.: AIT).
 
     Args:
         width: H.
@@ -64,8 +64,8 @@ class AitModule(nn.Module):
         return mixed_BH
 
 
-class AitmTrunk(SingleTaskTrunk):
-    """A bottom a task, and transfer along the chains.
+class AitmTrunk(TaskBottoms):
+    """One bottom per task, and transfer along the chains.
 
     Args:
         in_dim: D.
@@ -73,7 +73,7 @@ class AitmTrunk(SingleTaskTrunk):
         config: widths of the bottoms, the chains, weight of the calibrator.
 
     Raises:
-        ConfigError: `after` names what is no task, or goes round in a circle.
+        ConfigError: `after` names what is no task, or is a cycle.
     """
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: AitmConfig) -> None:
@@ -115,7 +115,7 @@ class AitmTrunk(SingleTaskTrunk):
         return {task: z[task] for task in self.out_dims}
 
     def row_penalty(self, logits_BK: Tensor) -> Tensor | None:
-        """Give alpha times what later tasks are more probable by than those that they follow, (B,)."""
+        """Return alpha times the excess of later tasks' probabilities over those that they follow, (B,)."""
         if not self.pairs_E2 or self.calibrator == 0:
             return None
         p_BK = logits_BK.sigmoid()

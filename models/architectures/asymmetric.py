@@ -1,4 +1,4 @@
-"""Asymmetric sharing: a task may also read the bottoms of tasks that it depends on, not the other way.
+"""Asymmetric sharing: a task may also read the bottoms of tasks that it depends on, but not vice versa.
 
 Tang et al., RecSys 2020, section 3.1 and fig. 1 (b): which bottoms are shared depends on how the tasks
 are related, and they are fused by concatenation, sum or average.
@@ -22,7 +22,7 @@ from models.modules.trunk import Architecture, Trunk
 
 
 class AsymmetricConfig(ExpertOptions):
-    """`model.trunk` of architecture asymmetric: widths of each bottom, task -> tasks it reads, too."""
+    """`model.trunk` of architecture asymmetric: widths of each bottom, task -> tasks that it also reads."""
 
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
     reads: dict[Name, tuple[Name, ...]]
@@ -30,15 +30,15 @@ class AsymmetricConfig(ExpertOptions):
 
 
 class AsymmetricTrunk(Trunk):
-    """A bottom a task, fused with those that the task reads.
+    """One bottom per task, fused with those that the task reads.
 
     Args:
         in_dim: D.
         tasks: names of the outputs.
-        config: bottoms, who reads whose, how they are fused.
+        config: bottoms, which task reads which, how they are fused.
 
     Raises:
-        ConfigError: `reads` names what is no task, a task itself, one twice, or tasks in a circle.
+        ConfigError: `reads` names what is no task, one task twice, or is a cycle.
     """
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: AsymmetricConfig) -> None:
@@ -56,7 +56,7 @@ class AsymmetricTrunk(Trunk):
         }
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Map (B, D) to what the wanted tasks (default: all) read, (B, H), or several H side by side."""
+        """Map (B, D) to the fused bottoms of the wanted tasks (default: all), (B, H), or several H wide."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         needed = dict.fromkeys(source for task in tasks for source in self.sources[task])
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in needed}
@@ -64,7 +64,7 @@ class AsymmetricTrunk(Trunk):
         return {task: self._fuse([outputs_B1H[s].squeeze(1) for s in self.sources[task]]) for task in tasks}
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw the bottoms, and who reads whose."""
+        """Draw the bottoms, and which task reads which."""
         bottoms = {task: graph.add("experts", f"bottoms.{task}_bottom", [x]) for task in self.sources}
         return {
             task: graph.join(task, self.fusion, [bottoms[source] for source in sources])
@@ -87,8 +87,8 @@ def _check(reads: dict[str, tuple[str, ...]], tasks: Sequence[str]) -> None:
     try:
         TopologicalSorter(reads).prepare()
     except CycleError as error:
-        circle = " reads ".join(error.args[1])
-        raise ConfigError(f"reads goes round in a circle: {circle}") from error
+        cycle = " reads ".join(error.args[1])
+        raise ConfigError(f"reads is a cycle: {cycle}") from error
 
 
 ARCHITECTURE = Architecture(AsymmetricConfig, AsymmetricTrunk)

@@ -1,9 +1,9 @@
-"""Cross-stitch: each task its own network; after each layer they are mixed by learnt numbers.
+"""Cross-stitch: one network per task; learnt weights mix their outputs after each layer.
 
 Misra, Shrivastava, Gupta, Hebert: "Cross-stitch Networks for Multi-task Learning", CVPR 2016, eq. 1.
 
-Differences from the paper: dense layers in place of convolutions, and one alpha a pair of tasks and
-layer, in place of one a pair and channel.
+Differences from the paper: dense layers in place of convolutions, and one alpha per pair of tasks and
+layer, in place of one per pair and channel.
 
 Letters: B rows, D input width, H layer width, K tasks.
 """
@@ -18,10 +18,8 @@ from torch import Tensor, nn
 from core.config_model import Positive
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.stitches import stitches
 from models.modules.trunk import Architecture, Trunk
-
-OWN = 0.9
-"""What a network keeps of itself at the start: mostly its own, as the paper recommends."""
 
 
 class CrossStitchConfig(ExpertOptions):
@@ -31,7 +29,7 @@ class CrossStitchConfig(ExpertOptions):
 
 
 class CrossStitchTrunk(Trunk):
-    """A network a task, stitched together after each layer.
+    """One network per task, stitched together after each layer.
 
     Args:
         in_dim: D.
@@ -63,7 +61,7 @@ class CrossStitchTrunk(Trunk):
         return branch_BD if wanted is None else {task: branch_BD[task] for task in wanted}
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw layers and stitches in turns."""
+        """Draw layers and stitches, one after the other."""
         branch = dict.fromkeys(self.out_dims, x)
         for j, width in enumerate(self.widths):
             layer = [graph.add("experts", f"layers.{j}.{task}_layer", [branch[task]]) for task in branch]
@@ -71,13 +69,6 @@ class CrossStitchTrunk(Trunk):
                 branch, graph.add("stitch", f"alphas.{j}", layer, flops=2 * len(layer) ** 2 * width)
             )
         return branch
-
-
-def stitches(count: int) -> nn.Parameter:
-    """Initial alphas, (count, count): mostly one's own, the rest in equal shares; rows add up to 1."""
-    others = (1 - OWN) / (count - 1) if count > 1 else 0.0
-    alpha = torch.full((count, count), others)
-    return nn.Parameter(alpha.fill_diagonal_(OWN if count > 1 else 1.0))
 
 
 ARCHITECTURE = Architecture(CrossStitchConfig, CrossStitchTrunk)

@@ -1,4 +1,4 @@
-"""Customized sharing: a shared bottom beside each task's own; a task reads both, side by side.
+"""Customized sharing: a shared bottom beside each task's own; a task reads both, concatenated.
 
 Tang et al., RecSys 2020, section 3.1 and fig. 1 (c): CGC without gates.
 
@@ -26,7 +26,7 @@ class CustomizedConfig(ExpertOptions):
 
 
 class CustomizedTrunk(Trunk):
-    """A shared bottom, and one a task.
+    """A shared bottom, and one per task.
 
     Args:
         in_dim: D.
@@ -43,7 +43,7 @@ class CustomizedTrunk(Trunk):
         self.out_dims = dict.fromkeys(tasks, config.shared_widths[-1] + config.task_widths[-1])
 
     def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Map (B, D) to what the wanted tasks (default: all) read, (B, S + T) each."""
+        """Map (B, D) to the concatenated bottoms of the wanted tasks (default: all), (B, S + T) each."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         shared_BS = self.shared(x_BD).squeeze(1)
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in tasks}
@@ -51,7 +51,7 @@ class CustomizedTrunk(Trunk):
         return {task: torch.cat([shared_BS, own_B1T[task].squeeze(1)], dim=1) for task in tasks}
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw the bottoms, and each task's two side by side."""
+        """Draw the bottoms, and the concatenation of each task's two."""
         shared = graph.add("experts", "shared", [x])
         return {
             task: graph.join(task, "concat", [shared, graph.add("experts", f"bottoms.{task}_bottom", [x])])

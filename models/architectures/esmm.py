@@ -5,13 +5,13 @@ Post-Click Conversion Rate", SIGIR 2018, eq. 1-3. The tower of the later task gi
 probability, p(buy | click); what is trained and served is p(click and buy) = p(click) p(buy | click), on
 all impressions. So the later task's label must be 0 where the earlier one's is.
 
-Differences from the paper: a chain may be longer than two; bottoms are configurable. Calibration is by task,
-after training, and may part what the product binds: p(click and buy) <= p(click) holds before it.
+Differences from the paper: a chain may be longer than two; bottoms are configurable. Calibration is per task,
+after training, and may break what the product ensures: p(click and buy) <= p(click) holds before it.
 
 Letters: B rows, D input width, H bottom width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,18 +19,19 @@ from torch import Tensor
 from core.config_model import Name
 from core.errors import ConfigError
 from core.schema import Task
-from models.architectures.single_task import SingleTaskConfig, SingleTaskTrunk
+from models.modules.bottoms import BottomsConfig, TaskBottoms
+from models.modules.chains import chains_of, check_binary
 from models.modules.trunk import Architecture
 
 
-class EsmmConfig(SingleTaskConfig):
+class EsmmConfig(BottomsConfig):
     """`model.trunk` of architecture esmm: bottoms, and task -> the task that it can only follow."""
 
     after: dict[Name, Name]
 
 
-class EsmmTrunk(SingleTaskTrunk):
-    """A bottom a task; logits multiplied along the chains, as probabilities.
+class EsmmTrunk(TaskBottoms):
+    """One bottom per task; probabilities are multiplied along the chains.
 
     Args:
         in_dim: D.
@@ -38,7 +39,7 @@ class EsmmTrunk(SingleTaskTrunk):
         config: widths of the bottoms, the chains.
 
     Raises:
-        ConfigError: `after` names what is no task, or goes round in a circle.
+        ConfigError: `after` names what is no task, or is a cycle.
     """
 
     def __init__(self, in_dim: int, tasks: Sequence[str], config: EsmmConfig) -> None:
@@ -46,7 +47,7 @@ class EsmmTrunk(SingleTaskTrunk):
         self.chains = chains_of(config.after, tasks)
 
     def check(self, tasks: Sequence[Task]) -> None:
-        """Refuse regressions in a chain, and a later task that is not learnt over the entire space."""
+        """Refuse regressions in a chain, and later tasks that are not learnt over the entire space."""
         check_binary(self.chains, tasks)
         narrowed = [t.name for t in tasks if len(self.chains[t.name]) > 1 and t.where is not None]
         if narrowed:
@@ -56,7 +57,7 @@ class EsmmTrunk(SingleTaskTrunk):
             )
 
     def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Give the logits of the products of probabilities along the chains of all tasks (eq. 1)."""
+        """Return the logits of the products of probabilities along the chains of all tasks (eq. 1)."""
         linked = {}
         for task in logits:
             first, *later = self.chains[task]
@@ -67,47 +68,16 @@ class EsmmTrunk(SingleTaskTrunk):
         return linked
 
     def linked(self, output: str) -> Sequence[str]:
-        """Name the chain of an output, itself last."""
+        """Return the chain of an output, itself last."""
         return self.chains[output]
 
 
 def logit_of_product(a: Tensor, b: Tensor) -> Tensor:
-    """Give logit(sigmoid(a) sigmoid(b)), of any shape, without leaving logits.
+    """Return logit(sigmoid(a) sigmoid(b)), of any shape, without leaving logits.
 
     1 / p - 1 = (1 + exp(-a)) (1 + exp(-b)) - 1 = exp(-a) + exp(-b) + exp(-a - b).
     """
     return -torch.logsumexp(torch.stack([-a, -b, -a - b]), dim=0)
-
-
-def chains_of(after: dict[str, str], tasks: Sequence[str]) -> dict[str, list[str]]:
-    """Give each task's chain: all that it follows, the earliest first, and itself.
-
-    Raises:
-        ConfigError: `after` names what is no task, or goes round in a circle.
-    """
-    if unknown := sorted((set(after) | set(after.values())) - set(tasks)):
-        raise ConfigError(f"after names {unknown}, but the outputs are {list(tasks)}")
-    return {task: _chain(task, after) for task in tasks}
-
-
-def check_binary(chains: Mapping[str, Sequence[str]], tasks: Sequence[Task]) -> None:
-    """Refuse chains of anything but binary tasks.
-
-    Raises:
-        ConfigError: a regression in a chain of several.
-    """
-    linked = {name for chain in chains.values() if len(chain) > 1 for name in chain}
-    if wrong := [t.name for t in tasks if t.name in linked and t.kind != "binary"]:
-        raise ConfigError(f"after names {wrong}, which are regressions; probabilities are linked there")
-
-
-def _chain(task: str, after: dict[str, str]) -> list[str]:
-    chain = [task]
-    while (earlier := after.get(chain[-1])) is not None:
-        if earlier in chain:
-            raise ConfigError(f"after goes round in a circle: {' after '.join([*chain, earlier])}")
-        chain.append(earlier)
-    return chain[::-1]
 
 
 ARCHITECTURE = Architecture(EsmmConfig, EsmmTrunk)

@@ -1,8 +1,8 @@
-"""MMoE, and ML-MMoE, which has several levels: all experts are everybody's, each task has its gate.
+"""MMoE, and ML-MMoE, which has several levels: all tasks share all experts, each task has its own gate.
 
 Ma, Zhao, Yi, Chen, Hong, Chi: "Modeling Task Relationships in Multi-task Learning with Multi-gate
-Mixture-of-Experts", KDD 2018, eq. 5-7. ML-MMoE: Tang et al., RecSys 2020, section 5.1, who compare with
-it and give no equations.
+Mixture-of-Experts", KDD 2018, eq. 5-7. ML-MMoE: Tang et al., RecSys 2020, section 5.1, which compares with
+it and has no equations.
 
 Differences from the papers:
     1. ML-MMoE: every expert above the first level has a gate of its own one level down, so that experts
@@ -39,7 +39,7 @@ class MmoeConfig(ConfigModel):
 
 
 class MmoeTrunk(Trunk):
-    """Levels of experts, mixed for the experts of the next level, at last for the tasks.
+    """Levels of experts, mixed for the experts of the next level, and after the last for the tasks.
 
     Args:
         in_dim: D.

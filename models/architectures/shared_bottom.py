@@ -42,7 +42,7 @@ class SharedBottomTrunk(Trunk):
         return dict.fromkeys(self.out_dims if wanted is None else wanted, self.bottom(x_BD).squeeze(1))
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw the bottom, which is all outputs."""
+        """Draw the bottom; it is the node of all outputs."""
         return dict.fromkeys(self.out_dims, graph.add("experts", "bottom", [x]))
 
 

@@ -6,7 +6,7 @@ Each layer of a task's network has two subspaces of equal width, which learn to 
 alpha mixes the 2 K subspaces of a layer; beta mixes a task's layers into its output; a penalty
 keeps the subspaces of a layer apart: the squared Frobenius norm of the product of their weights.
 
-Differences from the paper: dense layers in place of LSTMs; beta is one number a layer and task, and
+Differences from the paper: dense layers in place of LSTMs; beta is one number per layer and task, and
 not followed by a projection.
 
 Letters: B rows, D input width, S subspace width (a layer has 2 S), K tasks, L layers.
@@ -20,9 +20,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from core.config_model import Positive
-from models.architectures.cross_stitch import stitches
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.stitches import stitches
 from models.modules.trunk import Architecture, Trunk
 
 
@@ -35,7 +35,7 @@ class SluiceConfig(ExpertOptions):
 
 
 class SluiceTrunk(Trunk):
-    """A network a task, of layers with two subspaces.
+    """One network per task, of layers with two subspaces.
 
     Args:
         in_dim: D.
@@ -78,7 +78,7 @@ class SluiceTrunk(Trunk):
         return outputs if wanted is None else {task: outputs[task] for task in wanted}
 
     def penalty(self) -> Tensor | None:
-        """Give the weighted sum over tasks and layers of || W1 W2^T ||^2, W (S, D) the subspaces' weights."""
+        """Return the weighted sum over tasks and layers of || W1 W2^T ||^2, W (S, D) of a subspace."""
         if self.orthogonality == 0:
             return None
         total = torch.zeros((), device=self.beta_KL.device, dtype=self.beta_KL.dtype)
@@ -89,7 +89,7 @@ class SluiceTrunk(Trunk):
         return self.orthogonality * total
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw layers and stitches in turns, and the mixture of all layers."""
+        """Draw layers and stitches, one after the other, and the mixture of all layers."""
         branch, of_layers, width = dict.fromkeys(self.out_dims, x), [], max(self.out_dims.values())
         for j, alpha in enumerate(self.alphas):
             layer = [graph.add("experts", f"layers.{j}.{task}_layer", [branch[task]]) for task in branch]

@@ -1,8 +1,9 @@
 """The one interface of all trunks, and how an architecture is found by its name.
 
 An architecture is one file: `models/architectures/NAME.py` ends in `ARCHITECTURE`, and
-`conf/models/NAME.yaml` names it.
-Towers on top are everybody's (models/modules/network.py), so two architectures differ in their trunks only.
+`conf/models/NAME.yaml` names it. No other module imports one: `find_architecture` alone does, by name, so a
+model's fingerprint covers the architectures that it uses (models/modules/used.py) and no others.
+Towers on top are the same for all (models/modules/network.py), so two architectures differ in their trunks.
 
 Letters: B rows, D input width.
 """
@@ -32,12 +33,12 @@ CELL = "|"
 
 
 class Trunk(nn.Module, ABC):
-    """From the input vector to one vector an output: a task, or a cell of several facets.
+    """From the input vector to one vector per output: a task, or a cell of several facets.
 
     Attributes:
         out_dims: output -> its width, in the order of the outputs.
-        cohorts: the facets of its outputs beside the tasks, as `make_trunk` found them; none where outputs
-            are tasks.
+        cohorts: the facets of its outputs beside the tasks, set by `make_trunk`; empty where outputs are
+            tasks.
     """
 
     out_dims: dict[str, int]
@@ -49,33 +50,33 @@ class Trunk(nn.Module, ABC):
 
     @abstractmethod
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
-        """Draw the modules, which read node `x`; give the node of each output."""
+        """Add the modules, which read node `x`, to a graph; return the node of each output."""
 
     def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Give the outputs' logits from those of their towers, (B, 1) each; mostly they are the same."""
+        """Return the outputs' logits from those of their towers, (B, 1) each; default: the same."""
         return logits
 
     def linked(self, output: str) -> Sequence[str]:
-        """Name the outputs whose towers make the logit of one; mostly its own."""
+        """Return the outputs whose towers make the logit of one; default: itself."""
         return (output,)
 
     def penalty(self) -> Tensor | None:
-        """Give what the trunk and those inside of it add to the loss of an update; mostly nothing."""
+        """Return what the trunk and those inside of it add to the loss of an update; default: None."""
         inner = (module for module in self.modules() if isinstance(module, Trunk) and module is not self)
         found = [penalty for trunk in inner if (penalty := trunk.penalty()) is not None]
         return torch.stack(found).sum() if found else None
 
     def check(self, tasks: Sequence[Task]) -> None:
-        """Refuse tasks that it cannot learn; mostly it can learn all.
+        """Check that the trunk can learn the tasks; default: it can learn any.
 
         Raises:
-            ConfigError: with the key inside `trunk` that is at fault.
+            ConfigError: it cannot; the message begins with a key inside `trunk`.
         """
 
     def row_penalty(self, logits_BK: Tensor) -> Tensor | None:
-        """Give what the trunk itself adds to the loss of each row, (B,); mostly nothing.
+        """Return what the trunk itself adds to the loss of each row, (B,); default: None.
 
-        Training takes the mean over the rows of all ranks, by their weights.
+        Training takes the mean over the rows of all ranks, weighted as their losses are.
 
         Args:
             logits_BK: of each row's own cells, in the order of the tasks.
@@ -84,10 +85,10 @@ class Trunk(nn.Module, ABC):
 
 
 class Architecture(NamedTuple):
-    """How to read `model.trunk`, and the trunk it makes.
+    """The configuration class of `model.trunk`, and the class of the trunk.
 
-    A trunk is made by (D, names of its outputs, config); one whose outputs are cells (`is_by_cell`) by
-    (D, all facets there are, config), and tells by `config.facets` which cohorts it wants.
+    A trunk is built from (D, names of its outputs, config); one whose outputs are cells (`is_by_cell`) from
+    (D, all facets of the rows, config), and `config.facets` names the cohorts that it uses.
     """
 
     config: type[ConfigModel]
@@ -96,37 +97,44 @@ class Architecture(NamedTuple):
 
 
 def find_architecture(name: str, key: str = "architecture") -> Architecture:
-    """Look an architecture up; `key` is where its name stands.
+    """Import an architecture by its name; `key` is the configuration key that holds the name.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: no architecture has this name.
     """
-    known = {module.name for module in pkgutil.iter_modules(architectures.__path__)}
-    module = importlib.import_module(f"models.architectures.{name}") if name in known else None
-    found = getattr(module, "ARCHITECTURE", None)
-    if found is None:
-        raise ConfigError(f"{key} {name!r} is unknown; known are {_known_architectures(known)}")
-    return cast(Architecture, found)
+    known = sorted(module.name for module in pkgutil.iter_modules(architectures.__path__))
+    if name not in known:
+        raise ConfigError(f"{key} {name!r} is unknown; known are {known}")
+    return cast(Architecture, importlib.import_module(f"models.architectures.{name}").ARCHITECTURE)
+
+
+def read_trunk(architecture: Architecture, trunk: Mapping[str, Any]) -> ConfigModel:
+    """Validate an architecture's part of the model YAML.
+
+    Raises:
+        ConfigError: a key is unknown, missing or invalid; messages begin with `trunk`.
+    """
+    try:
+        return architecture.config.model_validate(trunk)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ConfigError(f"trunk: {'; '.join(faults)}") from error
 
 
 def make_trunk(name: str, in_dim: int, facets: Facets, trunk: Mapping[str, Any]) -> Trunk:
-    """Make the trunk of an architecture from its part of the model YAML.
+    """Build the trunk of an architecture from its part of the model YAML.
 
     Args:
         name: of the architecture.
         in_dim: D.
-        facets: task first. A trunk whose outputs are tasks sees these only.
+        facets: task first. A trunk whose outputs are tasks gets these only.
         trunk: `model.trunk`, or a switcher's.
 
     Raises:
-        ConfigError: no such architecture, or a key at fault; messages begin with the key inside `trunk`.
+        ConfigError: the architecture is unknown, or its trunk is invalid; messages begin with the key.
     """
     architecture = find_architecture(name)
-    try:
-        config = architecture.config.model_validate(trunk)
-    except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConfigError(f"trunk: {'; '.join(faults)}") from error
+    config = read_trunk(architecture, trunk)
     try:
         made = architecture.trunk(in_dim, facets if architecture.is_by_cell else facets["task"], config)
     except ConfigError as error:
@@ -134,11 +142,3 @@ def make_trunk(name: str, in_dim: int, facets: Facets, trunk: Mapping[str, Any])
     if architecture.is_by_cell:
         made.cohorts = {name: facets[name] for name in cast(Any, config).facets}
     return made
-
-
-def _known_architectures(modules: set[str]) -> list[str]:
-    return sorted(
-        name
-        for name in modules
-        if hasattr(importlib.import_module(f"models.architectures.{name}"), "ARCHITECTURE")
-    )

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.encoder import Encoder
 from core.errors import ConfigError
 from core.load import load_config
 from core.schema import Task
@@ -23,7 +24,8 @@ from models.architectures.mmoe import MmoeConfig, MmoeTrunk
 from models.architectures.shared_bottom import SharedBottomConfig, SharedBottomTrunk
 from models.architectures.single_task import SingleTaskConfig, SingleTaskTrunk
 from models.architectures.sluice import SluiceConfig, SluiceTrunk
-from models.model import MultiTaskModel
+from models.describe.shapes import describe
+from models.model import MultiTaskModel, build_model
 from models.modules.experts import Experts
 from models.modules.trunk import Trunk
 from tests.models import oracles
@@ -57,7 +59,7 @@ def perturbed(trunk: Trunk) -> Trunk:
     return trunk
 
 
-def test_single_task_is_a_network_a_task() -> None:
+def test_single_task_is_one_network_per_task() -> None:
     trunk, x = perturbed(SingleTaskTrunk(6, TASKS, SingleTaskConfig(widths=(7, 4)))), x_of()
 
     assert_equal(trunk, {task: expert(trunk.bottoms[f"{task}_bottom"], 0, x) for task in TASKS}, x)
@@ -89,11 +91,11 @@ def test_asymmetric_sharing_reads_one_way(fusion: str) -> None:
     ("reads", "message"),
     [
         ({"like": ("clik",)}, r"reads names \['clik'\], but the outputs are \['click', 'like', 'share'\]"),
-        ({"click": ("like",), "like": ("click",)}, "reads goes round in a circle: .* reads .* reads"),
-        ({"click": ("click",)}, "reads goes round in a circle: click reads click"),
+        ({"click": ("like",), "like": ("click",)}, "reads is a cycle: .* reads .* reads"),
+        ({"click": ("click",)}, "reads is a cycle: click reads click"),
     ],
 )
-def test_asymmetric_sharing_refuses_unknown_tasks_and_circles(
+def test_asymmetric_sharing_refuses_unknown_tasks_and_cycles(
     reads: dict[str, tuple[str, ...]], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -199,10 +201,10 @@ def test_the_logit_of_a_product_stays_finite_and_has_a_gradient(a: float, b: flo
     ("after", "message"),
     [
         ({"like": "clik"}, r"after names \['clik'\], but the outputs are"),
-        ({"like": "click", "click": "like"}, "after goes round in a circle: "),
+        ({"like": "click", "click": "like"}, "after is a cycle: "),
     ],
 )
-def test_esmm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
+def test_esmm_refuses_unknown_tasks_and_cycles(after: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         EsmmTrunk(6, TASKS, EsmmConfig(widths=(4,), after=after))
 
@@ -253,10 +255,10 @@ def test_aitm_punishes_a_later_task_that_is_more_probable_than_what_it_follows()
     ("after", "message"),
     [
         ({"like": "clik"}, r"after names \['clik'\], but the outputs are"),
-        ({"like": "click", "click": "like"}, "after goes round in a circle: "),
+        ({"like": "click", "click": "like"}, "after is a cycle: "),
     ],
 )
-def test_aitm_refuses_unknown_tasks_and_circles(after: dict[str, str], message: str) -> None:
+def test_aitm_refuses_unknown_tasks_and_cycles(after: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AitmTrunk(6, TASKS, AitmConfig(widths=(4,), after=after))
 
@@ -290,6 +292,32 @@ def test_every_architecture_has_a_configuration_that_users_can_start_from(name: 
 
     assert config.model.name == name
     assert config.model.architecture == TRUNKS[name][0]
+
+
+def test_mfh_of_the_paper_has_the_sizes_of_its_appendix(encoder: Encoder) -> None:
+    """A.4: 512; PLE of 256 and 128 with 2 experts per branch; CGC of 128 with one; towers by user group."""
+    cohorts = {"user_cohort": ("new", "low", "high")}
+    with torch.device("meta"):
+        model = build_model(load_config(model="mfh_paper").model, encoder, TASKS, cohorts, seed=1)
+
+    shapes = {part.name.removeprefix("trunk."): part.shape for part in describe(model).parts}
+    assert shapes["level0.bottom"] == "1 x (10 -> 512)"
+    for tree, values, others in (
+        ("task", TASKS, ("new", "low", "high")),
+        ("user_cohort", ("new", "low", "high"), TASKS),
+    ):
+        for branch in (*values, "SHARED"):
+            level1 = f"trees.by_{tree}.level1.levels"
+            assert shapes[f"{level1}.0.experts.{branch}_experts"] == "2 x (512 -> 256)"
+            assert shapes[f"{level1}.1.experts.{branch}_experts"] == "2 x (256 -> 128)"
+        for value in values:
+            for branch in (*others, "SHARED"):
+                level2 = f"trees.by_{tree}.level2.{value}_switcher.levels.0"
+                assert shapes[f"{level2}.experts.{branch}_experts"] == "1 x (128 -> 128)"
+    for task in TASKS:
+        assert shapes[f"towers.{task}|high_tower"] == "128 -> 128 -> 64 -> 1"
+        for cohort in ("low", "new"):
+            assert int(shapes[f"towers.{task}|{cohort}_tower"].split(" -> ")[1]) < 128
 
 
 def of_kinds(**changes: dict[str, str]) -> list[Task]:
