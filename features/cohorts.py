@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from core.config_model import EntityName
 from core.schema import CohortRule, Cohorts
+from features.expressions import readable
 
 
 def to_cohorts(features: DataFrame, cohorts: Cohorts, entity: EntityName) -> DataFrame:
@@ -23,16 +24,16 @@ def to_cohorts(features: DataFrame, cohorts: Cohorts, entity: EntityName) -> Dat
     return features.select(
         F.col(f"{entity}_id"),
         F.col("data_date"),
-        cohort_of(cohorts).alias("cohort"),
+        cohort_of(cohorts, features).alias("cohort"),
         F.lit(cohorts.version).cast("int").alias("rule_version"),
     )
 
 
-def cohort_of(cohorts: Cohorts) -> Column:
-    """The first cohort whose rule holds, else the default; a rule that is null does not hold."""
+def cohort_of(cohorts: Cohorts, features: DataFrame) -> Column:
+    """Return the first cohort whose rule holds, else the default; a rule that is null does not hold."""
 
     def unless(otherwise: Column, rule: CohortRule) -> Column:
-        return F.when(F.expr(rule.when), F.lit(rule.name)).otherwise(otherwise)
+        return F.when(readable(rule.when, features), F.lit(rule.name)).otherwise(otherwise)
 
     return reduce(unless, reversed(cohorts.rules), F.lit(cohorts.default))
 

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from core.config_model import EntityName
 from core.schema import AttributeSource
-from features.casts import read_as
+from features.casts import read_as, read_id
 
 SINCE_EVER = date(1900, 1, 1)
 
@@ -28,10 +28,13 @@ def to_entities(
         id_type: type of the entity's id in `events`.
     """
     return raw_attributes.select(
-        read_as(source.key, id_type).alias(f"{entity}_id"),
+        read_id(source.key, id_type, raw_attributes).alias(f"{entity}_id"),
         F.lit(SINCE_EVER).alias("valid_from"),
         F.lit(None).cast("date").alias("valid_to"),
-        *(read_as(column.expr, column.type).alias(name) for name, column in source.columns.items()),
+        *(
+            read_as(column.expr, column.type, raw_attributes).alias(name)
+            for name, column in source.columns.items()
+        ),
     )
 
 

@@ -6,13 +6,15 @@ from operator import and_
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
 from core.errors import ConfigError
-from core.schema import Behaviour, Config
-from features.casts import read_as
+from core.schema import Config
+from features.casts import read_as, read_id
 
 PROVENANCE = ("source_path", "source_sha256", "file_date", "row_index")
 BEHAVIOUR_TYPES = {"binary": "tinyint", "seconds": "decimal(12,3)"}
+IDS = ("user_id", "item_id")
 CONFLICT = "conflicting_event"
 
 _ORDER_TERM = re.compile(r"^(?P<column>[a-z][a-z0-9_]*)(\s+(?P<direction>asc|desc))?$", re.IGNORECASE)
@@ -34,15 +36,21 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     """
     source = config.source.events
     received = [name for name in raw.columns if name not in PROVENANCE]
-    mapped = {name: read_as(column.expr, column.type) for name, column in source.columns.items()}
-    behaved = {name: _behaviour(behaviour) for name, behaviour in config.behaviours.items()}
+    mapped = {
+        name: (read_id if name in IDS else read_as)(column.expr, column.type, raw)
+        for name, column in source.columns.items()
+    }
+    behaved = {
+        name: read_as(behaviour.expr, BEHAVIOUR_TYPES[behaviour.kind], raw)
+        for name, behaviour in config.behaviours.items()
+    }
 
     events = raw.select(
         F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),
         F.col("source_path"),
         F.col("file_date"),
         F.to_json(F.struct(*received), {"ignoreNullFields": "false"}).alias("raw_row"),
-        _event_id(source.event_id).alias("event_id"),
+        _event_id(source.event_id, raw).alias("event_id"),
         *(column.alias(name) for name, column in (mapped | behaved).items()),
     )
     event_date = F.to_date(F.from_utc_timestamp("event_time", config.source.time_zone))
@@ -98,14 +106,19 @@ def with_verdict(events: DataFrame, config: Config) -> DataFrame:
     )
 
 
-def _behaviour(behaviour: Behaviour) -> Column:
-    return read_as(behaviour.expr, BEHAVIOUR_TYPES[behaviour.kind])
+def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
+    """Join the parts by ":"; null when one of them is null or empty.
 
-
-def _event_id(columns: tuple[str, ...]) -> Column:
-    """The parts joined by ":"; null when one of them is."""
-    is_whole = reduce(and_, (F.col(name).isNotNull() for name in columns))
-    return F.when(is_whole, F.concat_ws(":", *(F.col(name).cast("string") for name in columns)))
+    A ":" within a part gets a backslash before it, so that other parts never make the same id.
+    """
+    texts = [F.nullif(F.col(name).cast("string"), F.lit("")) for name in columns]
+    is_whole = reduce(and_, (text.isNotNull() for text in texts))
+    is_text = [isinstance(raw.schema[name].dataType, StringType) for name in columns]
+    parts = [
+        F.regexp_replace(text, r"([\\:])", r"\\$1") if escaped else text
+        for text, escaped in zip(texts, is_text, strict=True)
+    ]
+    return F.when(is_whole, F.concat_ws(":", *parts))
 
 
 def _order_term(term: str) -> Column:

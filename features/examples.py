@@ -49,7 +49,7 @@ def to_examples(
         *feature_columns(config.features.item, "item"),
         "user_cohort",
         "item_cohort",
-        *(column for task in config.tasks for column in (label(task), mask(task))),
+        *(column for task in config.tasks for column in (label(task, rows), mask(task, rows))),
         F.lit(1.0).alias("weight"),
     )
 
@@ -76,9 +76,5 @@ def _with_entity(
         for column, value in defaults.items()
         if value is not None  # of a known key these are never null, so only the unknown change
     }
-    return (
-        rows.join(known, on=grain, how="left")
-        .withColumns(filled)
-        .join(labelled, on=grain, how="left")
-        .withColumn(cohort, F.coalesce(F.col(cohort), cohort_of(rules)))
-    )
+    joined = rows.join(known, on=grain, how="left").withColumns(filled).join(labelled, on=grain, how="left")
+    return joined.withColumn(cohort, F.coalesce(F.col(cohort), cohort_of(rules, joined)))

@@ -1,18 +1,24 @@
 """Labels and sample spaces: what each task is to predict, and on which rows it counts."""
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.schema import Task
+from features.expressions import readable
 
 
-def label(task: Task) -> Column:
-    """`label_<task>`: the label as double, 0 or 1 for a binary task; null where it is not known."""
-    return F.expr(task.label).cast("double").alias(f"label_{task.name}")
+def label(task: Task, rows: DataFrame) -> Column:
+    """Return `label_<task>`: the label as double, 0 or 1 for a binary task; null where it is not known.
+
+    Args:
+        task: its label, an expression over events.
+        rows: the events.
+    """
+    return readable(task.label, rows).cast("double").alias(f"label_{task.name}")
 
 
-def mask(task: Task) -> Column:
-    """`mask_<task>`: whether the row lies in the task's sample space and its label is known."""
-    is_known = F.expr(task.label).isNotNull()
-    is_inside = F.coalesce(F.expr(task.where), F.lit(False)) if task.where else F.lit(True)
+def mask(task: Task, rows: DataFrame) -> Column:
+    """Return `mask_<task>`: whether the row is in the task's sample space and its label is known."""
+    is_known = readable(task.label, rows).isNotNull()
+    is_inside = F.coalesce(readable(task.where, rows), F.lit(False)) if task.where else F.lit(True)
     return (is_known & is_inside).alias(f"mask_{task.name}")

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.schema import Aggregate, Behaviour, EntityFeatures
+from features.expressions import readable
 
 SUM_TYPES = {"binary": "bigint", "seconds": "decimal(22,3)"}
 
@@ -36,14 +37,17 @@ def to_daily_tiles(
     """
     return events.groupBy(f"{entity}_id", "data_date").agg(
         F.min("event_time").alias("first_event_time"),
-        *(_aggregated(aggregate, behaviours).alias(aggregate.name) for aggregate in features.aggregates),
+        *(
+            _aggregated(aggregate, behaviours, events).alias(aggregate.name)
+            for aggregate in features.aggregates
+        ),
     )
 
 
-def _aggregated(aggregate: Aggregate, behaviours: Mapping[str, Behaviour]) -> Column:
-    """One aggregate over the events of its `where`."""
-    value = F.expr(aggregate.of) if aggregate.of else F.lit(1)
-    counted = F.when(F.expr(aggregate.where), value) if aggregate.where else value
+def _aggregated(aggregate: Aggregate, behaviours: Mapping[str, Behaviour], events: DataFrame) -> Column:
+    """Return one aggregate over the events of its `where`."""
+    value = readable(aggregate.of, events) if aggregate.of else F.lit(1)
+    counted = F.when(readable(aggregate.where, events), value) if aggregate.where else value
     match aggregate.agg:
         case "count":
             return F.count(counted).cast("bigint")
