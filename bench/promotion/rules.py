@@ -1,0 +1,78 @@
+"""Two rules of promotion on the same cells: today's, and the one that it replaced."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.load import load_config
+from core.schema import Promotion
+from models.metrics.bootstrap import interval
+from quality.gains import cell_gain
+from quality.promotion import Candidate, Cell, decide
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What both rules say of one pair, and why the new one kept the champion where it did.
+
+    Attributes:
+        old: promoted by the rule until November 2026.
+        old_veto: a cell's interval lay wholly below zero.
+        new: promoted by quality/promotion.py.
+        mean_is_above: whether the interval of the mean gain lies above the margin.
+        worse, undecided: cells of this status.
+        gain: mean over cells, weighted by precision.
+        user_std: of the mean gain, over users alone.
+    """
+
+    old: bool
+    old_veto: bool
+    new: bool
+    mean_is_above: bool
+    worse: int
+    undecided: int
+    gain: float
+    user_std: float
+
+
+def rules_with(seed_std: float, **changed: Any) -> Promotion:
+    """Return the configured rules with another standard deviation over seeds."""
+    return load_config().promotion.model_copy(update={"seed_std": {"auc": seed_std}, **changed})
+
+
+def outcome(cells: Sequence[Cell], rules: Promotion) -> Outcome:
+    """Return what both rules say of a candidate whose suite passes."""
+    decision = decide(Candidate("candidate", True, 1, 2), "champion", cells, rules)
+    old, old_veto = old_rule(cells)
+    comparison = decision.champion_comparison
+    assert comparison is not None
+    assert comparison.gain is not None
+    status = [cell.status for cell in decision.cells]
+    seed_std = rules.seed_std["auc"]
+    return Outcome(
+        old=old,
+        old_veto=old_veto,
+        new=decision.promoted,
+        mean_is_above=comparison.gain.low > rules.margin,
+        worse=status.count("worse"),
+        undecided=status.count("undecided"),
+        gain=comparison.gain.value,
+        user_std=float(np.sqrt(max(comparison.gain.std**2 - seed_std**2, 0.0))),
+    )
+
+
+def old_rule(cells: Sequence[Cell]) -> tuple[bool, bool]:
+    """Return whether the old rule promotes, and whether a cell stood against it.
+
+    It promoted where the plain mean of the cells' gains was above zero and no cell's 95 % percentile
+    interval lay wholly below zero; cells with fewer than 30 rows of a class did not count.
+    """
+    gains = [
+        cell_gain(cell.metric, cell.candidate, cell.champion) for cell in cells if cell.champion is not None
+    ]
+    known = [gain for gain in gains if gain is not None]
+    bounds = [interval(gain.replicates) for gain in known]
+    veto = any(found is not None and found[1] < 0 for found in bounds)
+    return float(np.mean([gain.value for gain in known])) > 0 and not veto, veto
