@@ -1,8 +1,9 @@
-"""docs/models.md and the code agree: pictures, costs, every knob and its default."""
+"""docs/models and the code agree: costs, every option and its default, a page per architecture."""
 
 import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,12 +15,17 @@ from core.inputs import Inputs
 from core.load import load_config
 from core.model import Model
 from core.schema import Task
+from models import architectures
 from models.modules.trunk import find_architecture
-from tools.model_guide import GUIDE, MODELS, written
+from tools.model_guide import FOLDER, GUIDE, MODELS, written
 
 TEXT = GUIDE.read_text(encoding="utf-8")
-TABLES = dict(re.findall(r"<!-- knobs: (\S+) -->\n((?:\|.*\n)+)", TEXT))
-"""Class -> the table of its knobs."""
+PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(FOLDER.glob("*.md"))}
+TABLES = [
+    found for page in PAGES.values() for found in re.findall(r"<!-- options: (\S+) -->\n((?:\|.*\n)+)", page)
+]
+"""(class, the table of its options), over all pages."""
+ARCHITECTURES = sorted(file.stem for file in Path(architectures.__path__[0]).glob("[a-z]*.py"))
 
 
 def parts_in(annotation: Any) -> Iterator[type[ConfigModel]]:
@@ -31,19 +37,19 @@ def parts_in(annotation: Any) -> Iterator[type[ConfigModel]]:
 
 
 def documented(part: type[ConfigModel]) -> dict[str, type[ConfigModel]]:
-    """A class of the configuration, those it inherits from and those of its knobs, if they have knobs."""
+    """A class of the configuration, those it inherits from and those of its options, if they have options."""
     found: dict[str, type[ConfigModel]] = {}
     for each in part.__mro__:
-        if issubclass(each, ConfigModel) and own_knobs(each):
+        if issubclass(each, ConfigModel) and own_options(each):
             found[f"{each.__module__}.{each.__name__}"] = each
-            for field in own_knobs(each).values():
+            for field in own_options(each).values():
                 for inner in parts_in(field.annotation):
                     found |= documented(inner)
     return found
 
 
-def own_knobs(part: type[ConfigModel]) -> dict[str, FieldInfo]:
-    """The knobs that a class adds to those it inherits."""
+def own_options(part: type[ConfigModel]) -> dict[str, FieldInfo]:
+    """The options that a class adds to those it inherits."""
     return {
         name: part.model_fields[name]
         for name in vars(part).get("__annotations__", {})
@@ -52,7 +58,7 @@ def own_knobs(part: type[ConfigModel]) -> dict[str, FieldInfo]:
 
 
 def default_of(field: FieldInfo) -> str:
-    """A default as the guide writes it."""
+    """A default as the pages write it."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
@@ -61,9 +67,10 @@ def default_of(field: FieldInfo) -> str:
     return "none" if value is None or value == {} else f"`{value}`"
 
 
-ARCHITECTURES = {find_architecture(load_config(model=name).model.architecture).config for name in MODELS}
 PARTS = {
-    name: part for top in (Model, Inputs, Task, *ARCHITECTURES) for name, part in documented(top).items()
+    name: part
+    for top in (Model, Inputs, Task, *(find_architecture(name).config for name in ARCHITECTURES))
+    for name, part in documented(top).items()
 }
 
 
@@ -71,43 +78,53 @@ def test_the_generated_parts_of_the_guide_are_those_that_make_docs_writes() -> N
     assert written(TEXT) == TEXT, "run `make docs`"
 
 
-def test_a_model_yaml_without_a_picture_gets_one_and_a_heading() -> None:
-    without = re.sub(r"### ple\n.*?<!-- end -->\n", "", TEXT, flags=re.S)
-    assert "### ple\n" not in without
-
-    again = written(without)
-
-    assert "### ple\n\n<!-- generated: picture of ple -->\n```mermaid\nflowchart BT\n" in again
-
-
-def test_a_wrong_picture_is_found() -> None:
-    changed = TEXT.replace("n0 -.-> n5", "n0 --> n5", 1)
+def test_a_wrong_figure_is_found() -> None:
+    changed = TEXT.replace("| `ple` | ", "| `ple` | 9", 1)
 
     assert changed != TEXT == written(changed)
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_each_architecture_has_a_page_with_equations_and_its_source(name: str) -> None:
+    page = PAGES[name]
+
+    assert page.startswith(f"# {name}\n")
+    assert "```" in page
+    assert "\nSource: " in page
+    assert "ifferences:" in page
+    assert f"({name}.md)" in TEXT
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_each_model_yaml_has_a_heading(name: str) -> None:
-    assert re.search(rf"^### {name}$", TEXT, re.M)
+def test_each_model_yaml_is_explained_on_the_page_of_its_architecture(name: str) -> None:
+    architecture = load_config(model=name).model.architecture
+
+    assert name == architecture or f"`{name}.yaml`" in PAGES[architecture]
 
 
-def test_the_guide_has_a_table_for_each_part_of_a_configuration_that_has_knobs() -> None:
-    assert set(TABLES) == set(PARTS)
+def test_there_is_one_table_for_each_part_of_a_configuration_that_has_options() -> None:
+    assert sorted(name for name, _ in TABLES) == sorted(PARTS)
 
 
 @pytest.mark.parametrize("name", sorted(PARTS))
-def test_a_table_names_every_knob_with_its_default(name: str) -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", TABLES[name], re.M)
+def test_a_table_names_every_option_with_its_default(name: str) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", dict(TABLES)[name], re.M)
 
-    assert dict(rows) == {knob: default_of(field) for knob, field in own_knobs(PARTS[name]).items()}
+    assert dict(rows) == {option: default_of(field) for option, field in own_options(PARTS[name]).items()}
     module, _, part = name.rpartition(".")
     assert getattr(importlib.import_module(module), part) is PARTS[name]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_between_pages_and_to_notes_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[name]):
+        assert (FOLDER / target).is_file(), target
 
 
 def test_the_example_in_python_gives_what_its_comments_say() -> None:
     example = TEXT.split("```python\n")[1].split("```")[0]
     found: dict[str, Any] = {}
-    exec(compile(example, "docs/models.md", "exec"), found)
+    exec(compile(example, str(GUIDE), "exec"), found)
 
     logits, cells = found["logits"], found["cells"]
     assert logits.shape == (2, 3)
