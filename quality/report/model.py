@@ -1,14 +1,15 @@
-"""What a night's report holds: plain values that a job reads from tables, and a page is made of.
+"""What a night's report holds: plain values that a job reads from tables, and that a page is made of.
 
 Shares, rates and probabilities are in [0, 1]; seconds are wall-clock. A missing value is None and is
-told as such, never as a number.
+shown as missing, never as a number.
 """
 
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-Role = Literal["champion", "candidate"]
+Role = Literal["champion", "candidate", "popularity", "group_mean"]
+"""Whose metric it is: of a model, or of a baseline on the same rows."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class RowsBalance:
     Attributes:
         quarantined: rows that failed a rule, conflicts among them.
         conflicts: rows that lost against another of the same event.
-        late: accepted or not, rows that a later date's file brought.
+        late: accepted or not, rows that were in the file of a later date.
     """
 
     read: int
@@ -42,6 +43,14 @@ class RowsBalance:
     def is_balanced(self) -> bool:
         """Whether every row read is accounted for."""
         return self.read == self.accepted + self.duplicates + self.quarantined
+
+
+@dataclass(frozen=True)
+class RepairedDate:
+    """An earlier data date that tonight's file had rows of, made anew through to `examples`."""
+
+    data_date: date
+    late_rows: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class CohortSize:
 
 @dataclass(frozen=True)
 class CohortMove:
-    """How many went from one cohort on D-1 to one on D (or stayed); before is None for the newly known."""
+    """Members that went from one cohort on D-1 to one on D, or stayed; before is None for new members."""
 
     entity: Literal["user", "item"]
     before: str | None
@@ -82,14 +91,16 @@ class MetricCell:
 
     Attributes:
         cohort: "all", "user:new", "item:old", "user:new|item:new", ...
-        metric: "auc", "auc_gain" (what the candidate is better by, paired), "log_loss", "gauc", "mse", ...
+        metric: "auc", "auc_gain" (of the candidate, paired: above 0 it is better), "log_loss", "mse", ...
+        role: whose it is.
         value: None if positives or negatives, users or rows are too few.
         low: lower end of the 95 % interval over users.
         high: upper end.
         positives, negatives: None for GAUC and for a regression.
-        rows: that the value rests on.
+        rows: that the value is computed from.
         users: of GAUC alone, those with both classes, who count.
         one_class_users: of GAUC alone, those who are skipped.
+        replicates: that the interval is taken from; they decide how many digits are shown. None: four.
     """
 
     task: str
@@ -104,18 +115,19 @@ class MetricCell:
     rows: int | None = None
     users: int | None = None
     one_class_users: int | None = None
+    replicates: int | None = None
 
 
 @dataclass(frozen=True)
 class GateBar:
-    """What a gate of the candidate gives one expert in a cohort.
+    """The weight that a gate of the candidate gives one expert in a cohort.
 
     Attributes:
         gate: its place in the model, "levels.0.click".
         expert: branch and number, "SHARED.1".
         rows: of the cohort, that the gate serves.
         mean, std: of its weight over them.
-        active_share: of rows for which the expert gives anything but zeros.
+        active_share: of rows for which the expert's output is not all zeros.
     """
 
     gate: str
@@ -128,14 +140,52 @@ class GateBar:
 
 
 @dataclass(frozen=True)
+class DecisionCell:
+    """The candidate against the champion in one cell, as quality.promotion.CellResult says.
+
+    Attributes:
+        task: its name.
+        cohort: "user:new", ...
+        metric: that is compared.
+        status: what the interval shows of a loss of the margin.
+        gain, low, high: with the 95 % interval over users; None with too few users.
+        weight: share in the mean gain, in [0, 1].
+        users: of the scarcer class.
+        digits: decimals of the gain that are exact.
+    """
+
+    task: str
+    cohort: str
+    metric: str
+    status: Literal["better", "not worse", "worse", "undecided"]
+    gain: float | None
+    low: float | None
+    high: float | None
+    weight: float
+    users: int
+    digits: int = 4
+
+
+@dataclass(frozen=True)
 class Decision:
-    """What became of the candidate. champion_before is None when there was none."""
+    """The decision about a candidate. champion_before is None if there was none.
+
+    Attributes:
+        candidate: its version.
+        champion_before, champion_after: versions; both the candidate's if it was champion already.
+        promoted: whether the candidate became champion tonight.
+        reasons: sentences, what decided first; they name the baselines and the undecided cells.
+        cells: against the champion; none without one.
+        warnings: sentences that decided nothing.
+    """
 
     candidate: str
     champion_before: str | None
     champion_after: str | None
     promoted: bool
     reasons: tuple[str, ...]
+    cells: tuple[DecisionCell, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +210,7 @@ class ScoreDistribution:
 
 @dataclass(frozen=True)
 class OutcomeRow:
-    """How the lists of the night before met what their users then did.
+    """The lists of the night before, compared with what their users then did.
 
     Attributes:
         metric: "hit_rate" or "recall".
@@ -204,10 +254,11 @@ class NightReport:
     data_date: date
     dataset: str
     run_id: str
-    champion: str | None  # model version that scored
+    champion: str | None  # what made the lists: a model version, or `group_mean` if no model is champion
     users_scored: int | None
     steps: tuple[StepRow, ...] = ()
     balance: RowsBalance | None = None
+    repaired: tuple[RepairedDate, ...] = ()
     verdicts: tuple[VerdictRow, ...] = ()
     cohort_sizes: tuple[CohortSize, ...] = ()
     cohort_moves: tuple[CohortMove, ...] = ()
@@ -219,6 +270,7 @@ class NightReport:
     scores: ScoreDistribution | None = None
     outcomes: tuple[OutcomeRow, ...] = ()
     samples: tuple[SampleList, ...] = ()
+    list_warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 
@@ -239,7 +291,7 @@ class IndexEntry:
 
 
 def index_entry(night: NightReport, href: str) -> IndexEntry:
-    """The line of a night in the index."""
+    """Return the line of a night in the index."""
     outcomes = [verdict.outcome for verdict in night.verdicts]
     return IndexEntry(
         data_date=night.data_date,

@@ -1,4 +1,4 @@
-"""Make the pages: one a night and an index, each one file that needs no network and no script."""
+"""Render the pages: one per night and an index, each a file that needs no network and no script."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -10,7 +10,7 @@ from quality.report.model import IndexEntry, NightReport
 
 
 def render_night(night: NightReport, index_href: str = "index.html") -> str:
-    """The page of one night.
+    """Return the page of one night.
 
     Args:
         night: all that it shows.
@@ -35,7 +35,7 @@ def render_night(night: NightReport, index_href: str = "index.html") -> str:
             roles=views.roles(night.cells),
             lines=[line for line in lines if views.cohort_rank(line.cohort) < 3],
             crossed=[line for line in lines if views.cohort_rank(line.cohort) == 3],
-            forest=plots.forest_plot(views.of_one_axis(night.cells), "auc", "AUC"),
+            forest=plots.forest_plot(views.of_models(views.of_one_axis(night.cells)), "auc", "AUC"),
             others={name: views.metric_lines(night.cells, name) for name in views.other_metrics(night.cells)},
             calibrations=[
                 plots.calibration_plot(night.calibration, task)
@@ -51,7 +51,7 @@ def render_night(night: NightReport, index_href: str = "index.html") -> str:
 
 
 def render_index(nights: Iterable[IndexEntry], dataset: str) -> str:
-    """The page that lists all nights, the newest first.
+    """Return the page that lists all nights, the newest first.
 
     Args:
         nights: in any order.
@@ -75,10 +75,13 @@ def _environment() -> Environment:
         "change": lambda size: words.change(size.members, size.day_before),
         "count": words.count,
         "counts_of": views.counts_of,
+        "decision_name": views.decision_name,
         "duration": words.duration,
+        "gain": words.gain,
         "interval": words.interval,
         "metric_name": lambda name: views.METRIC_NAMES.get(name, name),
         "probability": words.probability,
+        "served": views.served,
         "share": words.share,
         "spread": lambda bar: words.spread(bar.mean, bar.std),
     }

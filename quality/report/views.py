@@ -1,14 +1,16 @@
-"""A night's values arranged as the tables of its page: grouped, ordered, counted."""
+"""A night's values arranged as the tables of its page: in groups, in order, with counts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeVar
 
+from quality.promotion import SERVED_WITHOUT_MODEL
 from quality.report.model import (
     CalibrationPoint,
     CohortMove,
     CohortSize,
+    Decision,
     GateBar,
     MetricCell,
     NightReport,
@@ -39,7 +41,10 @@ COUNTS = {
     "mse": COUNTS_OF_ERRORS,
     "mae": COUNTS_OF_ERRORS,
 }
-"""Metric -> what it rests on: heading and attribute of a cell; of the others, positives and negatives."""
+"""Metric -> heading and attribute of the counts that are shown; of the others, positives and negatives."""
+
+ROLES: tuple[Role, ...] = ("champion", "candidate", "popularity", "group_mean")
+MODELS: tuple[Role, ...] = ("champion", "candidate")
 
 
 @dataclass(frozen=True)
@@ -59,25 +64,22 @@ class TableVerdict:
 
 @dataclass(frozen=True)
 class MetricLine:
-    """A metric of one task and cohort, both models side by side."""
+    """A metric of one task and cohort, models and baselines side by side."""
 
     task: str
     cohort: str
-    champion: MetricCell | None
-    candidate: MetricCell | None
+    by_role: Mapping[Role, MetricCell]
     gain: MetricCell | None
 
     @property
     def counts(self) -> MetricCell:
-        """Either cell, for its counts: both models see the same rows."""
-        cell = self.champion or self.candidate
-        assert cell is not None  # a line is made of a cell
-        return cell
+        """Any of the cells, for its counts: all are measured on the same rows."""
+        return next(iter(self.by_role.values()))
 
 
 @dataclass(frozen=True)
 class OutcomeLine:
-    """What came of the lists of one task and cohort."""
+    """Hit rate and recall of the lists in one task and cohort."""
 
     task: str
     cohort: str
@@ -92,14 +94,14 @@ Line = TypeVar("Line", MetricLine, OutcomeLine)
 
 @dataclass(frozen=True)
 class Movement:
-    """How members of one entity's cohorts moved: a line for each cohort before."""
+    """Members of one entity by the cohort of the day before, one line each, and by that of today."""
 
     after: tuple[str, ...]
     lines: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def table_verdicts(verdicts: Iterable[VerdictRow]) -> list[TableVerdict]:
-    """One line a table, in the order in which they come."""
+    """Return one line per table, in the given order."""
     by_table: dict[str, list[str]] = {}
     for verdict in verdicts:
         by_table.setdefault(verdict.table, []).append(verdict.outcome)
@@ -110,14 +112,18 @@ def table_verdicts(verdicts: Iterable[VerdictRow]) -> list[TableVerdict]:
 
 
 def roles(rows: Iterable[MetricCell | CalibrationPoint]) -> list[Role]:
-    """The models that have rows, the champion first."""
+    """Return the models and baselines that have rows: champion, candidate, then baselines."""
     present = {row.role for row in rows}
-    order: tuple[Role, ...] = ("champion", "candidate")
-    return [role for role in order if role in present]
+    return [role for role in ROLES if role in present]
+
+
+def of_models(cells: Iterable[MetricCell]) -> list[MetricCell]:
+    """Return the cells of champion and candidate, without those of the baselines."""
+    return [cell for cell in cells if cell.role in MODELS]
 
 
 def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:
-    """One line a task and cohort of a metric, in the order in which they come, task by task."""
+    """Return one line per task and cohort of a metric, in the given order, task by task."""
     found = {(cell.task, cell.cohort, cell.metric, cell.role): cell for cell in cells}
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     keys = dict.fromkeys((cell.task, cell.cohort) for cell in cells if cell.metric == metric)
@@ -125,8 +131,7 @@ def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:
         MetricLine(
             task,
             cohort,
-            found.get((task, cohort, metric, "champion")),
-            found.get((task, cohort, metric, "candidate")),
+            {role: cell for role in ROLES if (cell := found.get((task, cohort, metric, role))) is not None},
             found.get((task, cohort, f"{metric}_gain", "candidate")),
         )
         for task, cohort in sorted(keys, key=lambda key: tasks.index(key[0]))
@@ -134,7 +139,7 @@ def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:
 
 
 def in_order(night: NightReport) -> NightReport:
-    """The night with its rows from whole to part, cohorts in the order of their table of sizes."""
+    """Return the night with its rows ordered: all users first, then cohorts as their table orders them."""
     names = [f"{size.entity}:{size.cohort}" for size in night.cohort_sizes]
     places = {name: place for place, name in enumerate(names)}
 
@@ -157,14 +162,14 @@ def in_order(night: NightReport) -> NightReport:
 
 
 def cohort_rank(cohort: str) -> int:
-    """Where a cohort's kind stands: all, of users, of items, of both."""
+    """Return the place of a cohort's kind: all, of users, of items, of both."""
     if "|" in cohort:
         return 3
     return 0 if cohort == "all" else 2 if cohort.startswith("item:") else 1
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """By which names with numbers sort as people count: click.2 before click.10."""
+    """Return a sort key by which numbers in names are compared as numbers: click.2 before click.10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
 
 
@@ -172,28 +177,28 @@ OneCohort = TypeVar("OneCohort", MetricCell, GateBar)
 
 
 def of_one_axis(cells: Iterable[OneCohort]) -> list[OneCohort]:
-    """Cells without those of user cohort x item cohort, which would drown a plot."""
+    """Return the cells without those of user cohort x item cohort, too many for a plot."""
     return [cell for cell in cells if cohort_rank(cell.cohort) < 3]
 
 
 def other_metrics(cells: Iterable[MetricCell]) -> list[str]:
-    """Metrics that have no place of their own on the page."""
+    """Return the metrics that have no section of their own on the page."""
     names = dict.fromkeys(cell.metric for cell in cells)
     return [name for name in names if name != "auc" and not name.endswith("_gain")]
 
 
 def counts_of(metric: str) -> tuple[tuple[str, str], ...]:
-    """Heading and attribute of what a metric rests on."""
+    """Return heading and attribute of the counts that are shown beside a metric."""
     return COUNTS.get(metric, (("Positives", "positives"), ("Negatives", "negatives")))
 
 
 def by_gate(bars: Iterable[GateBar]) -> list[tuple[str, list[GateBar]]]:
-    """Bars in groups of their gate, in the order in which they come."""
+    """Return the bars in groups of their gate, in the given order."""
     return [(gate, list(own)) for gate, own in groupby(bars, key=lambda bar: bar.gate)]
 
 
 def by_expert(bars: Iterable[GateBar]) -> list[tuple[str, dict[str, GateBar]]]:
-    """Expert -> cohort -> bar, of one gate."""
+    """Return the bars of one gate: expert -> cohort -> bar."""
     return [
         (expert, {bar.cohort: bar for bar in own})
         for expert, own in groupby(bars, key=lambda bar: bar.expert)
@@ -201,12 +206,12 @@ def by_expert(bars: Iterable[GateBar]) -> list[tuple[str, dict[str, GateBar]]]:
 
 
 def sizes(night: NightReport, entity: str) -> list[CohortSize]:
-    """Cohort sizes of one entity."""
+    """Return the cohort sizes of one entity."""
     return [size for size in night.cohort_sizes if size.entity == entity]
 
 
 def movement(moves: Iterable[CohortMove], entity: str) -> Movement | None:
-    """The matrix of moves of one entity; None if there is no earlier night."""
+    """Return the matrix of moves of one entity; None if there is no earlier night."""
     own = [move for move in moves if move.entity == entity]
     if not own:
         return None
@@ -224,7 +229,7 @@ def movement(moves: Iterable[CohortMove], entity: str) -> Movement | None:
 
 
 def outcome_lines(outcomes: Sequence[OutcomeRow]) -> list[OutcomeLine]:
-    """One line a task and cohort, in the order in which they come, task by task."""
+    """Return one line per task and cohort, in the given order, task by task."""
     found = {(row.task, row.cohort, row.metric): row for row in outcomes}
     tasks = list(dict.fromkeys(row.task for row in outcomes))
     ordered = sorted(outcomes, key=lambda row: tasks.index(row.task))
@@ -243,28 +248,47 @@ def outcome_lines(outcomes: Sequence[OutcomeRow]) -> list[OutcomeLine]:
 
 
 def by_task(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
-    """Lines in groups of their task, in the order in which they come."""
+    """Return the lines in groups of their task, in the given order."""
     return [(task, list(own)) for task, own in groupby(lines, key=lambda line: line.task)]
 
 
+def decision_name(decision: Decision) -> str:
+    """Return what the decision was, in two words."""
+    if decision.promoted:
+        return "Promoted"
+    return "Stays champion" if decision.champion_before == decision.candidate else "Not promoted"
+
+
 def in_short(night: NightReport) -> list[str]:
-    """The night in a few sentences."""
-    said = []
+    """Return the night in a few sentences."""
+    sentences = []
     if night.balance is not None:
-        said.append(
+        sentences.append(
             f"{night.balance.read:,} source rows were read: {night.balance.accepted:,} accepted, "
             f"{night.balance.duplicates:,} duplicates, {night.balance.quarantined:,} quarantined."
         )
+    if night.repaired:
+        late = sum(repaired.late_rows for repaired in night.repaired)
+        dates = counted(len(night.repaired), "earlier data date")
+        sentences.append(f"{counted(late, 'late row')} repaired {dates}.")
     if night.verdicts:
         tables = table_verdicts(night.verdicts)
         blocked = [table.table for table in tables if table.failed]
         outcome = f"{', '.join(blocked)} did not pass" if blocked else f"all {len(tables)} tables passed"
         warned = sum(table.warned for table in tables)
         warnings = f", {counted(warned, 'rule')} with warnings" if warned else ""
-        said.append(f"{counted(len(night.verdicts), 'rule')}: {outcome}{warnings}.")
+        sentences.append(f"{counted(len(night.verdicts), 'rule')}: {outcome}{warnings}.")
     if night.decision is not None:
-        verb = "was promoted" if night.decision.promoted else "was not promoted"
-        said.append(f"{night.decision.candidate} {verb}.")
+        name = decision_name(night.decision).lower()
+        verb = name if name.startswith("stays") else f"was {name}"
+        sentences.append(f"{night.decision.candidate} {verb}.")
     if night.users_scored is not None and night.champion is not None:
-        said.append(f"{night.users_scored:,} users have lists by {night.champion}.")
-    return said
+        sentences.append(f"{night.users_scored:,} users have lists by {served(night.champion)}.")
+    return sentences
+
+
+def served(champion: str) -> str:
+    """Return what makes the lists, and says so where it is no model."""
+    if champion == SERVED_WITHOUT_MODEL:
+        return f"{champion}, since no model is champion"
+    return champion

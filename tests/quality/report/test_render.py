@@ -8,17 +8,20 @@ import pytest
 from quality.report.model import (
     CohortSize,
     Decision,
+    DecisionCell,
     GateBar,
     IndexEntry,
     MetricCell,
     NightReport,
     OutcomeRow,
+    RepairedDate,
     SampleList,
     StepRow,
     VerdictRow,
     index_entry,
 )
 from quality.report.render import render_index, render_night
+from quality.report.words import MINUS
 
 VOID = {"meta", "link", "br", "hr", "img"}
 HOSTILE = "<script>alert('x')</script>\"&"
@@ -90,14 +93,14 @@ def test_a_night_without_anything_says_so_in_each_section() -> None:
 
     for said in (
         "No step is recorded",
-        "No rows were taken in",
+        "No rows were read",
         "No suite ran",
         "Movement: no earlier night",
         "No model was evaluated tonight",
         "No model with gates was evaluated tonight",
         "No calibration curve tonight",
         "Nothing was published",
-        "To look back at: no earlier night",
+        "There is no earlier night whose lists could be compared",
     ):
         assert said in text
 
@@ -106,8 +109,8 @@ def test_the_first_night_has_no_earlier_one_to_compare_its_scores_with(night: Ni
     assert night.scores is not None
     first = replace(night, scores=replace(night.scores, night_before=None))
 
-    assert "To compare with: no earlier night" in Page(render_night(first)).text
-    assert "To compare with" not in Page(render_night(night)).text
+    assert "no earlier night to compare with" in Page(render_night(first)).text
+    assert "to compare with" not in Page(render_night(night)).text
 
 
 def test_every_name_from_data_is_escaped(night: NightReport) -> None:
@@ -120,7 +123,16 @@ def test_every_name_from_data_is_escaped(night: NightReport) -> None:
         verdicts=(VerdictRow(HOSTILE, HOSTILE, "failed", HOSTILE, HOSTILE, "critical"),),
         cohort_sizes=(CohortSize("user", HOSTILE, 1, 1),),
         cells=(cell, replace(cell, value=None), replace(cell, metric=HOSTILE)),
-        decision=Decision(HOSTILE, HOSTILE, HOSTILE, False, (HOSTILE,)),
+        decision=Decision(
+            HOSTILE,
+            HOSTILE,
+            HOSTILE,
+            False,
+            (HOSTILE,),
+            (DecisionCell(HOSTILE, HOSTILE, HOSTILE, "worse", 0.1, 0, 1, 0, 1),),
+            (HOSTILE,),
+        ),
+        list_warnings=(HOSTILE,),
         calibration=tuple(replace(point, task=HOSTILE) for point in night.calibration),
         gates=(
             GateBar(HOSTILE, HOSTILE, "all", 9, 0.5, 0.1, 1.0),
@@ -145,7 +157,7 @@ def test_a_cell_without_enough_data_shows_the_count_instead_of_a_number(night: N
         replace(full, cohort="item:new", value=None, low=None, high=None, positives=900, negatives=4),
     )
 
-    page = Page(render_night(replace(night, cells=cells)))
+    page = Page(render_night(replace(night, cells=cells, decision=None)))
 
     assert page.row("like", "user:new") == [
         "like",
@@ -206,7 +218,7 @@ def test_gates_are_a_plot_each_and_a_table_with_the_collapsed_experts_on_top(nig
     ]  # fmt: skip
     assert page.row("levels.0.click", "SHARED.0")[2:5] == ["90.00 %", "0.267 ± 0.053", "0.333 ± 0.067"]
     sound = Page(render_night(replace(night, gate_warnings=()))).text
-    assert "No expert is dead" in sound
+    assert "Every expert is active" in sound
     assert "Collapsed" not in sound
 
 
@@ -222,6 +234,83 @@ def test_the_rows_balance_or_the_page_says_that_they_do_not(night: NightReport) 
 
     assert "The rows balance." in Page(render_night(night)).text
     assert "The rows do not balance: 13,798 read, 13,797 accounted for." in Page(render_night(lost)).text
+
+
+def test_repaired_dates_are_listed_with_their_late_rows(night: NightReport) -> None:
+    late = (RepairedDate(date(2022, 5, 6), 10), RepairedDate(date(2022, 5, 7), 1200))
+
+    page = Page(render_night(replace(night, repaired=late)))
+
+    assert page.row("2022-05-06") == ["2022-05-06", "10"]
+    assert page.row("2022-05-07") == ["2022-05-07", "1,200"]
+    assert "1,210 late rows repaired 2 earlier data dates." in page.text
+    assert "Repaired dates" not in Page(render_night(night)).text
+
+
+# --- the decision -------------------------------------------------------------------------------
+
+
+def test_each_cell_of_the_decision_shows_its_status_gain_and_weight(night: NightReport) -> None:
+    page = Page(render_night(night))
+
+    start = page.rows.index(["Task", "Cohort", "Status", "Gain", "Metric", "Weight in the mean", "Users"])
+    assert page.rows[start + 1 : start + 5] == [
+        ["click", "user:new", "better", "+0.0081 [+0.0034, +0.0128]", "AUC", "60.00 %", "1,930"],
+        ["", "user:low", "not worse", f"+0.0012 [{MINUS}0.0030, +0.0054]", "AUC", "39.00 %", "2,410"],
+        ["like", "user:new", "undecided", f"{MINUS}0.01 [{MINUS}0.04, +0.02]", "AUC", "1.00 %", "61"],
+        ["", "user:low", "undecided", "not enough users (12)", "AUC", "0.00 %", "12"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "promoted", "text"),
+    [
+        (None, True, "Promoted: mfh-1; there was no champion before."),
+        ("ple-1", True, "Promoted: mfh-1, against ple-1."),
+        ("ple-1", False, "Not promoted: mfh-1, against ple-1."),
+        ("mfh-1", False, "Stays champion: mfh-1."),
+    ],
+)
+def test_what_was_decided(night: NightReport, before: str | None, promoted: bool, text: str) -> None:
+    decision = Decision("mfh-1", before, "mfh-1", promoted, ("for this reason",), (), ("look at this",))
+
+    shown = Page(render_night(replace(night, decision=decision))).text
+
+    assert text in shown
+    assert "for this reason" in shown
+    assert "Warning: look at this." in shown
+
+
+def test_the_page_says_what_makes_the_lists_where_no_model_is_champion(night: NightReport) -> None:
+    without = Page(render_night(replace(night, champion="group_mean"))).text
+
+    assert "27,285 users have lists by group_mean, since no model is champion." in without
+    assert "Lists are made by group_mean, since no model is champion." in without
+    assert "Lists are made by mfh-41c09e7d." in Page(render_night(night)).text
+
+
+def test_baselines_are_in_the_tables_beside_the_models_and_not_in_the_plot(night: NightReport) -> None:
+    auc = MetricCell("click", "all", "auc", "candidate", 0.72, 0.71, 0.73, 900, 1900)
+    cells = (auc, replace(auc, role="popularity", value=0.65), replace(auc, role="group_mean", value=0.66))
+
+    html = render_night(replace(night, cells=cells))
+
+    assert Page(html).row("Task", "Cohort", "Candidate")[2:5] == ["Candidate", "Popularity", "Group mean"]
+    assert Page(html).row("click", "all")[2:5] == [
+        "0.7200 [0.7100, 0.7300]",
+        "0.6500 [0.7100, 0.7300]",
+        "0.6600 [0.7100, 0.7300]",
+    ]
+    assert "1 of 1 cells have enough data" in html
+
+
+def test_what_is_odd_about_the_lists_stands_above_them(night: NightReport) -> None:
+    odd = replace(night, list_warnings=("item 40 is on top of 60 % of 10 lists, more than 50 %",))
+
+    assert "Warning: item 40 is on top of 60 % of 10 lists, more than 50 %." in Page(render_night(odd)).text
+
+
+# --- cohorts, outcomes, lists -------------------------------------------------------------------
 
 
 def test_movement_between_cohorts_is_a_matrix_with_the_newly_known_last(night: NightReport) -> None:
@@ -241,7 +330,7 @@ def test_movement_between_cohorts_is_a_matrix_with_the_newly_known_last(night: N
 def test_yesterdays_lists_come_with_the_remark_on_the_logging_policy(night: NightReport) -> None:
     page = Page(render_night(night))
 
-    assert "the logged impressions come from another policy" in page.text
+    assert "The logged impressions come from another policy" in page.text
     assert ["", "user:old", "no event", "no event", "0", "36"] in page.rows
 
 

@@ -60,8 +60,8 @@ def test_a_line_holds_both_models_and_their_paired_gain() -> None:
     lines = views.metric_lines([of_new, gain, CELL, candidate], "auc")
 
     assert lines == [
-        views.MetricLine("click", "user:new", None, of_new, None),
-        views.MetricLine("click", "all", CELL, candidate, gain),
+        views.MetricLine("click", "user:new", {"candidate": of_new}, None),
+        views.MetricLine("click", "all", {"champion": CELL, "candidate": candidate}, gain),
     ]
 
 
@@ -78,6 +78,13 @@ def test_tasks_keep_their_order_and_are_not_sorted_by_name() -> None:
         ("watch", ["all", "user:new"]),
         ("click", ["all", "user:new"]),
     ]
+
+
+def test_models_come_before_baselines_and_the_champion_first() -> None:
+    cells = [replace(CELL, role=role) for role in ("group_mean", "candidate", "popularity", "champion")]
+
+    assert views.roles(cells) == ["champion", "candidate", "popularity", "group_mean"]
+    assert [cell.role for cell in views.of_models(cells)] == ["candidate", "champion"]
 
 
 def test_a_table_is_as_good_as_its_worst_rule() -> None:

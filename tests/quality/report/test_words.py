@@ -44,3 +44,17 @@ def test_a_value_without_interval_stands_alone() -> None:
     cell = MetricCell("like", "all", "log_loss", "champion", 0.1234, None, None, 12, 3)
 
     assert words.interval(cell) == "0.1234"
+
+
+@pytest.mark.parametrize(
+    ("replicates", "text"),
+    [  # an interval of .05 has a standard deviation of .0128; the error of its ends is 2.67 of it / sqrt(R)
+        (None, "0.7123 [0.6900, 0.7400]"),
+        (400, "0.71 [0.69, 0.74]"),
+        (10_000, "0.712 [0.690, 0.740]"),
+    ],
+)
+def test_an_interval_has_the_digits_that_its_replicates_carry(replicates: int | None, text: str) -> None:
+    cell = MetricCell("like", "all", "auc", "champion", 0.7123, 0.69, 0.74, 12, 3, replicates=replicates)
+
+    assert words.interval(cell) == text
