@@ -1,6 +1,6 @@
 """Which rows failed which rules: from a verdict to a column.
 
-Apart from quality/suites.py so that reading a verdict needs no Great Expectations, which takes 4 s to import.
+Kept apart from quality/suites.py, so that reading a verdict does not import Great Expectations (4 s).
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from quality.verdicts import Verdict
 
 
 def failing_filters(verdict: Verdict) -> dict[str, str]:
-    """Rule -> SQL predicate of exactly the rows that fail it; critical rules on rows only.
+    """Return rule -> SQL predicate of exactly the rows that fail it, of critical rules on rows.
 
-    Every rule is there, also one that no row fails, so that a plan is the same every night.
+    Rules that no row fails are included, so that a query plan is the same every night.
     """
     return {
         result.rule: result.filter
@@ -26,7 +26,7 @@ def failing_filters(verdict: Verdict) -> dict[str, str]:
 def with_failed_rules(df: DataFrame, filters: Mapping[str, str]) -> DataFrame:
     """Add failed_rules, array<string>: the rules that the row fails in the order of `filters`, else empty.
 
-    Grain: as it came. Cost: one narrow pass.
+    Grain: that of `df`. Cost: one narrow pass.
 
     Args:
         df: rows with the columns that the suite ran on.

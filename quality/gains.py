@@ -125,9 +125,9 @@ def mean_gain(cells: Sequence[Sampled], seed_stds: Sequence[float]) -> MeanGain:
 
 
 def has_power(gain: Gain, margin: float) -> bool:
-    """Return whether a gain of 0 would be told from a loss of the margin four times out of five.
+    """Return whether a gain of 0 would exclude a loss of the margin in four of five samples.
 
-    It depends on the length of the interval alone, never on where it lies.
+    It depends on the length of the interval alone, not on its position.
     """
     return (Z + Z_POWER) * gain.std <= margin
 

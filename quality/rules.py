@@ -1,4 +1,4 @@
-"""One configured rule as Great Expectations knows it and as people say it."""
+"""A configured rule: as Great Expectations runs it, and in words."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ OF_ROWS = (gxe.ColumnMapExpectation, gxe.ColumnPairMapExpectation, gxe.Multicolu
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 INSTEAD = {  # arguments that Great Expectations has and its predicates do not carry
     "mostly": "it is a share of non-null rows; set max_failing_share, a share of all rows",
-    "row_condition": "rules on values look past null, so derive a column that is null elsewhere",
+    "row_condition": "rules on values ignore nulls, so derive a column that is null elsewhere",
 }
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, ready to run.
+    """A rule that is ready to run.
 
     Attributes:
         name: unique in its suite.
@@ -42,10 +42,10 @@ class Rule:
 
 
 def to_rules(table: str, suite: Suite) -> tuple[Rule, ...]:
-    """The rules of a table's suite.
+    """Return the rules of a table's suite.
 
     Raises:
-        ConfigError: an unknown type or argument, a name given twice, a rule that has another place.
+        ConfigError: a type or argument is unknown, a name is given twice, or a rule is not for suites.
     """
     rules = tuple(_to_rule(suite.file_of(table), number, conf) for number, conf in enumerate(suite.rules))
     names = [rule.name for rule in rules]
@@ -83,7 +83,7 @@ def _to_rule(file: str, number: int, conf: Expectation) -> Rule:
 
 
 def _columns(kwargs: dict[str, Any]) -> tuple[str, ...]:
-    """Columns among a rule's arguments: `column`, `column_A` and `column_B`, or `column_list`."""
+    """Return the columns among a rule's arguments: `column`, `column_A` and `column_B`, or `column_list`."""
     values: Iterable[Any] = (kwargs[name] for name in COLUMN_ARGUMENTS if name in kwargs)
     return tuple(
         str(column) for value in values for column in (value if isinstance(value, list | tuple) else [value])
@@ -91,7 +91,7 @@ def _columns(kwargs: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _phrase(type_: str) -> str:
-    """The end of a rule's name: expect_column_values_to_not_be_null -> not_null."""
+    """Return the end of a rule's name: expect_column_values_to_not_be_null -> not_null."""
     phrase = type_.removeprefix("expect_")
     for start in ("column_pair_values_a_to_", "column_pair_values_", "column_values_", "column_"):
         phrase = phrase.removeprefix(start)
@@ -99,7 +99,7 @@ def _phrase(type_: str) -> str:
 
 
 def _expected(conf: Expectation) -> str:
-    """What the rule asks for, in words; its arguments where there are no better ones."""
+    """Return what the rule asks for in words; by default, its arguments."""
     arguments = {name: value for name, value in conf.kwargs.items() if name not in COLUMN_ARGUMENTS}
     phrase = _phrase(conf.type)
     if phrase.endswith("not_null"):

@@ -1,11 +1,11 @@
-"""Run one suite over a DataFrame with Great Expectations: what becomes visible has met its rules.
+"""Run one suite over a DataFrame with Great Expectations, before its rows become visible.
 
-Great Expectations says which rules hold, and hands out the condition of each as a Spark predicate; one
+Great Expectations says which rules hold, and returns the condition of each as a Spark predicate; one
 more aggregation counts the failing rows of all predicates. That is its cheapest mode (BOOLEAN_ONLY: two
-aggregations for any number of rules on one column). Its modes that count by themselves run a job for
-each rule, to collect examples of bad values. A rule on a pair of columns costs four jobs in every mode.
+aggregations for any number of rules on one column). Its modes that count rows run a job for each rule,
+to collect examples of bad values. A rule on a pair of columns costs four jobs in every mode.
 
-Nulls: rules on values (in_set, between, match_regex, ...) look past null, so a column that must be
+Nulls: rules on values (in_set, between, match_regex, ...) ignore nulls, so a column that must be
 filled needs expect_column_values_to_not_be_null as well.
 """
 
@@ -35,13 +35,13 @@ _QUERY = re.compile(r"^df\.filter\(F\.expr\((?P<literal>.*)\)\)$", re.DOTALL)
 
 
 def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
-    """Judge the rows of a table; nothing is written, nothing is filtered.
+    """Return the verdict on the rows of a table; nothing is written or filtered.
 
-    A rule fails when more than its max_failing_share of all rows fail it and it is critical; with
-    fewer, or if it only warns, it is a warning. A rule whose column is missing, or that cannot be
-    evaluated, fails whatever its severity. No rows: rules on rows hold.
+    A critical rule fails if more than its max_failing_share of all rows fail it; with fewer rows, or
+    another severity, it is a warning. A rule whose column is missing, or that cannot be evaluated, fails
+    with any severity. Without rows, rules on rows pass.
     Cost: three aggregations over `df`, which should be persisted, four more for each rule on a pair of
-    columns, and about 20 ms of planning a rule.
+    columns, and about 20 ms of planning per rule.
 
     Args:
         df: the rows that are about to be committed.
@@ -49,7 +49,7 @@ def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
         suite: its rules.
 
     Raises:
-        ConfigError: the suite itself is wrong: an unknown rule or argument, a name given twice.
+        ConfigError: the suite itself is wrong: a rule or argument is unknown, or a name is given twice.
     """
     rules = to_rules(table, suite)
     runnable = [rule for rule in rules if set(rule.columns) <= set(df.columns)]
@@ -74,7 +74,7 @@ def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
 
 
 def _ask(df: DataFrame, rules: Sequence[Rule]) -> dict[str, ExpectationValidationResult]:
-    """Great Expectations' answer to each rule, by name: it does not keep their order."""
+    """Return Great Expectations' answer to each rule, by name, since it does not keep their order."""
     batch = _rows().get_batch({"dataframe": df})
     answers = {}
     for of_rows, result_format in ((True, CONDITIONS), (False, MEASURED)):
@@ -94,11 +94,11 @@ def _name(answer: ExpectationValidationResult) -> str:
 
 @cache
 def _rows() -> BatchDefinition[None]:
-    """A data set in memory, one a process, that any DataFrame can stand for.
+    """Return a data set in memory, one per process, that takes any DataFrame as its rows.
 
-    Its context writes no file and reports to nobody.
+    Its context writes no file and sends no usage statistics.
     """
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)  # it announces every context
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)  # it logs every context
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     context.enable_analytics(False)
@@ -108,13 +108,13 @@ def _rows() -> BatchDefinition[None]:
 
 
 def _filter(answer: ExpectationValidationResult) -> str | None:
-    """The predicate in an answer, `df.filter(F.expr('...'))`; none if the rule could not be evaluated."""
+    """Return the predicate in an answer, `df.filter(F.expr('...'))`; None if the rule cannot be evaluated."""
     match = _QUERY.match(answer.result.get("unexpected_index_query") or "")
     return None if match is None else str(ast.literal_eval(match["literal"]))
 
 
 def _count(df: DataFrame, filters: Mapping[str, str]) -> tuple[int, dict[str, int]]:
-    """All rows, and the failing rows of each predicate, in one pass."""
+    """Count all rows, and the failing rows of each predicate, in one pass."""
     counts = df.agg(
         F.count(F.lit(1)).alias("rows"),
         *(F.count_if(F.expr(sql)).alias(f"rule_{number}") for number, sql in enumerate(filters.values())),
@@ -143,7 +143,7 @@ def _result_of_whole(rule: Rule, rows: int, answer: ExpectationValidationResult)
 
 
 def _raised(info: Mapping[str, Any]) -> str | None:
-    """The first line of what a rule raised: its own, or that of one of the metrics it needs."""
+    """Return the first line of what a rule raised: its own, or that of one of the metrics it needs."""
     for one in (info, *(value for value in info.values() if isinstance(value, dict))):
         if one.get("raised_exception"):
             return str(one.get("exception_message") or "unknown").strip().splitlines()[0]

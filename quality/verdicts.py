@@ -1,4 +1,4 @@
-"""What came of meeting a suite: one result a rule, one verdict a table."""
+"""The outcome of a suite: one result per rule, one verdict per table."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,20 +11,20 @@ NAMED_IN_MESSAGE = 3  # rules that a message names; `quality_results` holds all
 
 @dataclass(frozen=True)
 class RuleResult:
-    """How the rows of one table met one rule.
+    """The outcome of one rule on the rows of one table.
 
     Attributes:
         rule: its name, unique in its suite and stable from night to night.
-        column: the column or columns it is about, joined by ", "; empty for a rule on the table.
-        expected: what it asks for, as people say it: "in [0, 1]".
+        column: the columns that it reads, joined by ", "; empty for a rule on the table.
+        expected: what it asks for, in words: "in [0, 1]".
         outcome: passed: every row is as expected. warned: some are not, within the share that may
             fail, or the rule only warns. failed: more are not.
         severity: as configured.
         max_failing_share: share of all rows that may fail, in [0, 1].
         rows: all rows; nulls count among them.
-        failing_rows: rows that are not as expected; null for a rule about the table as a whole.
-        filter: SQL predicate that is true for exactly these rows; null for a rule about the whole.
-        found: what stood in the way or was measured instead of rows: "column is missing", "mean 0.2".
+        failing_rows: rows that are not as expected; None for a rule on the table as a whole.
+        filter: SQL predicate that is true for exactly these rows; None for a rule on the whole.
+        found: what was measured instead of rows, or why nothing was: "mean 0.2", "column is missing".
     """
 
     rule: str
@@ -40,7 +40,7 @@ class RuleResult:
 
     @property
     def failing_share(self) -> float | None:
-        """Failing rows of all rows, in [0, 1]; null for a rule about the whole."""
+        """Failing rows of all rows, in [0, 1]; None for a rule on the whole."""
         if self.failing_rows is None:
             return None
         return self.failing_rows / self.rows if self.rows else 0.0
@@ -62,7 +62,7 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rows of one table came to, all rules in the suite's order."""
+    """The results of one table, all rules in the suite's order."""
 
     table: str
     rows: int
@@ -71,7 +71,7 @@ class Verdict:
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:
-        """Failed rules, the one with most failing rows first, ties in the suite's order."""
+        """Failed rules, the one with most failing rows first, equal ones in the suite's order."""
         failed = [result for result in self.results if result.outcome == "failed"]
         return tuple(sorted(failed, key=lambda result: -(result.failing_share or 0.0)))
 
@@ -81,9 +81,9 @@ class Verdict:
         return not self.failed
 
     def describe(self) -> str:
-        """The verdict in one line: what is wrong, how much of it, what was expected, whose rule it is.
+        """Return the verdict in one line: what is wrong, in how many rows, what was expected, by which file.
 
-        What to do next depends on the job, which adds it.
+        The job adds what to do.
         """
         if self.passed:
             warned = sum(result.outcome == "warned" for result in self.results)
@@ -103,7 +103,7 @@ class Verdict:
 
 
 def percent(share: float) -> str:
-    """A share in percent, with as many digits as tell it from 0 and 100: "3.1 %", "0.0007 %"."""
+    """Return a share in percent, with enough digits to differ from 0 and 100: "3.1 %", "0.0007 %"."""
     if share in (0.0, 1.0):
         return f"{share:.0%}".replace("%", " %")
     for digits in (1, 2, 3, 4):

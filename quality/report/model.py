@@ -214,7 +214,7 @@ class OutcomeRow:
 
     Attributes:
         metric: "hit_rate" or "recall".
-        value: None if nobody of the cohort had a positive event.
+        value: None if no user of the cohort had a positive event.
         users: users of the cohort with a positive event of the task.
         events: their positive user-item pairs.
     """

@@ -16,7 +16,7 @@ EXPERT_COLOURS = 8
 
 
 def forest_plot(cells: Sequence[MetricCell], metric: str, axis: str) -> Markup:
-    """Value and 95 % interval of each task x cohort, champion above candidate.
+    """Draw value and 95 % interval of each task x cohort, champion above candidate.
 
     Args:
         cells: cells of any metric.
@@ -50,7 +50,7 @@ def forest_plot(cells: Sequence[MetricCell], metric: str, axis: str) -> Markup:
 
 
 def calibration_plot(points: Sequence[CalibrationPoint], task: str) -> Markup:
-    """Observed share against mean predicted probability of one task; the diagonal is perfect."""
+    """Draw the observed share against the mean predicted probability of one task; the diagonal is perfect."""
     drawn = [point for point in points if point.task == task]
     if not drawn:
         return Markup("")
@@ -71,11 +71,11 @@ def calibration_plot(points: Sequence[CalibrationPoint], task: str) -> Markup:
         curve = sorted((point for point in drawn if point.role == role), key=lambda point: point.predicted)
         parts.append(svg.path([(x(p.predicted), y(p.observed)) for p in curve], f"curve {role}"))
         for p in curve:
-            told = f"{role}: predicted {p.predicted:.4f}, observed {p.observed:.4f}, {p.count:,} rows"
-            parts.append(svg.mark(x(p.predicted), y(p.observed), role, told))
+            tooltip = f"{role}: predicted {p.predicted:.4f}, observed {p.observed:.4f}, {p.count:,} rows"
+            parts.append(svg.mark(x(p.predicted), y(p.observed), role, tooltip))
     total = sum(point.count for point in drawn if point.role == drawn[0].role)
     description = (
-        f"Observed share against mean predicted probability, {total:,} rows; on the diagonal both agree."
+        f"Observed share against mean predicted probability, {total:,} rows; on the diagonal both are equal."
     )
     return svg.figure(
         f"calibration-{_slug(task)}", f"Calibration of {task}", description, (size, size), parts
@@ -83,10 +83,10 @@ def calibration_plot(points: Sequence[CalibrationPoint], task: str) -> Markup:
 
 
 def gate_plot(bars: Sequence[GateBar]) -> Markup:
-    """What one gate gives its experts, a bar a cohort (Tang et al., RecSys 2020, fig. 8).
+    """Draw the weights that one gate gives its experts, a bar per cohort (Tang et al., RecSys 2020, fig. 8).
 
-    A part of a bar is as long as an expert's mean weight, the line in its middle one standard deviation to
-    either side. Softmax weights fill the bar.
+    A segment of a bar is as long as an expert's mean weight, the line in its middle one standard deviation
+    to either side. Softmax weights fill the bar.
 
     Args:
         bars: of one gate.
@@ -111,9 +111,9 @@ def gate_plot(bars: Sequence[GateBar]) -> Markup:
         for bar in sorted((b for b in bars if b.cohort == cohort), key=lambda b: experts.index(b.expert)):
             end, middle = start + bar.mean, start + bar.mean / 2
             box = {"x": x(start), "y": y + 2, "width": x(end) - x(start), "height": line - 4}
-            told = f"{bar.expert}, {cohort}: {spread(bar.mean, bar.std)}, {bar.rows:,} rows"
+            tooltip = f"{bar.expert}, {cohort}: {spread(bar.mean, bar.std)}, {bar.rows:,} rows"
             colour = _colour(experts.index(bar.expert))
-            parts.append(svg.element("rect", svg.element("title", told), class_=colour, **box))
+            parts.append(svg.element("rect", svg.element("title", tooltip), class_=colour, **box))
             height = y + line / 2
             parts.append(svg.line(x(middle - bar.std), height, x(middle + bar.std), height, "spread"))
             start = end
@@ -126,7 +126,7 @@ def gate_plot(bars: Sequence[GateBar]) -> Markup:
 
 
 def score_plot(scores: ScoreDistribution) -> Markup:
-    """Tonight's published scores as bars, the night before as a line over them."""
+    """Draw tonight's published scores as bars, and those of the night before as a line over them."""
     shares = [*scores.tonight, *(scores.night_before or ())]
     _, high = _padded(0.0, max(shares) or 1.0)
     left, top, bottom = 56.0, 34.0, 246.0
@@ -138,14 +138,14 @@ def score_plot(scores: ScoreDistribution) -> Markup:
         parts += [svg.line(left, y(value / 100), WIDTH - 16, y(value / 100), "grid")]
         parts += [svg.text(left - 6, y(value / 100) + 4, f"{label} %", "tick", "end")]
     for (start, end), share in zip(pairwise(scores.edges), scores.tonight, strict=True):
-        told = svg.element("title", f"score {start:.3f} to {end:.3f}: {share:.2%} of tonight's rows")
+        tooltip = svg.element("title", f"score {start:.3f} to {end:.3f}: {share:.2%} of tonight's rows")
         place = {
             "x": x(start) + 1,
             "y": y(share),
             "width": max(x(end) - x(start) - 2, 0.5),
             "height": bottom - y(share),
         }
-        parts.append(svg.element("rect", told, class_="bar", **place))
+        parts.append(svg.element("rect", tooltip, class_="bar", **place))
     keys = [
         svg.element("rect", x=left, y=8, width=14, height=10, class_="bar"),
         svg.text(left + 20, 17, "tonight"),
@@ -169,7 +169,7 @@ def score_plot(scores: ScoreDistribution) -> Markup:
 
 
 def _lines(cells: Sequence[MetricCell]) -> list[tuple[str, list[MetricCell]]]:
-    """A heading for each task (without cells), then a line for each of its cohorts."""
+    """Return a heading for each task (without cells), then a line for each of its cohorts."""
     lines: list[tuple[str, list[MetricCell]]] = []
     for task in dict.fromkeys(cell.task for cell in cells):
         own = [cell for cell in cells if cell.task == task]
@@ -189,8 +189,8 @@ def _intervals(row: Sequence[MetricCell], x: svg.Scale, y: float) -> list[Markup
         height = y if len(row) == 1 else y - 5.5 if cell.role == "champion" else y + 5.5
         if cell.low is not None and cell.high is not None:
             parts.append(svg.line(x(cell.low), height, x(cell.high), height, f"interval {cell.role}"))
-        told = f"{cell.role}, {cell.task}, {cell.cohort}: {interval(cell)}"
-        parts.append(svg.mark(x(cell.value), height, cell.role, told))
+        tooltip = f"{cell.role}, {cell.task}, {cell.cohort}: {interval(cell)}"
+        parts.append(svg.mark(x(cell.value), height, cell.role, tooltip))
     return parts
 
 
@@ -221,7 +221,7 @@ def _labelled(values: list[float]) -> list[tuple[float, str]]:
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
-    """A range a little wider, so that no mark lies on the border; never empty."""
+    """Return a range a little wider, so that no mark lies on the border; it is never empty."""
     margin = (high - low or abs(high) or 1.0) * 0.06
     return (low - margin if low else low), high + margin
 

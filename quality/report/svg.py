@@ -1,4 +1,4 @@
-"""The few pieces of SVG that the plots are made of: text, lines, scales, a titled figure.
+"""The elements of SVG that the plots are made of: text, lines, scales, a titled figure.
 
 Colours and fonts are classes of the page's style sheet, so a plot follows light and dark.
 """
@@ -23,13 +23,13 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """The place of a value; what lies outside lands on the border."""
+        """Return the position of a value; values outside the range are put on its border."""
         inside = min(max(value, self.low), self.high)
         return self.start + (inside - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
 def element(tag: str, content: str = "", **attributes: Value) -> Markup:
-    """One element; `content` is escaped unless it is Markup. class_ is written class, _ becomes -."""
+    """Return one element; `content` is escaped unless it is Markup. class_ is written class, _ becomes -."""
     written = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"'
         for name, value in attributes.items()
@@ -38,23 +38,23 @@ def element(tag: str, content: str = "", **attributes: Value) -> Markup:
 
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str = "start", **more: Value) -> Markup:
-    """Text at a point; anchor: start, middle, end."""
+    """Return text at a point; anchor: start, middle, end."""
     return element("text", content, x=x, y=y, class_=class_, text_anchor=anchor, **more)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
-    """A straight line."""
+    """Return a straight line."""
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
 def path(points: Iterable[tuple[float, float]], class_: str) -> Markup:
-    """A line through points."""
+    """Return a line through points."""
     steps = " L".join(f"{_plain(x)} {_plain(y)}" for x, y in points)
     return element("path", d=f"M{steps}", class_=class_)
 
 
 def mark(x: float, y: float, role: str, tooltip: str) -> Markup:
-    """A model's mark, a circle for the champion and a diamond for others: colour is not all."""
+    """Return the mark of a model: a circle for the champion, a diamond for others."""
     shown = element("title", tooltip)
     if role == "champion":
         return element("circle", shown, cx=x, cy=y, r=4.5, class_=f"mark {role}")
@@ -66,7 +66,7 @@ def mark(x: float, y: float, role: str, tooltip: str) -> Markup:
 def figure(
     name: str, title: str, description: str, size: tuple[float, float], parts: Iterable[Markup]
 ) -> Markup:
-    """A drawing with a title and a description for those who do not see it.
+    """Return a drawing with a title and a description for screen readers.
 
     Args:
         name: unique on the page; a letter first, then letters, digits, "-".
@@ -87,7 +87,7 @@ def figure(
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers within [low, high], about as many as asked for, in steps of 1, 2 or 5."""
+    """Return round numbers within [low, high], about as many as asked for, in steps of 1, 2 or 5."""
     rough = (high - low) / about
     power = 10.0 ** floor(log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.8)
@@ -96,14 +96,14 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def tick_labels(values: list[float]) -> list[str]:
-    """Ticks as text, all with as many decimals as their step needs."""
+    """Return ticks as text, all with as many decimals as their step needs."""
     step = min((b - a for a, b in pairwise(values)), default=1.0)
     decimals = max(0, -floor(log10(step) + 1e-9))
     return [f"{value:.{decimals}f}" for value in values]
 
 
 def _plain(value: Value) -> str:
-    """Numbers without noise: at most two decimals, no trailing zeros."""
+    """Return a number with at most two decimals and no trailing zeros."""
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return str(value)

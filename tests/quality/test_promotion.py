@@ -139,7 +139,7 @@ def test_a_worse_cell_keeps_the_champion_whatever_the_mean() -> None:
     )
 
 
-def test_an_undecided_cell_is_named_and_keeps_nobody() -> None:
+def test_an_undecided_cell_is_named_and_prevents_no_promotion() -> None:
     found = decided(BETTER, cell(0.0, 0.02, number=1, task="like"))
 
     assert found.promoted

@@ -14,7 +14,7 @@ def rule(type_: str, name: str | None = None, share: float = 0.0, **kwargs: Any)
     return Expectation(type=type_, name=name, kwargs=kwargs, max_failing_share=share)
 
 
-def test_a_rule_is_named_after_its_columns_and_type_and_told_in_words() -> None:
+def test_a_rule_is_named_after_its_columns_and_type_and_described_in_words() -> None:
     suite = Suite(
         rules=(
             rule("expect_column_values_to_not_be_null", column="user_id"),

@@ -127,7 +127,7 @@ def test_a_rule_that_cannot_be_evaluated_fails_and_says_why(people: DataFrame) -
     ]
 
 
-def test_values_of_another_type_than_the_rule_expects_fail_it_without_a_stack_trace(
+def test_values_of_a_type_that_the_rule_does_not_expect_fail_it_without_a_stack_trace(
     people: DataFrame,
 ) -> None:
     verdict = run_suite(people, "people", Suite(rules=(rule(BETWEEN, column="name", min_value=0),)))
@@ -137,7 +137,7 @@ def test_values_of_another_type_than_the_rule_expects_fail_it_without_a_stack_tr
     assert "\n" not in verdict.describe()
 
 
-def test_no_rows_meet_every_rule_on_rows(people: DataFrame) -> None:
+def test_a_table_without_rows_passes_every_rule_on_rows(people: DataFrame) -> None:
     suite = Suite(rules=(rule(NOT_NULL, column="n"), rule(BETWEEN, column="rate", min_value=0)))
 
     verdict = run_suite(people.limit(0), "people", suite)
@@ -146,7 +146,7 @@ def test_no_rows_meet_every_rule_on_rows(people: DataFrame) -> None:
     assert outcomes(verdict) == {"n_not_null": ("passed", 0), "rate_between": ("passed", 0)}
 
 
-def test_each_bad_event_carries_all_rules_that_it_failed(spark: SparkSession) -> None:
+def test_each_bad_event_has_all_rules_that_it_failed(spark: SparkSession) -> None:
     rows = [
         ("sound", 1, 10, NOON, 0, 1, 0, 0, Decimal("3.5")),
         ("a day late, as allowed", 1, 10, NOON, 1, 1, 0, 0, Decimal("3.5")),
@@ -158,7 +158,7 @@ def test_each_bad_event_carries_all_rules_that_it_failed(spark: SparkSession) ->
         ("unreadable like", 1, 10, NOON, 0, 1, 0, None, Decimal("3.5")),
         ("too late", 1, 10, NOON, 2, 1, 0, 0, Decimal("3.5")),
         ("after its file's date", 1, 10, NOON, -1, 1, 0, 0, Decimal("3.5")),
-        ("all at once", None, 10, NOON, 9, 1, -1, 0, None),
+        ("all rules at once", None, 10, NOON, 9, 1, -1, 0, None),
     ]
     events = spark.createDataFrame(rows, EVENTS)
 
@@ -176,17 +176,17 @@ def test_each_bad_event_carries_all_rules_that_it_failed(spark: SparkSession) ->
         "unreadable like": ["is_like_not_null"],
         "too late": ["too_late"],
         "after its file's date": ["after_its_file"],
-        "all at once": ["user_id_not_null", "too_late", "is_long_view_in_set", "play_seconds_not_null"],
+        "all rules at once": ["user_id_not_null", "too_late", "is_long_view_in_set", "play_seconds_not_null"],
     }
 
 
 def test_a_few_bad_events_only_warn_and_many_block(spark: SparkSession) -> None:
     sound = ("x", 1, 10, NOON, 0, 1, 0, 0, Decimal("3.5"))
-    nobodys = ("x", None, 10, NOON, 0, 1, 0, 0, Decimal("3.5"))
+    without_user = ("x", None, 10, NOON, 0, 1, 0, 0, Decimal("3.5"))
     suite = load_config().suites["events"]
 
-    few = run_suite(spark.createDataFrame([sound] * 19 + [nobodys], EVENTS), "events", suite)
-    many = run_suite(spark.createDataFrame([sound] * 18 + [nobodys] * 2, EVENTS), "events", suite)
+    few = run_suite(spark.createDataFrame([sound] * 19 + [without_user], EVENTS), "events", suite)
+    many = run_suite(spark.createDataFrame([sound] * 18 + [without_user] * 2, EVENTS), "events", suite)
 
     assert few.passed
     assert many.describe() == (
@@ -205,7 +205,7 @@ def test_a_warning_rule_sends_nothing_to_quarantine(people: DataFrame) -> None:
     assert [(row["name"], row["failed_rules"]) for row in failed.collect()] == [("b", ["rate_not_null"])]
 
 
-def test_without_rules_no_row_fails_any(people: DataFrame) -> None:
+def test_without_rules_no_row_fails(people: DataFrame) -> None:
     judged = with_failed_rules(people, {})
 
     assert judged.schema["failed_rules"].dataType.simpleString() == "array<string>"

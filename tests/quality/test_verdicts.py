@@ -16,7 +16,7 @@ def result(
     return RuleResult(rule, column, expected, outcome, "critical", share, rows, failing, None, found)
 
 
-def test_a_blocked_table_is_told_in_one_line_with_share_rule_rows_and_file() -> None:
+def test_a_blocked_table_is_described_in_one_line_with_share_rule_rows_and_file() -> None:
     rate = result(
         "user_click_rate_7d_between", "failed", 2517, expected="in [0, 1]", column="user_click_rate_7d"
     )
@@ -29,7 +29,7 @@ def test_a_blocked_table_is_told_in_one_line_with_share_rule_rows_and_file() -> 
     )
 
 
-def test_the_worst_rules_come_first_and_the_rest_are_counted() -> None:
+def test_the_worst_rules_come_first_and_the_others_are_counted() -> None:
     results = tuple(
         result(f"r{n}", "failed", n, column=f"c{n}", share=0.05) for n in (5000, 9000, 7000, 6000, 8000)
     )
@@ -60,7 +60,7 @@ def test_warnings_do_not_block_and_are_counted() -> None:
     assert verdict.describe() == "events passed: 2 rules on 100 rows, 1 with warnings"
 
 
-def test_a_result_tells_what_was_found_and_what_was_allowed() -> None:
+def test_a_result_says_what_was_found_and_what_was_allowed() -> None:
     of_rows = result("a", "failed", 2517, expected="in [0, 1]", share=0.005)
     of_whole = result("b", "failed", None, expected="mean in [0, 1]", found="found 3.5")
 
@@ -71,7 +71,7 @@ def test_a_result_tells_what_was_found_and_what_was_allowed() -> None:
     assert (of_whole.observed, of_whole.threshold) == ("found 3.5", "mean in [0, 1]")
 
 
-def test_no_rows_fail_no_share() -> None:
+def test_the_failing_share_of_no_rows_is_zero() -> None:
     assert result("a", "passed", 0, rows=0).failing_share == 0.0
 
 
@@ -87,5 +87,5 @@ def test_no_rows_fail_no_share() -> None:
         (1e-9, "under 0.0001 %"),
     ],
 )
-def test_a_share_is_never_rounded_to_none_or_all(share: float, text: str) -> None:
+def test_a_share_is_never_rounded_to_0_or_100_percent(share: float, text: str) -> None:
     assert percent(share) == text

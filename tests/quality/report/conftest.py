@@ -1,4 +1,4 @@
-"""A night with invented numbers."""
+"""A night with made-up numbers."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -131,7 +131,7 @@ def sample_night() -> NightReport:
             sample_list("a user who was never seen", "20931", "new"),
             sample_list("an active user", "117", "high"),
         ),
-        notices=("Attributes of users and items are an undated snapshot, taken as valid since ever.",),
+        notices=("Attributes of users and items are an undated snapshot, taken as always valid.",),
     )
 
 

@@ -15,7 +15,7 @@ def drawing(svg: str) -> ElementTree.Element:
     return ElementTree.fromstring(svg)
 
 
-def told(svg: str) -> list[str]:
+def texts(svg: str) -> list[str]:
     """All texts and tooltips of a drawing."""
     return [part.text or "" for part in drawing(svg).iter() if part.tag in ("text", "title", "desc")]
 
@@ -63,7 +63,7 @@ def test_a_forest_plot_shows_the_value_within_its_interval_and_champion_above_ca
 def test_a_forest_plot_says_in_words_where_data_do_not_suffice() -> None:
     thin = replace(CELL, cohort="user:high", value=None, low=None, high=None, positives=12)
 
-    assert "not enough positives (12)" in told(forest_plot([CELL, thin], "auc", "AUC"))
+    assert "not enough positives (12)" in texts(forest_plot([CELL, thin], "auc", "AUC"))
 
 
 def test_without_any_value_there_is_no_forest_plot() -> None:
@@ -81,7 +81,7 @@ def test_a_calibration_curve_on_the_diagonal_lies_on_the_dashed_line() -> None:
     for circle in drawing(svg).iter("circle"):
         x, y = float(circle.get("cx", 0)), float(circle.get("cy", 0))
         assert y == pytest.approx(y1 + slope * (x - x1), abs=0.05)
-    assert "champion: predicted 0.0600, observed 0.0600, 10 rows" in told(svg)
+    assert "champion: predicted 0.0600, observed 0.0600, 10 rows" in texts(svg)
 
 
 def test_a_task_without_points_has_no_calibration_plot(night: NightReport) -> None:
@@ -107,7 +107,7 @@ def test_a_bar_of_a_gate_is_cut_by_the_mean_weights_and_each_part_has_its_spread
     x1, x2 = float(spreads[1].get("x1", 0)), float(spreads[1].get("x2", 0))
     assert (x1 + x2) / 2 == pytest.approx(x[1] + widths[1] / 2, abs=0.02)
     assert (x2 - x1) / full == pytest.approx(2 * 0.05, abs=1e-3)
-    assert "click.0, user:new: 0.600 \N{PLUS-MINUS SIGN} 0.050, 1,200 rows" in told(svg)
+    assert "click.0, user:new: 0.600 \N{PLUS-MINUS SIGN} 0.050, 1,200 rows" in texts(svg)
 
 
 def test_the_bars_of_scores_are_as_high_as_their_shares_and_the_night_before_is_a_line() -> None:
@@ -118,14 +118,14 @@ def test_the_bars_of_scores_are_as_high_as_their_shares_and_the_night_before_is_
     ]
     assert bars[1] == pytest.approx(3 * bars[0], rel=1e-3)
     assert len(list(drawing(svg).iter("path"))) == 1
-    assert "the night before" in told(svg)
+    assert "the night before" in texts(svg)
 
 
 def test_on_the_first_night_there_is_no_line_of_the_night_before() -> None:
     svg = score_plot(ScoreDistribution((0.0, 0.5, 1.0), (0.25, 0.75), None))
 
     assert list(drawing(svg).iter("path")) == []
-    assert "the night before" not in told(svg)
+    assert "the night before" not in texts(svg)
 
 
 def test_one_constant_value_is_drawn_as_well() -> None:

@@ -31,7 +31,7 @@ def test_cells_come_from_whole_to_part_and_cohorts_in_the_order_of_their_table(n
     ]
 
 
-def test_gates_and_experts_come_in_the_order_that_people_count(night: NightReport) -> None:
+def test_numbers_in_names_of_gates_and_experts_are_ordered_as_numbers(night: NightReport) -> None:
     bar = GateBar("levels.0.click", "click.0", "all", 9, 0.5, 0.1, 1.0)
     names = [("levels.10.click", "click.2"), ("levels.2.click", "click.10"), ("levels.2.click", "click.2")]
     mixed = [
@@ -87,7 +87,7 @@ def test_models_come_before_baselines_and_the_champion_first() -> None:
     assert [cell.role for cell in views.of_models(cells)] == ["candidate", "champion"]
 
 
-def test_a_table_is_as_good_as_its_worst_rule() -> None:
+def test_the_outcome_of_a_table_is_that_of_its_worst_rule() -> None:
     rule = VerdictRow("scores", "a", "passed", "", "", "critical")
     verdicts = [
         rule,
@@ -105,7 +105,7 @@ def test_without_moves_there_is_no_matrix() -> None:
     assert views.movement([CohortMove("user", "new", "low", 3)], "item") is None
 
 
-def test_a_cohort_that_nobody_is_in_any_more_still_has_its_line() -> None:
+def test_a_cohort_without_members_today_still_has_its_line() -> None:
     matrix = views.movement(
         [CohortMove("user", "gone", "low", 3), CohortMove("user", "low", "low", 2)], "user"
     )
