@@ -1,7 +1,7 @@
 """One frame for all architectures: the input layer, the network, and the cells that a row reads.
 
 Letters: B rows, C categorical and F dense columns, D width of the input vector, K tasks, G groups.
-A group is a combination of the cohorts that the architecture tells apart (models/modules/network.py).
+A group is a combination of the cohorts that are facets of the architecture (models/modules/network.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from models.modules.trunk import make_trunk
 
 
 class MultiTaskModel(nn.Module):
-    """An architecture with its input layer; gives logits, probabilities belong to the edge.
+    """An architecture with its input layer. Outputs are logits; probabilities are made by calibration.
 
-    A row belongs to one group and reads that group's cells. An architecture that does not tell cohorts
-    apart has one group: `group` then does not matter, here and in the loss.
+    A row belongs to one group and reads that group's cells. An architecture without cells of
+    cohorts has one group: `group` then does not matter, here and in the loss.
     """
 
     def __init__(self, input_layer: InputLayer, network: Network) -> None:
@@ -38,16 +38,16 @@ class MultiTaskModel(nn.Module):
         return self.network.cell_groups
 
     def group_of(self, user_group: NDArray[Any], item_group: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the group of each row, (B,), from the places of its user's and of its item's cohort.
+        """Return the group of each row, (B,), from the places of its user's and of its item's cohort.
 
-        Groups are counted in the order of the trunk's facets, the last of which runs fastest.
+        Groups are counted in the order of the trunk's facets, the last of which varies fastest.
 
         Args:
             user_group: place among the values of user_cohort, (B,).
             item_group: place among the values of item_cohort, (B,).
 
         Raises:
-            ValueError: a place beyond the values that there are.
+            ValueError: a place is beyond the number of values.
         """
         places = {"user_cohort": user_group, "item_cohort": item_group}
         cohorts = self.network.trunk.cohorts
@@ -80,24 +80,24 @@ class MultiTaskModel(nn.Module):
         return self.from_input(self.input(categorical_BC, dense_BF), group)
 
     def from_input(self, x_BD: Tensor, group: int) -> Tensor:
-        """As `for_group`, from input vectors that `input.join` made."""
+        """Map input vectors of `input.join`, (B, D), as `for_group` does."""
         return self.network.for_group(x_BD, group)
 
 
 def build_model(
     model: Model, encoder: Encoder, tasks: Sequence[str], cohorts: Mapping[str, Sequence[str]], seed: int
 ) -> MultiTaskModel:
-    """Make a model with fresh weights, the same for the same seed; the global generator is left alone.
+    """Build a model with initial weights that depend on the seed alone; the global generator is not used.
 
     Args:
         model: the model YAML.
-        encoder: what its inputs are.
+        encoder: of its inputs.
         tasks: K names, the order of the logits.
         cohorts: cohort column of the rows -> its values, in the order of their places.
         seed: of the initial weights.
 
     Raises:
-        ConfigError: an unknown architecture, or a trunk that it cannot read.
+        ConfigError: the architecture is unknown, or its trunk is invalid.
     """
     try:
         with torch.random.fork_rng(devices=[]):

@@ -1,7 +1,7 @@
-"""A network's picture as a Mermaid flowchart, which code-hosting sites draw.
+"""A network's diagram as a Mermaid flowchart, which code-hosting sites draw.
 
-Input below, outputs on top, as in the papers' figures. A dotted edge leads to a gate from what it
-selects by. A frame inside of a frame, as MFH's switchers are inside of its trees, is drawn as one box.
+Input below, outputs on top, as in the papers' figures. A dotted edge leads from a gate's selector to
+the gate. A frame inside of a frame, as MFH's switchers are inside of its trees, is drawn as one box.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _OUTLINES = {
 
 
 class _Box(NamedTuple):
-    """What is drawn for a node, or for all nodes of a frame."""
+    """The box of a node, or of all nodes of a frame."""
 
     key: str
     text: str
@@ -34,7 +34,7 @@ class _Box(NamedTuple):
 
 
 def to_mermaid(graph: Graph, shapes: Mapping[str, str]) -> str:
-    """Give the flowchart's text.
+    """Return the flowchart's text.
 
     Args:
         graph: of the network.
@@ -44,7 +44,7 @@ def to_mermaid(graph: Graph, shapes: Mapping[str, str]) -> str:
     boxes = list(dict.fromkeys(box_of.values()))
     ids = {box.key: f"n{i}" for i, box in enumerate(boxes)}
     frames = list(dict.fromkeys(box.frame for box in boxes))
-    if len(frames) == 2:  # one frame and what is outside: nothing to tell apart
+    if len(frames) == 2:  # one frame and what is outside of it: a frame would distinguish nothing
         boxes, frames = [box._replace(frame=None) for box in boxes], [None]
     lines = ["flowchart BT"]
     for i, frame in enumerate(frames):

@@ -1,4 +1,4 @@
-"""What a model is made of: shape, parameters and cost of each of its parts, counted along its picture.
+"""Shape, parameters and cost of each part of a model, counted along its graph.
 
 FLOPs are those of one row's forward pass, a multiplication and an addition counted as two. `flops` are
 matrix products, as torch's own counter has them; `mixing_flops` are the weighted sums of experts by gates
@@ -36,7 +36,7 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class Description:
-    """A model, taken apart.
+    """The parts of a model, and its graph.
 
     Attributes:
         input_width: D.
@@ -44,7 +44,7 @@ class Description:
         parts: of trunk and towers, each after those that it reads.
         needed_by_group: group -> names of the parts that its pruned forward pass runs; the only group is
             "all" where no cohort has cells of its own.
-        graph: the picture.
+        graph: which part reads which.
     """
 
     input_width: int
@@ -59,7 +59,7 @@ class Description:
 
 
 def describe(model: MultiTaskModel) -> Description:
-    """Take a model apart. Its parameters may be on the meta device: no value is read."""
+    """Describe a model. Its parameters may be on the meta device: no value is read."""
     graph = model.network.draw()
     parts = [_part(model.network, graph, node) for node in graph.nodes.values() if _has_parameters(node)]
     return Description(
@@ -79,7 +79,7 @@ def describe(model: MultiTaskModel) -> Description:
 
 
 def largest_encoder(inputs: Inputs) -> Encoder:
-    """Give the encoder of declared inputs with every vocabulary as large as it may become.
+    """Return the encoder of declared inputs with every vocabulary as large as it may become.
 
     A fitted vocabulary holds at most `vocabulary_max_size` values, and row 0 for all others. Statistics
     of dense columns are placeholders: they do not change what a model costs.
@@ -104,18 +104,18 @@ def largest_encoder(inputs: Inputs) -> Encoder:
 
 
 def parameters_of(parts: Iterable[ModelPart]) -> int:
-    """Add up parameters."""
+    """Return the sum of parameters."""
     return sum(part.parameters for part in parts)
 
 
 def flops_of(parts: Iterable[ModelPart]) -> tuple[int, int]:
-    """Add up FLOPs of matrix products, and of mixing."""
+    """Return the sums of FLOPs of matrix products, and of mixing."""
     parts = list(parts)
     return sum(part.flops for part in parts), sum(part.mixing_flops for part in parts)
 
 
 def module_of(network: Network, name: str) -> nn.Module | Tensor:
-    """Find the module, or parameter, that a node names."""
+    """Return the module, or parameter, of a node's name."""
     owner, _, last = name.rpartition(".")
     return cast(nn.Module | Tensor, getattr(network.get_submodule(owner), last))
 
@@ -137,7 +137,7 @@ def _part(network: Network, graph: Graph, node: Node) -> ModelPart:
 
 
 def _product_flops(module: nn.Module | Tensor) -> int:
-    """FLOPs of a row's matrix products, if every number of a matrix is multiplied and added once."""
+    """Return FLOPs of a row's matrix products, if every number of a matrix is multiplied and added once."""
     if isinstance(module, Tensor):
         return 2 * module.numel()
     if isinstance(module, nn.Linear):
@@ -147,7 +147,7 @@ def _product_flops(module: nn.Module | Tensor) -> int:
 
 
 def _widths(experts: Experts) -> list[int]:
-    """D, and the width of each layer of an expert."""
+    """Return D, and the width of each layer of an expert."""
     first = experts.first
     return [first.in_features, first.out_features // experts.count, *(w.shape[2] for w in experts.weights)]
 
@@ -168,5 +168,5 @@ def _chain(widths: Iterable[int]) -> str:
 
 
 def _group(column: tuple[str, ...]) -> str:
-    """What all cells of a column have in common: their group, or groups."""
+    """Return the group that all cells of a column have in common."""
     return column[0].partition(CELL)[2] or "all"

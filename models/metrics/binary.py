@@ -32,14 +32,14 @@ _HEADER = struct.Struct("<4sqqii")  # magic, positives, negatives, occupied bins
 
 
 def to_bins(logits: NDArray[Any]) -> NDArray[np.int64]:
-    """Give the histogram bin of each logit."""
+    """Return the histogram bin of each logit."""
     scaled = (np.asarray(logits, dtype=np.float64) + LOGIT_LIMIT) * (BINS / (2 * LOGIT_LIMIT))
     bins: NDArray[np.int64] = np.clip(np.floor(scaled), 0, BINS - 1).astype(np.int64)
     return bins
 
 
 def histogram_auc(positives: Floats, negatives: Floats) -> Floats:
-    """Give P(score of a positive > of a negative) + P(equal) / 2 from histograms, along axis 0.
+    """Return P(score of a positive > of a negative) + P(equal) / 2 from histograms, along axis 0.
 
     Args:
         positives: weights per bin, ascending scores, (bins, ...).
@@ -56,7 +56,7 @@ def histogram_auc(positives: Floats, negatives: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class CellState:
-    """What is known of one cell.
+    """Sums over the rows of one cell.
 
     Attributes:
         positives, negatives: rows, unweighted.
@@ -81,7 +81,7 @@ class CellState:
         weight: NDArray[Any],
         user_weights: NDArray[np.uint8],
     ) -> "CellState":
-        """Take up rows: logits of the final (calibrated) probabilities, labels 0 or 1, weights, all (n,).
+        """Return the state of rows: logits of calibrated probabilities, labels 0 or 1, weights, all (n,).
 
         Rows of weight 0 (padding) do not count. `user_weights` is (n, R).
 
@@ -141,12 +141,12 @@ class CellState:
         )
 
     def counts(self) -> dict[str, int]:
-        """What the values rest on."""
+        """Counts that the values are computed from."""
         rows = self.positives + self.negatives
         return {"rows": rows, "positives": self.positives, "negatives": self.negatives}
 
     def value(self, metric: Metric, min_class_count: int = 30) -> float | None:
-        """Give a metric of the sample; null with fewer positives or negatives than asked for."""
+        """Return a metric of the sample; None with fewer positives or negatives than asked for."""
         if min(self.positives, self.negatives) < max(min_class_count, 1):
             return None
         sample = replace(
@@ -158,7 +158,7 @@ class CellState:
         return float(sample._all_values(metric)[0])
 
     def replicate_values(self, metric: Metric) -> Floats:
-        """Give a metric of each replicate, (R,); NaN in one that has drawn a single class."""
+        """Return a metric of each replicate, (R,); NaN in one that has drawn a single class."""
         return self._all_values(metric)[1:]
 
     def _all_values(self, metric: Metric) -> Floats:
@@ -179,7 +179,7 @@ class CellState:
         return self._ece(weights)
 
     def _ece(self, weights: Floats) -> Floats:
-        """Expected calibration error over 15 groups of equal weight.
+        """Return the expected calibration error over 15 groups of equal weight.
 
         Differs from the usual definition in that a group ends between two histogram bins (so equal
         scores stay together and groups are equal up to one bin), and in that replicates keep the
@@ -193,7 +193,7 @@ class CellState:
         return _divide(np.abs(_sum_sorted(self._ece_groups(), surplus, ECE_GROUPS)).sum(axis=0), weights)
 
     def calibration_curve(self) -> list[tuple[float, float, float]]:
-        """(mean prediction, share of positives, weight) of each of the groups that ECE looks at."""
+        """Return (mean prediction, share of positives, weight) of each of the groups of ECE."""
         if not len(self.bins):
             return []
         observed = np.stack([self.predicted, self.sums[1, :, 0], self.sums[:, :, 0].sum(axis=0)], axis=1)
@@ -201,7 +201,7 @@ class CellState:
         return [(p / v, y / v, v) for p, y, v in groups.tolist() if v > 0]
 
     def _ece_groups(self) -> NDArray[np.int64]:
-        """The group of equal weight that each occupied bin falls into, ascending."""
+        """Return the group of equal weight of each occupied bin, ascending."""
         in_bin = self.sums[:, :, 0].sum(axis=0)
         middle = np.cumsum(in_bin) - 0.5 * in_bin
         groups: NDArray[np.int64] = np.minimum(
@@ -210,7 +210,7 @@ class CellState:
         return groups
 
     def to_bytes(self) -> bytes:
-        """Serialise. Sums of unit weights are small integers, and are stored as such; nothing is rounded."""
+        """Serialise. Sums of unit weights are small integers and stored as such; nothing is rounded."""
         header = _HEADER.pack(_MAGIC, self.positives, self.negatives, len(self.bins), self.sums.shape[2])
         code = next((c for c in _INTEGERS if np.array_equal(self.sums.astype(c), self.sums)), _EXACT)
         exact = np.concatenate([self.predicted, self.losses, self.predictions]).astype(_EXACT)
@@ -222,7 +222,7 @@ class CellState:
         """Read what `to_bytes` wrote.
 
         Raises:
-            LamplighterError: it is no state, or one cut short.
+            LamplighterError: the bytes are no state, or a truncated one.
         """
         try:
             magic, positives, negatives, m, width = _HEADER.unpack_from(data)
@@ -246,7 +246,7 @@ _EXACT = "<f8"
 
 
 def _sum_sorted(place: NDArray[np.int64], columns: Floats, places: int) -> Floats:
-    """Sum rows (n, W) that belong to the same place, places ascending: (places, W)."""
+    """Return the sums of rows (n, W) of the same place, places ascending, (places, W)."""
     sums = np.zeros((places, columns.shape[1]))
     occupied, starts = np.unique(place, return_index=True)
     if len(occupied):
@@ -255,7 +255,7 @@ def _sum_sorted(place: NDArray[np.int64], columns: Floats, places: int) -> Float
 
 
 def _divide(numerator: Floats, denominator: Floats) -> Floats:
-    """Divide, NaN where there is nothing to divide by."""
+    """Divide; NaN where the divisor is 0."""
     out = np.full(np.broadcast(numerator, denominator).shape, np.nan)
     np.divide(numerator, denominator, out=out, where=denominator > 0)
     return out

@@ -1,4 +1,4 @@
-"""Bootstrap over users: weights that anybody can compute anywhere, and the intervals they give.
+"""Bootstrap over users: weights that any process can compute alone, and intervals from them.
 
 The weight of a user in a replicate is Poisson(1), read off hash(user_id, replicate). It depends on
 nothing else, so replicates of partitions add up, and two models on the same rows are paired.
@@ -15,9 +15,9 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # step of splitmix64 (Steele, Lea, Flood
 
 
 def user_weights(user_ids: NDArray[Any], replicates: int) -> NDArray[np.uint8]:
-    """Give each row its user's Poisson(1) weight in each replicate, (n, R).
+    """Return each row its user's Poisson(1) weight in each replicate, (n, R).
 
-    Cost: one hash a distinct user and replicate. Compute it once for a set of rows and use it for all
+    Cost: one hash per distinct user and replicate. Compute it once for a set of rows and use it for all
     their cells.
 
     Args:
@@ -39,7 +39,7 @@ def user_weights(user_ids: NDArray[Any], replicates: int) -> NDArray[np.uint8]:
 
 
 def interval(replicate_values: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Give the 95 % percentile interval (2.5, 97.5) of replicate values; null when no replicate has one."""
+    """Return the 95 % percentile interval (2.5, 97.5) of replicate values; None when no replicate has one."""
     known = replicate_values[np.isfinite(replicate_values)]
     if not len(known):
         return None
@@ -48,12 +48,12 @@ def interval(replicate_values: NDArray[np.float64]) -> tuple[float, float] | Non
 
 
 def paired_interval(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Give the 95 % interval of ours minus theirs: values of the same replicates on the same rows."""
+    """Return the 95 % interval of ours minus theirs: values of the same replicates on the same rows."""
     return interval(ours - theirs)
 
 
 def _poisson_cdf() -> NDArray[np.float64]:
-    """P(X <= k) for k = 0, 1, ... up to where float64 says 1."""
+    """Return P(X <= k) for k = 0, 1, ... up to where float64 says 1."""
     terms = np.array([math.exp(-1) / math.factorial(k) for k in range(17)])
     return np.cumsum(terms)
 
@@ -62,7 +62,7 @@ _POISSON_CDF = _poisson_cdf()
 
 
 def mix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Give the finish of splitmix64: a bijection in which every input bit reaches every output bit."""
+    """Return the finaliser of splitmix64: a bijection in which every input bit reaches every output bit."""
     values = values + GOLDEN
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,7 +1,7 @@
 """The states of models/metrics/binary.py and models/metrics/regression.py in torch, summed over ranks.
 
-For validation inside of training: they stay on the device while batches come, and one sum over ranks
-gives every rank the states of all rows. Of the sample only; replicates are taken in evaluation.
+For validation during training: the states stay on the device, and after one sum over ranks every rank
+has those of all rows. Of the sample only; evaluation adds replicates.
 
 Letters: B rows, K tasks, G user groups, E entries of the batch that count.
 """
@@ -41,7 +41,7 @@ class DeviceStates:
     def add(
         self, logits_BK: Tensor, labels_BK: Tensor, mask_BK: Tensor, weight_B: Tensor, group_B: Tensor
     ) -> None:
-        """Take up a batch: arguments as of `losses.cell_sums`; rows of weight 0 do not count."""
+        """Add a batch: arguments as of `losses.cell_sums`; rows of weight 0 do not count."""
         row_E, task_E = (mask_BK.bool() & (weight_B > 0)[:, None]).nonzero(as_tuple=True)
         z_E, y_E = logits_BK[row_E, task_E].double(), labels_BK[row_E, task_E].double()
         v_E, group_E = weight_B[row_E].double(), group_B[row_E]
@@ -55,7 +55,7 @@ class DeviceStates:
         self._add(start_E[~binary_E] + _ABSOLUTE, v_E[~binary_E] * error_E.abs())
 
     def over(self, ranks: Distributed) -> list[list[State]]:
-        """Give the states of all ranks' rows, K lists of G, on every rank."""
+        """Return the states of all ranks' rows, K lists of G, on every rank."""
         sums_KGX = ranks.all_reduce_sum(self.sums).cpu()
         return [
             [_to_state(task, sums_X) for sums_X in sums_GX]
@@ -75,13 +75,14 @@ class DeviceStates:
         self._add(start_E + _PREDICTION, v_E * p_E)
 
     def _add(self, place_E: Tensor, values_E: Tensor) -> None:
-        self.sums.view(-1).index_add_(0, place_E, values_E)  # on a GPU, too, in a fixed order if so asked
+        # In a fixed order on a GPU, too, when torch is told to be deterministic.
+        self.sums.view(-1).index_add_(0, place_E, values_E)
 
 
 def metrics_by_cell(
     states: Sequence[Sequence[State]], tasks: Sequence[Task], groups: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """Give task, and task|group -> metric -> value; null for a single class, or for no row.
+    """Return task, and task|group -> metric -> value; None for a single class, or for no row.
 
     Args:
         states: K lists of G.

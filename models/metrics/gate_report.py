@@ -1,4 +1,4 @@
-"""What the gates of a model do on held-out rows, by cohort, and which experts have collapsed.
+"""Weights of a model's gates on held-out rows, by cohort, and experts that have collapsed.
 
 Mean and spread of each gate's weights are those of Tang et al., RecSys 2020, fig. 8. A gate is named by
 its place in the trunk and the branch that it mixes for, an expert by its branch and number.
@@ -23,14 +23,14 @@ from models.model import MultiTaskModel
 from models.modules.experts import Mixture
 
 NEAR_ONE = 0.95
-"""Share of a gate's weight from which on one expert is said to have taken it over, a mean over all rows."""
+"""Mean share of a gate's weight from which one expert counts as the only one that it uses."""
 
 ALL = "all"
-"""The cohort of all rows, which warnings are judged by."""
+"""The cohort of all rows; warnings follow from it."""
 
 
 class GateKey(NamedTuple):
-    """Whose sums these are."""
+    """Gate, expert and cohort of some sums."""
 
     gate: str
     expert: str
@@ -42,7 +42,7 @@ class GateSums(NamedTuple):
 
     Attributes:
         rows: unweighted.
-        active_rows: those for which the expert gives anything but zeros.
+        active_rows: those for which an output of the expert is not 0.
         row_weight: of rows' own weights.
         weight, squares: of the gate's weight and of its square, times the row's weight.
     """
@@ -59,7 +59,7 @@ GateState = dict[GateKey, GateSums]
 
 @dataclass(frozen=True)
 class GateWeight:
-    """Mean and standard deviation of the weight that a gate gives an expert, and how often that is active."""
+    """Mean and standard deviation of a gate's weight of an expert, and how often the expert is active."""
 
     gate: str
     expert: str
@@ -78,7 +78,7 @@ def gate_state(
     weight_B: NDArray[np.float64],
     cohorts: Mapping[str, NDArray[np.bool_]],
 ) -> GateState:
-    """Run a model over rows, and sum up what each of its gates does; a model without gates gives nothing.
+    """Run a model over rows, and add up the weights of each of its gates; empty for a model without gates.
 
     A row counts at the gates that its own group's outputs need: cells of other groups never learnt from
     it. Cost: one forward of the rows, with all experts' outputs at hand.
@@ -128,7 +128,7 @@ def merge(states: Iterable[GateState]) -> GateState:
 
 
 def gate_weights(state: GateState) -> list[GateWeight]:
-    """Give mean and spread of every gate, expert and cohort, over weighted rows."""
+    """Return mean and spread of every gate, expert and cohort, over weighted rows."""
     found = []
     for key, sums in state.items():
         mean = sums.weight / sums.row_weight
@@ -139,7 +139,7 @@ def gate_weights(state: GateState) -> list[GateWeight]:
 
 
 def collapsed(state: GateState) -> list[str]:
-    """Tell what has collapsed, over all rows: an expert that gives zeros only, a gate that knows one expert.
+    """Return warnings, over all rows, of experts whose outputs are all 0 and gates that use one expert.
 
     A gate of a single expert has no choice, and is left out.
     """
@@ -171,7 +171,7 @@ def _sums(
     row_weight_B: NDArray[np.float64],
     cohorts: Mapping[str, NDArray[np.bool_]],
 ) -> GateState:
-    """One gate's sums over some rows; cohorts without a row are left out."""
+    """Return one gate's sums over some rows; cohorts without a row are left out."""
     state = {}
     for cohort, is_member_B in cohorts.items():
         v_B, w_own_BN = row_weight_B[is_member_B], w_BN[is_member_B]
@@ -196,12 +196,12 @@ class _Mixed(NamedTuple):
 
 @contextmanager
 def _mixtures_of(model: MultiTaskModel) -> Iterator[list[_Mixed]]:
-    """Collect what every mixture of a trunk is about to mix, while the context is open."""
+    """Collect the arguments of every mixture of a trunk while the context is open."""
     found: list[_Mixed] = []
 
     def watch(level: str, _: nn.Module, arguments: tuple[Any, ...]) -> None:
         outputs, weights_BN, sees = arguments
-        # Now or never: mixing uses the memory of the experts' outputs for its own ends.
+        # Before the mixture runs: it overwrites the experts' outputs.
         active = {branch: (y_BNH != 0).any(2).numpy() for branch, y_BNH in outputs.by_branch().items()}
         found.append(_Mixed(level, active, weights_BN, sees))
 

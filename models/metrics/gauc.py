@@ -20,11 +20,11 @@ class GaucState:
     """Sums over users of one cell.
 
     Attributes:
-        users: users with both classes, who count.
-        one_class_users: users with one class only, who are skipped.
-        rows: of the users who count, unweighted.
+        users: users with both classes, which count.
+        one_class_users: users with one class only, which are skipped.
+        rows: of the users that count, unweighted.
         won: sums of impressions x AUC, of the sample and of its replicates, (1 + R,).
-        impressions: sums of weights of the users who count, (1 + R,).
+        impressions: sums of weights of the users that count, (1 + R,).
     """
 
     users: int
@@ -41,7 +41,7 @@ class GaucState:
         weight: NDArray[Any],
         user_weights: NDArray[np.uint8],
     ) -> "GaucState":
-        """Take up all rows of some users; arrays (n,), `user_weights` (n, R). Ties count half."""
+        """Return the state of all rows of some users; arrays (n,), `user_weights` (n, R). Ties count half."""
         keep = np.asarray(weight) > 0
         z, y = np.asarray(logits, dtype=np.float64)[keep], np.asarray(labels)[keep] > 0.5
         v = np.asarray(weight, dtype=np.float64)[keep]
@@ -87,17 +87,17 @@ class GaucState:
         )
 
     def counts(self) -> dict[str, int]:
-        """What the value rests on: rows and number of the users who count, and of those who are skipped."""
+        """Counts behind the value: rows and number of users that count, number of users skipped."""
         return {"rows": self.rows, "users": self.users, "one_class_users": self.one_class_users}
 
     def value(self, metric: Literal["gauc"], min_users: int = 30) -> float | None:
-        """Give the GAUC of the sample; null with fewer users who count."""
+        """Return the GAUC of the sample; None with fewer users that count."""
         if self.users < max(min_users, 1):
             return None
         return float(self.won[0] / self.impressions[0])
 
     def replicate_values(self, metric: Literal["gauc"]) -> Floats:
-        """Give the GAUC of each replicate, (R,); NaN in one that has drawn nobody."""
+        """Return the GAUC of each replicate, (R,); NaN in one that has drawn no user."""
         values = np.full(len(self.won) - 1, np.nan)
         np.divide(self.won[1:], self.impressions[1:], out=values, where=self.impressions[1:] > 0)
         return values
@@ -112,7 +112,7 @@ class GaucState:
         """Read what `to_bytes` wrote.
 
         Raises:
-            LamplighterError: it is no state of a GAUC, or one cut short.
+            LamplighterError: the bytes are no state of a GAUC, or a truncated one.
         """
         (users, one_class_users, rows), (won, impressions) = unpack(b"LGS1", 3, data)
         return GaucState(users, one_class_users, rows, won, impressions)

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RegressionState:
-    """What is known of one cell.
+    """Sums over the rows of one cell.
 
     Attributes:
         rows: of weight above 0.
@@ -38,7 +38,7 @@ class RegressionState:
         weight: NDArray[Any],
         user_weights: NDArray[np.uint8],
     ) -> "RegressionState":
-        """Take up rows: predictions, labels, weights, all (n,), and `user_weights`, (n, R).
+        """Return the state of rows: predictions, labels, weights, all (n,), and `user_weights`, (n, R).
 
         Rows of weight 0 (padding) do not count.
 
@@ -65,15 +65,15 @@ class RegressionState:
         )
 
     def counts(self) -> dict[str, int]:
-        """What the values rest on."""
+        """Counts that the values are computed from."""
         return {"rows": self.rows}
 
     def value(self, metric: RegressionMetric, min_rows: int = 30) -> float | None:
-        """Give a metric of the sample; null with fewer rows than asked for."""
+        """Return a metric of the sample; None with fewer rows than asked for."""
         return float(self._all_values(metric)[0]) if self.rows >= max(min_rows, 1) else None
 
     def replicate_values(self, metric: RegressionMetric) -> Floats:
-        """Give a metric of each replicate, (R,); NaN in one that has drawn nobody."""
+        """Return a metric of each replicate, (R,); NaN in one that has drawn no row."""
         return self._all_values(metric)[1:]
 
     def _all_values(self, metric: RegressionMetric) -> Floats:
@@ -91,7 +91,7 @@ class RegressionState:
         """Read what `to_bytes` wrote.
 
         Raises:
-            LamplighterError: it is no state of a regression, or one cut short.
+            LamplighterError: the bytes are no state of a regression, or a truncated one.
         """
         (rows,), sums = unpack(b"LRS1", 1, data)
         return RegressionState(rows, sums)

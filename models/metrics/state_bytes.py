@@ -15,7 +15,7 @@ def pack(magic: bytes, counts: Sequence[int], sums: NDArray[np.float64]) -> byte
     """Serialise.
 
     Args:
-        magic: four letters, by which a reader knows the kind of state.
+        magic: four letters that name the kind of state.
         counts: of rows, users and so on.
         sums: (S, 1 + R).
     """
@@ -24,10 +24,10 @@ def pack(magic: bytes, counts: Sequence[int], sums: NDArray[np.float64]) -> byte
 
 
 def unpack(magic: bytes, counts: int, data: bytes) -> tuple[list[int], NDArray[np.float64]]:
-    """Read what `pack` wrote; `counts` says how many of them there are.
+    """Read what `pack` wrote; `counts` is the number of counts.
 
     Raises:
-        LamplighterError: it is no state of this kind, or one cut short.
+        LamplighterError: the bytes are no state of this kind, or a truncated one.
     """
     try:
         found, *shape = _SHAPE.unpack_from(data)

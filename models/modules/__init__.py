@@ -1,1 +1,1 @@
-"""What architectures are made of, and the frame around them."""
+"""Modules that architectures are built from, and the interface of architectures."""

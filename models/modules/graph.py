@@ -1,7 +1,7 @@
-"""The picture of a network: which of its parts reads which, named as the code names them.
+"""The graph of a network: which of its parts reads which, by their names in the code.
 
 A trunk draws itself from its own modules (`Trunk.draw`), the network adds towers and outputs
-(`Network.draw`). models/describe/shapes.py counts along the picture, models/describe/mermaid.py prints it.
+(`Network.draw`). models/describe/shapes.py counts along the graph, models/describe/mermaid.py prints it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Kind = Literal["input", "experts", "gate", "stitch", "mix", "join", "module", "tower", "output"]
-"""Of what is not plain: stitch and mix add up what they read by numbers that are the same for all rows, a
-stitch as a matrix product; join is a sum, mean or concatenation; module is any other module."""
+"""stitch and mix are weighted sums with weights that are the same for all rows, a stitch as a matrix
+product; join is a sum, mean or concatenation; module is any other module."""
 
 
 class Frame(NamedTuple):
-    """What is drawn around nodes that belong together: the path of their owner, and its title."""
+    """A frame around nodes that belong together: the path of their module, and its title."""
 
     path: str
     title: str
@@ -26,10 +26,10 @@ class Node:
 
     Attributes:
         name: path of its module or parameter in the network; input, join and output have neither.
-        kind: what it is.
-        label: of the picture.
-        reads: nodes whose values go in; of a gate the experts that it weighs.
-        selectors: of a gate, nodes whose values it selects by.
+        kind: of the part.
+        label: in the diagram.
+        reads: nodes whose values it reads; of a gate the experts that it weighs.
+        selectors: of a gate, nodes of its selector.
         flops: of one row, where they do not follow from the shape: of a stitch, or a matrix used twice.
         frames: around it, the outermost first.
     """
@@ -49,7 +49,7 @@ class Node:
 
 
 class Graph:
-    """Nodes by name, each after those that it reads, and the place where the next ones are added."""
+    """Nodes by name, each after those that it reads; new ones are added below a path."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
@@ -57,7 +57,7 @@ class Graph:
         self._frames: tuple[Frame, ...] = ()
 
     def within(self, path: str, frame: str = "") -> "Graph":
-        """Give the same graph to a part of the network, `path` below here; `frame` is drawn around it."""
+        """Return the same graph for a module at `path` below here; `frame` is the title around its nodes."""
         inner = Graph()
         inner.nodes, inner._path = self.nodes, f"{self._path}{path}."
         inner._frames = (*self._frames, Frame(inner._path, frame)) if frame else self._frames
@@ -72,12 +72,12 @@ class Graph:
         flops: int | None = None,
         label: str = "",
     ) -> str:
-        """Add a node, and give its name. `reads` and `selectors` are such names, `path` begins here.
+        """Add a node, and return its name. `reads` and `selectors` are such names, `path` begins here.
 
-        The label is, if none is given, the last part of the path; of stitch and mix their kind.
+        The default label is the last part of the path; of stitch and mix their kind.
 
         Raises:
-            ValueError: there is one of this name, or none of a name that it reads.
+            ValueError: the name exists, or one that it reads does not.
         """
         name = self._path + path
         last = path.rpartition(".")[2]
@@ -90,11 +90,11 @@ class Graph:
         return name
 
     def join(self, output: str, how: str, parts: Sequence[str]) -> str:
-        """Put several nodes together for an output, without learning anything; one stays as it is."""
+        """Join several nodes for an output, without parameters; a single one is returned as it is."""
         return parts[0] if len(parts) == 1 else self.add("join", f"{output} {how}", parts, label=how)
 
     def needed_for(self, names: Iterable[str]) -> set[str]:
-        """Names of all nodes from which there is a path to one of some nodes, these among them."""
+        """Return the names of all nodes with a path to one of some nodes, including these."""
         needed = set(names)
         for node in reversed(self.nodes.values()):
             if node.name in needed:

@@ -19,14 +19,14 @@ SIDES: tuple[Entity, ...] = get_args(Entity)
 
 
 class InputLayer(nn.Module):
-    """Embed categorical columns, transform and standardise dense ones, and put them side by side.
+    """Embed categorical columns, transform and standardise dense ones, and concatenate them.
 
     The input vector holds the user's part, then the item's, then the context's; inside a part the
     encoder's order, categorical before dense. So a part can be computed once for many rows: `join`
-    of the three `embed`s is bit for bit what `forward` makes of whole rows.
+    of the three `embed`s is bit for bit what `forward` returns for whole rows.
 
-    Row 0 of a table is for missing and unseen values. Id dropout, in training only, shows it instead of
-    a value, so that the row is trained for what is unseen later (Volkovs et al., NeurIPS 2017, drop
+    Row 0 of a table is for missing and unseen values. Id dropout, in training only, replaces a
+    value by it, so that the row is trained for what is unseen later (Volkovs et al., NeurIPS 2017, drop
     whole inputs of a recommender for its cold starts).
 
     Args:
@@ -34,7 +34,7 @@ class InputLayer(nn.Module):
         config: dropout by column, sparse gradients.
 
     Raises:
-        ConfigError: dropout of a column that is no categorical input.
+        ConfigError: dropout names a column that is no categorical input.
     """
 
     def __init__(self, encoder: Encoder, config: InputLayerConfig) -> None:
@@ -71,7 +71,7 @@ class InputLayer(nn.Module):
         return torch.cat(self._pieces(side, ids_BC, dense_BF), dim=1)
 
     def join(self, parts: Mapping[Entity, Tensor]) -> Tensor:
-        """Put the three parts together, each (B, its width) or (1, its width) for all rows: (B, D)."""
+        """Concatenate the three parts, each (B, its width) or (1, its width) for all rows: (B, D)."""
         rows = max(part.shape[0] for part in parts.values())
         return torch.cat([parts[side].expand(rows, -1) for side in SIDES], dim=1)
 
@@ -86,14 +86,14 @@ class InputLayer(nn.Module):
         return torch.cat([piece for pieces in sides for piece in pieces], dim=1)
 
     def _pieces(self, side: Entity, ids_BC: Tensor, dense_BF: Tensor) -> list[Tensor]:
-        """What stands side by side in the part of one side: (B, E) a column, and the dense values."""
+        """Return the pieces of one side: (B, E) per column, and the dense values."""
         columns = self.bags[side]
         ids = ids_BC.split([len(c.id_columns) for c in columns], dim=1) if columns else ()
         embedded = [self._embed_column(c, ids_BV) for c, ids_BV in zip(columns, ids, strict=True)]
         return [*embedded, self.transforms[side](dense_BF)]
 
     def _embed_column(self, column: CategoricalEncoding, ids_BV: Tensor) -> Tensor:
-        """The embedding of a value, the mean of those of a bag's values, row 0 for none: (B, E)."""
+        """Return the embedding of a value, the mean over a bag's values, row 0 for none: (B, E)."""
         table = cast(nn.Embedding, self.tables[f"{column.table_name}_table"])
         share = self.id_dropout.get(column.column, 0.0)
         if self.training and share > 0:
@@ -116,7 +116,7 @@ class _Dense(nn.Module):
     def __init__(self, dense: list[DenseEncoding]) -> None:
         super().__init__()
         self.quantile_columns = {i: f"{d.column}" for i, d in enumerate(dense) if d.transform == "quantile"}
-        # Not in the weights: the encoder, which every bundle carries, is their only home.
+        # Not in the weights: the encoder, which every bundle carries, alone holds them.
         statistics = {
             "mean": torch.tensor([d.mean for d in dense], dtype=torch.float32),
             "std": torch.tensor([d.std for d in dense], dtype=torch.float32),
@@ -167,6 +167,6 @@ def _places(owners: list[Entity], side: Entity) -> list[int]:
 def _table(column: CategoricalEncoding, sparse_rows: int | None) -> nn.Embedding:
     is_sparse = sparse_rows is not None and column.size >= sparse_rows
     table = nn.Embedding(column.size, column.dim, sparse=is_sparse)
-    # Small: a value that training never saw must not add noise to who has nothing but it.
+    # Small: a value that training never saw must not add noise.
     nn.init.normal_(table.weight, std=0.01)
     return table

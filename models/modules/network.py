@@ -1,8 +1,8 @@
 """A trunk and its towers: from the input vector to the logits of all cells.
 
-A group is a combination of the cohorts that the trunk tells apart: user cohorts, item cohorts, or both.
+A group is a combination of the cohorts that are facets of the trunk: user cohorts, item cohorts, or both.
 
-Letters: B rows, D input width, K tasks, G groups (1 where the trunk tells none apart).
+Letters: B rows, D input width, K tasks, G groups (1 where the trunk has no such facets).
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,12 +62,12 @@ class Network(nn.Module):
         return logits.view(-1, len(self.cells_KG), self.cell_groups)
 
     def for_group(self, x_BD: Tensor, group: int) -> Tensor:
-        """Map (B, D) to the logits of one group's cells, (B, K), computing nothing for others alone."""
+        """Map (B, D) to the logits of one group's cells, (B, K), without what only others need."""
         column = group if self.cell_groups > 1 else 0
         return self._logits(x_BD, [row[column] for row in self.cells_KG])
 
     def draw(self) -> Graph:
-        """Draw the trunk, the towers on it, and which of them make each cell's logit."""
+        """Return the graph of the trunk, the towers on it, and the towers behind each cell's logit."""
         graph = Graph()
         outputs = self.trunk.draw(graph.within("trunk"), graph.add("input", "x", []))
         towers = {cell: graph.add("tower", f"towers.{cell}_tower", [outputs[cell]]) for cell in outputs}
@@ -82,10 +82,10 @@ class Network(nn.Module):
 
 
 def logit_of(cell: str) -> str:
-    """Name a cell's output in the drawing; no task, so no other node, has a blank in its name."""
+    """Return the name of a cell's output in the graph; no other node has a blank in its name."""
     return f"{cell} logit"
 
 
 def _widths(cell: str, tower: Sequence[int], towers: Mapping[str, Sequence[int]]) -> Sequence[int]:
-    """The most specific widths there are for a cell."""
+    """Return the most specific widths for a cell."""
     return next((towers[name] for name in (cell, *cell.split(CELL)) if name in towers), tower)

@@ -1,1 +1,1 @@
-"""What a trained model leaves, and how it is read and scored."""
+"""Bundles of trained models: writing, reading, calibration, scoring."""

@@ -41,7 +41,7 @@ _Part = TypeVar("_Part", bound=BaseModel)
 
 
 class Manifest(BaseModel):
-    """What a bundle says about itself.
+    """Names and versions of a bundle.
 
     Attributes:
         model_version: content hash of training set, configuration, source files and seed.
@@ -73,7 +73,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that has been read and checked."""
+    """A bundle, read and checked."""
 
     path: Path
     manifest: Manifest
@@ -82,7 +82,7 @@ class Bundle:
     calibration: Calibration
 
     def model(self) -> MultiTaskModel:
-        """Give the model with its weights, in eval mode, on the CPU.
+        """Return the model with its weights, in eval mode, on the CPU.
 
         Raises:
             LamplighterError: the weights are not those of model.yaml.
@@ -99,14 +99,14 @@ class Bundle:
         return model.eval()
 
     def places(self, column: str, cohorts: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the place of each row's cohort, (n,); 0 in a column that the model does not know.
+        """Return the place of each row's cohort, (n,); 0 in a column that the model does not know.
 
         Args:
             column: user_cohort or item_cohort.
             cohorts: names, (n,).
 
         Raises:
-            LamplighterError: a name that was none of the column's when the model was trained.
+            LamplighterError: a name was not among the column's values when the model was trained.
         """
         if column not in self.manifest.cohorts:
             return np.zeros(len(cohorts), np.int64)
@@ -127,18 +127,18 @@ def write_bundle(
     calibration: Calibration,
     manifest: Manifest,
 ) -> Bundle:
-    """Make a bundle folder: complete, or not there at all. One that exists is kept and read.
+    """Write a bundle folder atomically, and read it. One that exists is kept.
 
     Args:
-        path: of the folder; its parent is made where it is missing.
-        weights: file that training left.
+        path: of the folder; its parent is created where it is missing.
+        weights: file that training wrote.
         model_yaml: the model's configuration.
         encoder: of the training set.
-        calibration: that training left.
+        calibration: that training fitted.
         manifest: without `files`.
 
     Raises:
-        LamplighterError: a folder is there, and it is not this bundle.
+        LamplighterError: a folder exists, and is not this bundle.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -153,7 +153,7 @@ def write_bundle(
         for file in made.iterdir():
             _sync(file)
         if not path.exists():
-            made.chmod(0o755)  # mkdtemp's folders are for their owner only
+            made.chmod(0o755)  # mkdtemp's folders are readable by their owner only
             made.rename(path)
             _sync(path.parent)
     finally:
@@ -168,10 +168,10 @@ def write_bundle(
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle, having checked every file against the manifest.
+    """Read a bundle, and check every file against the manifest.
 
     Raises:
-        LamplighterError: a file is missing, cut short, changed or not readable.
+        LamplighterError: a file is missing, truncated, changed or not readable.
     """
     manifest = _parsed(path, Manifest, MANIFEST, _bytes(path, MANIFEST))
     for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION):
@@ -187,13 +187,13 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Mapping[str, Cohorts]) -> None:
-    """Refuse to score with feature tables, or cohorts, that the model was not trained on.
+    """Check that feature tables and cohorts are those that the model was trained on.
 
-    Another version of the cohort rules is a warning: the names are the same, their meaning has moved.
+    Another version of the cohort rules is a warning: the names are the same, their meaning has changed.
 
     Args:
         bundle: of the model.
-        columns: input columns that there are now (features, attributes, context) -> type.
+        columns: input columns of the tables now (features, attributes, context) -> type.
         cohorts: cohort column -> the cohorts now.
 
     Raises:
@@ -270,7 +270,7 @@ def _sha256(path: Path) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Make a file or folder durable, so that a rename never outlives what it names."""
+    """Flush a file or folder to disk, so that a rename is never durable before its content."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -16,19 +16,19 @@ from core.schema import Task
 Floats = NDArray[np.float64]
 
 SHRINKAGE = 50  # n0: a cell with as many rows of its rarer class gets half of its own offset
-MIN_SLOPE = 1e-3  # a_k of a model whose order is no better than none
+MIN_SLOPE = 1e-3  # a_k of a model that ranks no better than chance
 _PRIOR = 1e-3  # pull towards (a, b) = (1, 0), as of a thousandth of a row: keeps separable data finite
 _STEPS = 100
 
 
 class Calibration(BaseModel):
-    """Fitted numbers of every task and cell; what a bundle carries.
+    """Fitted numbers of every task and cell, as a bundle holds them.
 
     Attributes:
         tasks, groups: names, in the order of the numbers.
         slopes, intercepts: a and b, (K,).
         offsets: d, (K, G).
-        notes: what was left as it was, and why; for the report.
+        notes: what was not calibrated, and why; for the report.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +74,7 @@ def fit_calibration(
     """Fit by maximum likelihood: a and b of a task on all its rows, then each cohort's offset.
 
     The offset of a cohort is shrunk: n / (n + 50) of its maximum-likelihood value, n the smaller of its
-    positives and negatives. A regression task, or one with a single class, is left as it is.
+    positives and negatives. A regression task, or one with a single class, is not calibrated.
 
     Args:
         logits: (n, K).
@@ -116,7 +116,7 @@ def fit_calibration(
 
 
 def _fit_line(z: Floats, y: Floats, v: Floats) -> tuple[float, float]:
-    """Maximise the likelihood of sigmoid(a z + b) over a >= MIN_SLOPE and b."""
+    """Return a and b that maximise the likelihood of sigmoid(a z + b) over a >= MIN_SLOPE and b."""
     a, b = _newton(np.stack([z, np.ones_like(z)], axis=1), np.zeros_like(z), y, v, np.array([1.0, 0.0]))
     if a > MIN_SLOPE:
         return float(a), float(b)
@@ -125,7 +125,7 @@ def _fit_line(z: Floats, y: Floats, v: Floats) -> tuple[float, float]:
 
 
 def _fit_offset(z: Floats, y: Floats, v: Floats) -> float:
-    """Shrink the offset that is likeliest on top of z; 0 where there is one class only."""
+    """Return the maximum-likelihood offset beside z, shrunk; 0 where there is one class only."""
     n = min(y.sum(), len(y) - y.sum())
     if n == 0:
         return 0.0
@@ -134,7 +134,7 @@ def _fit_offset(z: Floats, y: Floats, v: Floats) -> float:
 
 
 def _newton(x: Floats, base: Floats, y: Floats, v: Floats, start: Floats) -> Floats:
-    """Maximise the log likelihood of sigmoid(base + x @ theta), concave, by Newton with halved steps."""
+    """Return theta that maximises the log likelihood of sigmoid(base + x @ theta), by Newton with halving."""
 
     def cost(theta: Floats) -> float:
         s = base + x @ theta
@@ -156,7 +156,7 @@ def _newton(x: Floats, base: Floats, y: Floats, v: Floats, start: Floats) -> Flo
 
 
 def _sigmoid(z: Floats) -> Floats:
-    """Logistic function without overflow."""
+    """Return the logistic function, without overflow."""
     e = np.exp(-np.abs(z))
     p: Floats = np.where(z >= 0, 1.0, e) / (1.0 + e)
     return p

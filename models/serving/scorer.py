@@ -1,4 +1,4 @@
-"""Scores of users against a pool of items: who is moved is the user, pairs exist only in here.
+"""Scores of users against a pool of items; pairs exist inside of this module only.
 
 Letters: U users, I items, K tasks, D width of the input vector, k length of a list.
 """
@@ -24,7 +24,7 @@ class Pool:
     """The items that every user is scored against, and the context of lists; equal by content.
 
     Args:
-        item_ids: (I,) integers or strings; they decide between equal scores.
+        item_ids: (I,) integers or strings; they break ties of scores.
         item_group: places of the items' cohorts, (I,).
         items: encoded item columns: ids (I, C of items) and raw dense values (I, F of items).
         context: encoded context columns, ids (C of context,) and raw dense values (F of context,).
@@ -62,11 +62,11 @@ class TopK:
 
 
 class PairScorer:
-    """Scores any number of users against one pool of items, in one context.
+    """Score any number of users against one pool of items, in one context.
 
     Items of one group, as the model tells groups apart, share a forward pass, which computes the cells of
     this group alone. Every forward pass over the same items has the same shape (the last one of a call is
-    filled up), so that the numbers of a user are the same bytes, whoever is scored in the same call. Cost:
+    filled up), so that the numbers of a user do not depend on who else is scored in the same call. Cost:
     U x I forward rows; a user's and an item's part of the input is computed once.
 
     Args:
@@ -75,7 +75,7 @@ class PairScorer:
         ranking: binary task -> exponent; score = product of probability ** exponent.
 
     Raises:
-        LamplighterError: an empty pool, sizes that are not the encoder's, or a task that there is not.
+        LamplighterError: an empty pool, sizes that are not the encoder's, or an unknown task.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class PairScorer:
     def top_k(
         self, user_categorical: NDArray[Any], user_dense: NDArray[Any], user_group: int, k: int
     ) -> TopK:
-        """Give the k best items of each user (fewer only where the pool is smaller).
+        """Return the k best items of each user (fewer only where the pool is smaller).
 
         Order: score descending, then item_id ascending.
 
@@ -130,7 +130,7 @@ class PairScorer:
     def _chunks(
         self, user_categorical: NDArray[Any], user_dense: NDArray[Any], user_group: int
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Yield probabilities (u, I, K) and scores (u, I) of the users in turn, items by item_id."""
+        """Yield probabilities (u, I, K) and scores (u, I) of the users in order, items by item_id."""
         items = len(self._order)
         for start in range(0, len(user_categorical), USERS_AT_ONCE):
             users = slice(start, start + USERS_AT_ONCE)
@@ -149,7 +149,7 @@ class PairScorer:
     def _logits(
         self, users_UD: Tensor, user_group: int, places: NDArray[np.int64], item_rows: Tensor
     ) -> Tensor:
-        """Give the logits of users and the items at some places, all of one group, (U, places, K)."""
+        """Return the logits of users and the items at some places, all of one group, (U, places, K)."""
         (group,) = self._model.group_of(np.array([user_group]), self._item_group[places[:1]])
         parts: dict[Entity, Tensor] = {
             "user": users_UD.repeat_interleave(len(places), dim=0),
@@ -162,7 +162,7 @@ class PairScorer:
     def _rank(
         self, logits: NDArray[np.float32], user_group: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give calibrated probabilities (n, K) and scores (n,), in float64."""
+        """Return calibrated probabilities (n, K) and scores (n,), in float64."""
         z = self._bundle.calibration.logits(logits, np.full(len(logits), user_group))
         log_p = -np.logaddexp(0.0, -z)
         return np.where(self._is_binary, np.exp(log_p), z), np.exp(log_p @ self._exponents)
@@ -186,7 +186,7 @@ class PairScorer:
 def _best(
     probabilities: NDArray[np.float64], score: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Give places, probabilities and scores of each user's k best."""
+    """Return places, probabilities and scores of each user's k best."""
     places = np.argsort(-score, axis=1, kind="stable")[:, :k]
     return (
         places,

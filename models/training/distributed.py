@@ -1,7 +1,7 @@
-"""What training needs from a group of ranks, and three ways to get it.
+"""The collective operations of training, and three ways to run them.
 
 horovod is the default (gloo on CPU, NCCL where it was built with it), torch.distributed under torchrun
-the way out, single for one process. No rank ever leaves the group early: shares are equal by
+the fallback, single for one process. No rank ever leaves the group early: shares are equal by
 construction (models/training/reader.py), so there is no join.
 """
 
@@ -23,7 +23,7 @@ class Distributed(Protocol):
     device: torch.device
 
     def all_reduce_sum(self, values: Tensor) -> Tensor:
-        """Give the sum over ranks; the argument stays as it is."""
+        """Return the sum over ranks; the argument is not changed."""
         ...
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -31,15 +31,15 @@ class Distributed(Protocol):
         ...
 
     def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
-        """The same for tables with sparse gradients, of which only touched rows travel."""
+        """The same for tables with sparse gradients, of which only touched rows are sent."""
         ...
 
     def broadcast(self, module: nn.Module) -> None:
-        """Give all ranks the parameters and buffers of rank 0."""
+        """Set the parameters and buffers of all ranks to those of rank 0."""
         ...
 
     def all_gather(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give all ranks' arrays below each other, in rank order; their shapes must be equal."""
+        """Return the concatenation of all ranks' arrays, in rank order; their shapes must be equal."""
         ...
 
     def close(self) -> None:
@@ -48,14 +48,14 @@ class Distributed(Protocol):
 
 
 class Single:
-    """One process, nothing to agree on."""
+    """One process; nothing is communicated."""
 
     def __init__(self) -> None:
         self.rank, self.size = 0, 1
         self.device = _device(0)
 
     def all_reduce_sum(self, values: Tensor) -> Tensor:
-        """Give a copy of the values."""
+        """Return a copy of the values."""
         return values.clone()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -63,15 +63,15 @@ class Single:
         _gradients(parameters)
 
     def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
-        """Fill in the missing gradients, and add up what one row got several times."""
+        """Fill in the missing gradients, and add up repeated entries of one row."""
         for table in tables:
             table.grad = _touched(table).coalesce()
 
     def broadcast(self, module: nn.Module) -> None:
-        """Leave the module as it is."""
+        """Do nothing."""
 
     def all_gather(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give a copy of the array."""
+        """Return a copy of the array."""
         return values.copy()
 
     def close(self) -> None:
@@ -95,12 +95,12 @@ class HorovodRanks:
         return total
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Average all gradients as one group, so that they travel together in one order."""
+        """Average all gradients as one group, so that they are sent together in one order."""
         gradients = _gradients(parameters)
         self._hvd.grouped_allreduce_(gradients, op=self._hvd.Average, name="gradients")
 
     def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
-        """Gather the touched rows of all ranks, which may be different in number."""
+        """Gather the touched rows of all ranks, whose numbers may differ."""
         for n, table in enumerate(tables):
             own = _touched(table).coalesce()
             rows = self._hvd.allgather(own.indices()[0], name=f"rows.{n}")
@@ -112,7 +112,7 @@ class HorovodRanks:
         self._hvd.broadcast_parameters(module.state_dict(), root_rank=0)
 
     def all_gather(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the ranks' arrays below each other."""
+        """Concatenate the ranks' arrays."""
         gathered: NDArray[np.float32] = self._hvd.allgather(torch.from_numpy(values), name="gather").numpy()
         return gathered
 
@@ -150,7 +150,7 @@ class TorchRanks:
             gradient.copy_(part.view_as(gradient))
 
     def average_sparse_gradients(self, tables: Sequence[nn.Parameter]) -> None:
-        """Gather the touched rows of all ranks, filled up to the largest number with rows of zeros."""
+        """Gather the touched rows of all ranks, padded to the largest number with rows of zeros."""
         for table in tables:
             own = _touched(table).coalesce()
             most = torch.tensor([len(own.values())], device=self.device)
@@ -170,7 +170,7 @@ class TorchRanks:
             self._dist.broadcast(tensor, src=0)
 
     def all_gather(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Put the ranks' arrays below each other."""
+        """Concatenate the ranks' arrays."""
         mine = torch.from_numpy(values).to(self.device)
         gathered = [torch.empty_like(mine) for _ in range(self.size)]
         self._dist.all_gather(gathered, mine)
@@ -196,7 +196,7 @@ def _device(local_rank: int) -> torch.device:
 
 
 def _gradients(parameters: Iterable[nn.Parameter]) -> Sequence[Tensor]:
-    """Give every parameter's gradient, zeros put in where one is missing."""
+    """Return every parameter's gradient, zeros where one is missing."""
     gradients = []
     for parameter in parameters:
         if parameter.grad is None:
@@ -206,7 +206,7 @@ def _gradients(parameters: Iterable[nn.Parameter]) -> Sequence[Tensor]:
 
 
 def _touched(table: nn.Parameter) -> Tensor:
-    """A table's sparse gradient, without a row where there is none."""
+    """Return a table's sparse gradient, an empty one where it is missing."""
     if table.grad is not None:
         return table.grad
     nowhere = torch.empty(0, dtype=torch.int64, device=table.device)

@@ -1,4 +1,4 @@
-"""A process that ends when the one that started it ends, however that ended."""
+"""A process that ends when its parent ends, for whatever reason."""
 
 import ctypes
 import os
@@ -11,9 +11,9 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def die_with_parent(parent: int | None = None) -> None:
     """Ask the kernel to kill this process as soon as its parent dies, also by kill -9.
 
-    Good as `preexec_fn` of subprocess.Popen and as the first call of a program. The parent is the
+    Use it as `preexec_fn` of subprocess.Popen and as the first call of a program. The parent is the
     *thread* that started this process: start it from one that lives as long as the work. Linux only;
-    elsewhere it does nothing, and the children of a launcher that is killed end by themselves.
+    elsewhere it does nothing, and children of a killed launcher run to their end.
 
     Args:
         parent: process id of the parent, where it is known: closes the gap between fork and this call,

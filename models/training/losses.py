@@ -1,12 +1,12 @@
 """Losses of all cells, exact over any number of ranks (Tang 2020, eq. 8-10).
 
-One update, on each rank: count, add the counts up over ranks, then make the loss and go backward:
+One update, on each rank: count, add the counts up over ranks, then compute the loss and its gradient:
 
     counts = cell_counts(mask, weight, group, groups, normalise)
     all_reduce_sum(counts)                                # over ranks
     sums = cell_sums(logits, labels, mask, weight, group, groups, kinds)
     total_loss(sums, counts, task_weights(tasks, epoch), normalise, world_size).backward()
-    average_gradients(...)                                # mean over ranks: of K x G sums only one is left
+    average_gradients(...)                                # mean over ranks
 
 The mean of the ranks' losses, and so of their gradients, is that of one rank with all rows. A
 validation loss is the same without world_size: add up sums and counts over batches and ranks first.
@@ -108,10 +108,10 @@ def total_loss(
 def task_losses(sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, normalise: Normalise) -> Tensor:
     """Return L_k, (K,), from sums and the counts of all ranks; arguments as of `total_loss`.
 
-    per_cell: the sum of the cells' means. per_task: the mean over the task's valid rows, whatever their
-    group. global: the sum over the task's rows by the number of entries of all tasks with w v d != 0, so
-    that large groups and tasks weigh more (Liu et al., CIKM 2022, the authors' code).
-    Nothing to count gives 0, with gradients of 0.
+    per_cell: the sum of the cells' means. per_task: the mean over the task's valid rows of all groups.
+    global: the sum over the task's rows, divided by the number of entries of all tasks with w v d != 0, so
+    that large groups and tasks weigh more (published code of Liu et al., CIKM 2022).
+    Without any entry to count the loss is 0, with gradients of 0.
     """
     if normalise == "per_cell":
         return _ratio(sums_KG, counts_KG).sum(1)
@@ -122,7 +122,7 @@ def task_losses(sums_KG: Tensor, counts_KG: Tensor, task_weights_K: Tensor, norm
 
 
 def mean_over_rows(values_B: Tensor, weight_B: Tensor, total: Tensor, world_size: int = 1) -> Tensor:
-    """Return this rank's share of the weighted mean of all ranks' rows, a scalar; 0 where nothing weighs.
+    """Return this rank's share of the weighted mean of all ranks' rows, a scalar; 0 where all weights are 0.
 
     Args:
         values_B: of this rank's rows.
@@ -140,7 +140,7 @@ class UncertaintyWeighting(nn.Module):
     and w_k (exp(-s_k) L_k / 2 + s_k / 2) if it is a regression.
 
     Differences from the paper: the tasks' own weights stay as factors; a task without a row in an update
-    adds nothing, or its s_k would sink without reason.
+    adds nothing, or its s_k would fall without any evidence.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -170,7 +170,7 @@ class UncertaintyWeighting(nn.Module):
         """Return the total loss, a scalar, at the s_k that make it smallest, by which epochs are compared.
 
         A task adds w_k (1 + log(2 L_k)) / 2 if it is binary and w_k (1 + log L_k) / 2 if it is a regression:
-        epochs are ranked alike whatever the scale of a task's loss, and whatever has been learnt of s_k.
+        the order of epochs depends neither on the scale of a task's loss nor on the learnt s_k.
         """
         losses_K = task_losses(sums_KG, counts_KG, task_weights_K, normalise)
         noise_K = 0.5 * (1 + torch.log(2 * cast(Tensor, self.factor_K) * losses_K.clamp(min=1e-12)))
@@ -191,7 +191,7 @@ def _row_losses(task: Task, z_B: Tensor, y_B: Tensor) -> Tensor:
 
 
 def _by_group(values_BK: Tensor, group_B: Tensor, groups: int) -> Tensor:
-    """Sum values by group, (K, G); with one group whatever the rows' groups are."""
+    """Sum values by group, (K, G); with one group the rows' groups do not matter."""
     if groups == 1:
         return values_BK.sum(0)[:, None]
     # A product with zeros and ones: in a fixed order, which scatters do not keep on every device.
@@ -199,6 +199,6 @@ def _by_group(values_BK: Tensor, group_B: Tensor, groups: int) -> Tensor:
 
 
 def _ratio(sums: Tensor, counts: Tensor) -> Tensor:
-    """Divide, 0 where there is nothing to divide by; the gradient is 0 then, and not missing."""
+    """Divide; where the divisor is 0 the result is 0, and so is the gradient, not missing."""
     is_empty = counts == 0
     return torch.where(is_empty, 0.0, sums / counts.masked_fill(is_empty, 1.0))

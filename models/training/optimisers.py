@@ -1,4 +1,4 @@
-"""What turns gradients into steps: Adam for all parameters, its sparse sibling for large tables."""
+"""Optimisers: Adam for all parameters, SparseAdam for large tables."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -12,13 +12,13 @@ from models.training.distributed import Distributed
 
 
 class Optimisers:
-    """The optimisers of one model and what else learns with it.
+    """The optimisers of one model and of parameters beside it.
 
-    A parameter of a table with sparse gradients is updated where a batch has touched it, with moments of
-    its own pace (SparseAdam): not the same numbers as Adam's, and without weight decay.
+    A parameter of a table with sparse gradients is updated only where a batch has touched it, and so are its
+    moments (SparseAdam): results differ from Adam's, and there is no weight decay.
 
     Args:
-        model: its embeddings say by `sparse` which kind of gradient they have.
+        model: `sparse` of its embeddings is the kind of their gradient.
         beside: parameters outside of the model, without weight decay.
         config: learning rate and weight decay.
     """
@@ -33,13 +33,13 @@ class Optimisers:
             {"params": rest, "weight_decay": config.weight_decay},
             {"params": list(beside)},
         ]
-        # fused: one kernel for all parameters, a sixth of a step less.
+        # fused: one kernel for all parameters, a sixth less time per step.
         self._optimisers: list[Optimizer] = [torch.optim.Adam(groups, lr=config.learning_rate, fused=True)]
         if tables:
             self._optimisers.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
 
     def clear(self) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
 

@@ -5,7 +5,7 @@ torchrun --nproc-per-node 2 -m models.training.process RUN.json        (distribu
 python -m models.training.process RUN.json                             (distributed: single)
 
 Rank 0 writes weights.safetensors, calibration.json and history.json into the run's folder; a run that
-cannot go on leaves its reason in failure.txt. Cost: epochs x examples of a rank's share, and the
+fails writes its reason to failure.txt. Cost: epochs x examples of a rank's share, and the
 validation rows of all ranks in memory once, for calibration.
 """
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(spec_path: Path) -> int:
-    """Take part in one training run; give the exit code."""
+    """Take part in one training run; return the exit code."""
     die_with_parent()
     _be_deterministic()
     spec = RunSpec.read(spec_path)
@@ -54,7 +54,7 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
     """Train, restore the best weights, calibrate them, write the results.
 
     Raises:
-        LamplighterError: block files that do not fit, or a loss that is not finite.
+        LamplighterError: block files do not fit, or a loss is not finite.
     """
     train_blocks, validation_blocks = (
         Blocks(uris, _shape(spec), ranks.rank, ranks.size, spec.reader)
@@ -92,14 +92,14 @@ def _shape(spec: RunSpec) -> BlockShape:
 
 
 def _be_deterministic() -> None:
-    """Make equal runs give equal bytes: one thread, kernels that add in a fixed order."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS, before its start
+    """Make runs repeatable to the byte: one thread, kernels that add in a fixed order."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS requires it, before it starts
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="One rank of a training run.")
-    parser.add_argument("spec", type=Path, help="RUN.json, written by models.run_spec.RunSpec")
+    parser.add_argument("spec", type=Path, help="RUN.json, written by models.training.run_spec.RunSpec")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     sys.exit(main(parser.parse_args().spec))

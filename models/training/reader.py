@@ -3,8 +3,8 @@
 Letters: R rows of a block, B rows of a batch, C categorical and F dense columns, K tasks.
 
 A block is one row of `training_blocks`: R examples packed into a few binary columns, so that a reader
-moves bytes instead of columns. Both readers give the same blocks in the same order: Petastorm is the
-default, pyarrow the way out and the oracle of its tests.
+moves bytes instead of columns. Both readers return the same blocks in the same order: Petastorm is
+the default, pyarrow the fallback and the reference of its tests.
 """
 
 import logging
@@ -57,12 +57,12 @@ class Rows:
         return len(self.weight)
 
     def take(self, index: "NDArray[np.int64] | slice") -> "Rows":
-        """Give the rows at `index`, in its order."""
+        """Return the rows at `index`, in its order."""
         return Rows(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
     @staticmethod
     def concat(parts: Sequence["Rows"]) -> "Rows":
-        """Put rows below each other."""
+        """Concatenate rows."""
         names = [field.name for field in fields(Rows)]
         return Rows(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
@@ -80,7 +80,7 @@ class Batch:
 
     @staticmethod
     def of(rows: Rows, group: NDArray[np.int64], device: torch.device) -> "Batch":
-        """Copy rows, and the groups that a model sees them in (`group_of`), to a device."""
+        """Copy rows, and their groups (`MultiTaskModel.group_of`), to a device."""
         return Batch(
             categorical=torch.from_numpy(rows.categorical.astype(np.int64)).to(device),
             dense=torch.from_numpy(rows.dense.astype(np.float32)).to(device),
@@ -95,7 +95,7 @@ class BlockReader(Protocol):
     """Reads the blocks of every `shard_count`-th file, starting with file `cur_shard`."""
 
     def __call__(self, uris: Sequence[str], cur_shard: int, shard_count: int) -> Iterator[dict[str, Any]]:
-        """Yield one mapping of array name to bytes a block, in the order of `uris`."""
+        """Yield one mapping of array name to bytes per block, in the order of `uris`."""
         ...
 
 
@@ -109,7 +109,7 @@ def read_with_petastorm(uris: Sequence[str], cur_shard: int, shard_count: int) -
     """
     from petastorm import make_batch_reader
 
-    # Petastorm 0.13 calls pyarrow's old dataset interface, a dozen deprecation warnings a file,
+    # Petastorm 0.13 calls pyarrow's old dataset interface, a dozen deprecation warnings per file,
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm\..*")
     # and says at each start that the files were not written by it, which they never are.
     logging.getLogger("petastorm").setLevel(logging.ERROR)
@@ -145,18 +145,18 @@ _READERS: dict[str, BlockReader] = {"petastorm": read_with_petastorm, "pyarrow":
 
 
 class Blocks:
-    """The blocks of one split, shared out evenly among ranks.
+    """The blocks of one split, divided evenly among ranks.
 
     Args:
-        uris: files of the split as file:// URIs, one row group each; order is of no matter.
+        uris: files of the split as file:// URIs, one row group each; their order does not matter.
         shape: of the arrays in every block.
-        rank: whose share is read; the ranks' shares are disjoint and together everything.
+        rank: of the process; the ranks' shares are disjoint and together all blocks.
         size: number of ranks.
         reader: "petastorm" or "pyarrow".
 
     Raises:
         LamplighterError: the ranks would get different numbers of blocks, so that one would wait for
-            the others for ever; or a file holds more than one row group.
+            the others forever; or a file holds more than one row group.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Blocks:
         self.blocks_per_rank = _equal_blocks(self._uris, size) * len(self._uris) // size
 
     def batches(self, batch_rows: int) -> Iterator[Rows]:
-        """Yield this rank's rows in stored order, as validation wants them: the same rows every time."""
+        """Yield this rank's rows in stored order, the same rows every time, for validation."""
         for block in self._blocks(self._uris, self._rank):
             for start in range(0, len(block), batch_rows):
                 yield block.take(slice(start, start + batch_rows))
@@ -183,9 +183,9 @@ class Blocks:
     def shuffled_batches(self, batch_rows: int, window: int, seed: int, epoch: int) -> Iterator[Rows]:
         """Yield this rank's share of one epoch in random order; the same for the same arguments.
 
-        Files are ordered anew each epoch and go round the ranks, so that after `size` epochs a rank has
-        seen all of them. Rows are mixed within `window` consecutive blocks. All ranks get the same number
-        of batches; each has `batch_rows` rows, but for the last. Padding rows (weight 0) are among them.
+        Files are reordered each epoch and rotate over the ranks, so that after `size` epochs a rank has
+        read all of them. Rows are mixed within `window` consecutive blocks. All ranks get the same number
+        of batches; each but the last has `batch_rows` rows. Padding rows (weight 0) are among them.
         """
         files_rng = np.random.default_rng([seed, epoch])
         stripes = np.array(self._uris).reshape(-1, self._size)
@@ -240,7 +240,7 @@ class Blocks:
 
 
 def _equal_blocks(uris: Sequence[str], size: int) -> int:
-    """Give the number of blocks in every file, having checked that it is one number (cost: footers)."""
+    """Return the number of blocks per file, and check that it is one number (cost: footers)."""
     blocks: dict[int, list[str]] = {}
     for uri in uris:
         try:
@@ -273,7 +273,7 @@ def _equal_blocks(uris: Sequence[str], size: int) -> int:
 def _cut(
     left: Rows, held: list[Rows], batch_rows: int, rng: np.random.Generator
 ) -> Generator[Rows, None, Rows]:
-    """Mix the held blocks, yield full batches, return the rows that are left over."""
+    """Shuffle the rows of the held blocks, yield full batches, return the rows that are left over."""
     if not held:
         return left
     mixed = Rows.concat(held)

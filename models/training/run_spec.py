@@ -1,4 +1,4 @@
-"""What one training run is told: everything a rank needs, as one JSON file.
+"""The specification of one training run: everything a rank needs, as one JSON file.
 
 The launcher (a job, which may read tables) writes it; `models/training/process.py` (which may not) reads it.
 """
@@ -30,14 +30,14 @@ class BlockFiles(BaseModel):
 
 
 class FitSpec(BaseModel):
-    """What the training loop itself needs to know.
+    """The part of the specification that the training loop reads.
 
     Args:
         model: the model YAML.
         tasks: K tasks in the order of the rows' label columns.
         cohorts: cohort column (user_cohort, item_cohort) -> names behind `user_group` and `item_group`.
         seed: of initial weights and of every shuffle; 0 would mean "no seed" to Petastorm.
-        shuffle_blocks: blocks whose rows are mixed with each other before they are cut into batches.
+        shuffle_blocks: blocks whose rows are shuffled together before they are cut into batches.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

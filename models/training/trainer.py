@@ -34,13 +34,13 @@ class Epoch:
 
     Attributes:
         epoch: from 1.
-        train_loss: mean over the epoch of the model as it was at each step.
+        train_loss: mean over the epoch, of the model before each step.
         validation_loss: of the model after the epoch; weights of tasks as at the start, so that epochs
             can be compared. Where weights are learnt, both losses are `UncertaintyWeighting.at_best_noise`.
         validation_metrics: task, and task|user group -> metric -> value over all validation rows, of logits
-            as they are before calibration; null for a single class, or for no row.
+            before calibration; None for a single class, or for no row.
         rows_per_second: training rows of all ranks, padding not counted, validation time included.
-        is_best: no epoch before had a smaller validation loss.
+        is_best: no earlier epoch had a smaller or equal validation loss.
     """
 
     epoch: int
@@ -52,7 +52,7 @@ class Epoch:
 
     @property
     def validation_auc(self) -> dict[str, float | None]:
-        """Task -> AUC; null for a regression, too."""
+        """Task -> AUC; None for a regression, too."""
         by_cell = self.validation_metrics.items()
         return {cell: metrics.get("auc") for cell, metrics in by_cell if CELL not in cell}
 

@@ -42,7 +42,7 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Sums in one order, whatever the machine."""
+    """One thread, so that sums have one order on any machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -120,7 +120,7 @@ def positive() -> Callable[[nn.Module], nn.Module]:
 
 
 def make_positive(module: nn.Module) -> nn.Module:
-    """Make all parameters positive and double: positive inputs then meet no dead ReLU anywhere."""
+    """Make all parameters positive and double, so that no ReLU is dead for positive inputs."""
     module.double()
     with torch.no_grad():
         for parameter in module.parameters():

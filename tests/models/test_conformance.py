@@ -274,7 +274,7 @@ def test_10b_without_the_other_tree_every_cell_is_that_of_h_mtl(
     torch.testing.assert_close(mfh(x), h_mtl(x))
 
 
-def test_10b_three_facets_of_which_two_are_silent_are_h_mtl(mfh3: Network, make_model: Make) -> None:
+def test_10b_three_facets_of_which_two_are_zero_are_h_mtl(mfh3: Network, make_model: Make) -> None:
     trunk = TRUNKS["h_mtl"][1] | {"facets": ["user_cohort", "item_cohort"], "first": "item_cohort"}
     h_mtl = make_model("h_mtl", TASKS, GROUPS, items=ITEMS, trunk=trunk).network.double()
     h_mtl.trunk.tree.load_state_dict(tree(mfh3, "item_cohort").state_dict())

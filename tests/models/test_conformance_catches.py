@@ -176,7 +176,7 @@ def gradients_that_are_never_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trees_that_read_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One facet's tree passes level 0 by."""
+    """One facet's tree reads the input, not level 0."""
 
     def forward(self: MfhTrunk, x_BD: Tensor, wanted: Any = None) -> dict[str, Tensor]:
         cells, h_BH = tuple(self.out_dims) if wanted is None else wanted, self.level0(x_BD)
@@ -302,7 +302,7 @@ CASES: dict[str, tuple[Break, Test]] = {
     "11": (
         means_of_each_rank,
         run(
-            test_losses.test_rows_may_fall_on_ranks_as_they_like,
+            test_losses.test_the_loss_does_not_depend_on_how_rows_are_divided_among_ranks,
             normalise="per_task",
             ranks=[[0, 3], [1, 2], [4]],
         ),
@@ -333,7 +333,7 @@ def fixtures(request: pytest.FixtureRequest) -> Fixtures:
 
 
 @pytest.mark.parametrize("rule", CASES)
-def test_a_broken_rule_is_noticed(rule: str, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_rule_fails_its_test(rule: str, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch) -> None:
     break_it, test = CASES[rule]
     test(fixtures)
 

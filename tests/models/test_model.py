@@ -104,7 +104,9 @@ def test_a_trunk_that_cannot_be_read_names_file_and_key(
 
 
 @pytest.mark.parametrize("name", ["mmoo", "losses", "os"])
-def test_an_unknown_architecture_is_refused_with_those_known(encoder: Encoder, name: str) -> None:
+def test_an_unknown_architecture_is_refused_with_a_list_of_the_known_ones(
+    encoder: Encoder, name: str
+) -> None:
     model = Model(
         name="mine",
         architecture=name,

@@ -1,4 +1,4 @@
-"""PLE, MMoE, MFH and the losses for any shape: equal to a plain loop, whatever the numbers are."""
+"""PLE, MMoE, MFH and the losses for any shape equal a plain loop."""
 
 from collections.abc import Callable
 from itertools import product

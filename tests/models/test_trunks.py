@@ -209,7 +209,7 @@ def test_esmm_refuses_unknown_tasks_and_cycles(after: dict[str, str], message: s
         EsmmTrunk(6, TASKS, EsmmConfig(widths=(4,), after=after))
 
 
-def test_aitm_hands_information_on_along_a_chain() -> None:
+def test_aitm_transfers_information_along_a_chain() -> None:
     config = AitmConfig(widths=(7, 4), after={"share": "like", "like": "click"})
     trunk, x = perturbed(AitmTrunk(6, TASKS, config)), x_of()
 
@@ -234,7 +234,7 @@ def test_aitm_tasks_that_follow_none_are_their_bottoms() -> None:
         torch.testing.assert_close(trunk(x)[task], expert(trunk.bottoms[f"{task}_bottom"], 0, x))
 
 
-def test_aitm_punishes_a_later_task_that_is_more_probable_than_what_it_follows() -> None:
+def test_aitm_penalises_a_later_task_that_is_more_probable_than_what_it_follows() -> None:
     config = AitmConfig(widths=(4,), after={"share": "like", "like": "click"}, calibrator=2.0)
     probabilities_BK = torch.tensor(
         [

@@ -103,7 +103,7 @@ def to_blocks(split: str, shard: int, blocks: int) -> list[dict[str, Any]]:
 
 
 def write_blocks(folder: Path, split: str, shards: int = 4, blocks: int = 3) -> list[str]:
-    """Write a split as block files, one a shard; gives their URIs."""
+    """Write a split as block files, one per shard; return their URIs."""
     uris = []
     for shard in range(shards):
         path = folder / f"{split}-{shard}.parquet"
@@ -113,7 +113,7 @@ def write_blocks(folder: Path, split: str, shards: int = 4, blocks: int = 3) -> 
 
 
 def make_spec(folder: Path, **changes: Any) -> RunSpec:
-    """Give the spec of a small run over block files just written; fields can be set."""
+    """Write block files, and return the spec of a small run over them; fields can be set."""
     (folder / "out").mkdir(exist_ok=True)
     fields = {
         "blocks": BlockFiles(
@@ -135,5 +135,5 @@ def make_spec(folder: Path, **changes: Any) -> RunSpec:
 
 
 def with_optimiser(model: Model, **changes: float) -> Model:
-    """Give the model with some numbers of its optimiser set."""
+    """Return the model with some options of its optimiser set."""
     return model.model_copy(update={"optimiser": model.optimiser.model_copy(update=changes)})

@@ -1,4 +1,4 @@
-"""MFH beyond the numbered conformance tests: sizes of towers, what is refused."""
+"""MFH beyond the numbered conformance tests: sizes of towers, configurations that are refused."""
 
 from collections.abc import Callable
 

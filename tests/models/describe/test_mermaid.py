@@ -1,4 +1,4 @@
-"""The flowchart says what the graph says."""
+"""The flowchart has the nodes and edges of the graph."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Counted along the picture, against torch's own counters."""
+"""Counts along the graph against torch's own counters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -156,7 +156,7 @@ def test_the_largest_encoder_has_full_vocabularies_and_hash_tables_as_declared(m
     assert encoder.columns == ("item_id", "item_tag", "user_age")
 
 
-def test_no_number_is_read_so_a_model_without_memory_is_described(encoder: Encoder) -> None:
+def test_a_model_on_the_meta_device_is_described_without_reading_values(encoder: Encoder) -> None:
     model = load_config(model="mfh").model
     cohorts = {"user_cohort": GROUPS}
     with torch.device("meta"):

@@ -108,7 +108,7 @@ def test_states_merge_in_any_order_to_the_state_of_all_rows(
 
 
 @pytest.mark.parametrize("scale", [1.0, 200.0, 0.3])
-def test_bytes_give_the_same_state_back(scale: float) -> None:
+def test_a_state_is_read_back_from_its_bytes_unchanged(scale: float) -> None:
     z, y, users = sample(500)
     before = CellState.of(z, y, np.full(500, scale), user_weights(users, 20))
 
@@ -129,7 +129,7 @@ def test_too_few_of_a_class_give_null_with_the_counts() -> None:
     assert all(short.value(metric, min_class_count=29) is not None for metric in METRICS)
 
 
-def test_calibration_metrics_see_a_shift_of_all_logits() -> None:
+def test_calibration_metrics_change_with_a_shift_of_all_logits() -> None:
     z, y, users = sample(20_000)
     weights = user_weights(users, 1)
     good, high = (CellState.of(logits, y, np.ones(len(z)), weights) for logits in (z, z + 1))
@@ -150,7 +150,7 @@ def test_the_base_rate_has_a_normalised_entropy_of_one() -> None:
     assert got == pytest.approx(1)
 
 
-def test_a_replicate_counts_all_rows_of_a_user_as_often_as_it_draws_him() -> None:
+def test_a_replicate_counts_all_rows_of_a_user_as_often_as_it_draws_the_user() -> None:
     z, y, users = sample(400)
     drawn = user_weights(users, 3)
     by_hand = np.repeat(np.arange(400), drawn[:, 2])

@@ -1,4 +1,4 @@
-"""Gates, observed: mean and spread by hand, who counts where, what is called collapsed."""
+"""Gates, observed: mean and spread by hand, which rows count where, what counts as collapsed."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -128,7 +128,7 @@ def test_states_of_parts_add_up_in_any_order_to_the_very_same_numbers(places: li
     assert total.weight == pytest.approx(sum(own.weight for own in sums), rel=1e-12)
 
 
-def test_a_model_answers_as_before_once_it_was_observed(make_model: MakeModel, make_batch: MakeBatch) -> None:
+def test_observing_a_model_does_not_change_its_outputs(make_model: MakeModel, make_batch: MakeBatch) -> None:
     model, batch = make_model("ple").eval(), make_batch(6)
     before = model(*batch)
 
@@ -139,7 +139,7 @@ def test_a_model_answers_as_before_once_it_was_observed(make_model: MakeModel, m
     assert not any(isinstance(module, Mixture) and [*module.state_dict()] for module in model.modules())
 
 
-def test_rows_without_weight_are_not_there(make_model: MakeModel, make_batch: MakeBatch) -> None:
+def test_rows_of_weight_0_do_not_count(make_model: MakeModel, make_batch: MakeBatch) -> None:
     model, batch = make_model("mfh"), make_batch(6)
     in_group_0 = (batch[2] == 0).numpy()
     some = state_of(model, batch, np.where(in_group_0, 0.0, 1.0))
@@ -149,7 +149,9 @@ def test_rows_without_weight_are_not_there(make_model: MakeModel, make_batch: Ma
     assert state_of(model, batch, np.zeros(6)) == {}
 
 
-def test_a_dead_expert_is_named_once_whoever_sees_it(make_model: MakeModel, make_batch: MakeBatch) -> None:
+def test_a_dead_expert_is_named_once_however_many_gates_see_it(
+    make_model: MakeModel, make_batch: MakeBatch
+) -> None:
     model, batch = make_model("ple"), make_batch(20)
     assert collapsed(state_of(model, batch)) == []
     shared = model.get_submodule("network.trunk.levels.0.experts.SHARED_experts.first")
@@ -164,7 +166,7 @@ def test_a_dead_expert_is_named_once_whoever_sees_it(make_model: MakeModel, make
     assert share["SHARED.1"] == 0 < share["SHARED.0"]
 
 
-def test_an_expert_is_active_where_a_run_by_itself_gives_more_than_zeros(
+def test_an_expert_is_active_where_its_own_output_is_not_all_zeros(
     make_model: MakeModel, make_batch: MakeBatch
 ) -> None:
     model, batch = make_model("ple"), make_batch(40)
@@ -185,7 +187,7 @@ def test_an_expert_is_active_where_a_run_by_itself_gives_more_than_zeros(
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-def test_a_gate_that_gives_nearly_all_to_one_expert_is_named(
+def test_a_gate_with_nearly_all_weight_on_one_expert_is_named(
     kind: str, make_model: MakeModel, make_batch: MakeBatch, positive: Callable[[nn.Module], nn.Module]
 ) -> None:
     model = make_model("cgc", trunk={"levels": [LEVEL | {"gate": kind}]})

@@ -53,7 +53,7 @@ def test_gauc_equals_scikit_learn_user_by_user_and_merges_over_users_and_through
         assert whole.value("gauc", 1) == pytest.approx(np.average(aucs, weights=sizes))
 
 
-def test_a_row_of_weight_zero_is_no_impression_and_its_user_is_not_even_skipped() -> None:
+def test_a_row_of_weight_zero_is_no_impression_and_its_user_does_not_count_as_skipped() -> None:
     users, labels, weight = np.array([2, 1, 1, 1]), np.array([1, 1, 0, 0]), np.array([0.0, 2.0, 1.0, 0.0])
     drawn = np.array([[7], [3], [3], [3]], np.uint8)
 

@@ -62,7 +62,7 @@ def test_a_prediction_or_label_that_is_not_finite_is_refused(row: tuple[float, f
         state([(*row, 1, 1), (1.0, 1.0, 1, 1)])
 
 
-def test_bytes_give_the_same_state_back() -> None:
+def test_a_state_is_read_back_from_its_bytes_unchanged() -> None:
     before = state([(0.1, 0.3, k, 1 + k % 3) for k in range(20)])
 
     after = RegressionState.from_bytes(before.to_bytes())

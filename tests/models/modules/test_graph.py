@@ -1,4 +1,4 @@
-"""Every picture against behaviour: what has a path to an output is what gets a gradient from it."""
+"""Every graph against behaviour: what has a path to an output gets a gradient from it, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,7 +48,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         & set(switcher["trunk"])  # they name tasks, which in one tree the groups are
     },
 }
-"""TRUNKS, and shapes of pictures that they leave out."""
+"""TRUNKS, and shapes of graphs that they leave out."""
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def reached(network: Network, y: Tensor) -> set[str]:
 
 
 def drawn(graph: Graph, name: str) -> set[str]:
-    """Names of the experts that the picture has a path from."""
+    """Names of the experts with a path in the graph."""
     return {found for found in graph.needed_for([name]) if graph.nodes[found].kind == "experts"}
 
 
@@ -129,7 +129,7 @@ def test_the_towers_with_a_path_to_an_output_are_those_that_get_a_gradient_from_
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_parameter_and_every_stack_of_experts_is_in_the_picture_once(
+def test_every_parameter_and_every_stack_of_experts_is_in_the_graph_once(
     network_of: Callable[[str], Network], name: str
 ) -> None:
     network = network_of(name)
@@ -200,7 +200,7 @@ WITH_GATES = [name for name in VARIANTS if any(kind in str(VARIANTS[name]) for k
 
 
 @pytest.mark.parametrize("name", WITH_GATES)
-def test_a_gate_mixes_the_experts_and_selects_by_the_node_that_its_edges_come_from(
+def test_a_gate_mixes_the_experts_and_selects_by_the_node_of_its_edges(
     network_of: Callable[[str], Network], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     network = network_of(name)

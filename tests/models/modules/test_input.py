@@ -1,4 +1,4 @@
-"""The input layer: what a row becomes, and that its sides can be computed apart."""
+"""The input layer: the vector of a row, and that its sides can be computed separately."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def test_a_row_becomes_its_user_item_and_context_part_in_this_order(encoder: Enc
     assert layer.width == 10
 
 
-def test_null_is_the_mean_and_a_negative_count_is_no_nan(encoder: Encoder) -> None:
+def test_null_is_the_mean_and_a_negative_count_is_not_nan(encoder: Encoder) -> None:
     layer = InputLayer(encoder, PLAIN)
     ids = torch.zeros(3, 3, dtype=torch.long)
     dense = torch.tensor(
@@ -73,7 +73,7 @@ def test_sides_embedded_apart_and_joined_are_bit_for_bit_the_whole_row(
     assert torch.equal(layer.join(parts), layer(ids, dense))
 
 
-def test_statistics_live_in_the_encoder_and_not_in_the_weights(encoder: Encoder) -> None:
+def test_statistics_are_stored_in_the_encoder_and_not_in_the_weights(encoder: Encoder) -> None:
     assert all(name.endswith("_table.weight") for name in InputLayer(encoder, PLAIN).state_dict())
 
 
@@ -147,7 +147,7 @@ def test_id_dropout_hides_a_bag_as_a_whole() -> None:
     assert all(torch.allclose(one, mean) or torch.allclose(one, row[0]) for one in x)
 
 
-def test_dropout_of_a_column_that_there_is_not_is_refused(encoder: Encoder) -> None:
+def test_dropout_of_an_unknown_column_is_refused(encoder: Encoder) -> None:
     with pytest.raises(ConfigError, match=r"input.id_dropout names \['user_ident'\], which are no"):
         InputLayer(encoder, Config(id_dropout={"user_ident": 0.1}))
 
@@ -199,6 +199,6 @@ def test_interpolation_is_that_of_numpy(quantiles: list[float], values: list[flo
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_column_without_a_curve_says_nothing(count: int) -> None:
+def test_a_quantile_column_without_a_curve_is_constant(count: int) -> None:
     one = torch.ones(count)
     assert interpolate(torch.tensor([1.0, 7.0, NAN]), one, one).nan_to_num(-1).tolist() == [0.5, 0.5, -1.0]

@@ -144,7 +144,9 @@ def test_a_compiled_mix_has_the_same_gradients_in_one_graph() -> None:
     torch.testing.assert_close(gradients_of(compiled), gradients_of(mix_two))
 
 
-def test_the_function_itself_can_be_traced_where_a_compiler_meets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiler_can_trace_the_forward_pass_of_the_function_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Forward alone: backward asks autograd whether it is the last one, which no graph can hold."""
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: False)
     generator = torch.Generator().manual_seed(5)

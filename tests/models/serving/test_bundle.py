@@ -81,7 +81,7 @@ def test_what_is_written_is_read_back_and_predicts_the_same(tmp_path: Path) -> N
     torch.testing.assert_close(restored(*inputs), model(seed=5)(*inputs), rtol=0, atol=0)
 
 
-def test_writing_a_bundle_that_is_there_keeps_it_as_it_is(tmp_path: Path) -> None:
+def test_writing_an_existing_bundle_does_not_change_it(tmp_path: Path) -> None:
     write(tmp_path)
     before = (tmp_path / "bundle" / "manifest.json").stat().st_mtime_ns
 
@@ -154,7 +154,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
         bundle.model()
 
 
-def test_fitting_tables_pass_and_more_columns_than_needed_do_no_harm(
+def test_tables_with_all_columns_pass_and_additional_columns_are_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     check_fits(write(tmp_path), COLUMNS | {"user_new_feature": "double"}, {"user_cohort": cohorts(*GROUPS)})
@@ -199,7 +199,7 @@ def test_a_model_of_item_cohorts_is_refused_with_other_ones_and_warned_of_newer_
     assert "user_cohort" not in caplog.text
 
 
-def test_a_model_that_does_not_know_item_cohorts_does_not_mind_other_ones(
+def test_a_model_without_item_cohorts_accepts_any_item_cohorts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle = write(tmp_path)
@@ -210,7 +210,7 @@ def test_a_model_that_does_not_know_item_cohorts_does_not_mind_other_ones(
     assert bundle.places("item_cohort", np.array(["fresh", "any"], object)).tolist() == [0, 0]
 
 
-def test_the_place_of_a_cohort_is_that_in_the_manifest_and_a_strange_one_is_refused(tmp_path: Path) -> None:
+def test_the_place_of_a_cohort_is_that_in_the_manifest_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     bundle = write(tmp_path)
 
     assert bundle.places("user_cohort", np.array(["high", "new", "high"], object)).tolist() == [2, 0, 2]

@@ -1,4 +1,4 @@
-"""Calibration recovers what was done to the odds, and never turns an order around."""
+"""Calibration recovers a change of the odds, and never reverses an order."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def draw(n: int, shift_of_new: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.
     return z, rng.random(n) < 1 / (1 + np.exp(-truth)), group
 
 
-def test_slope_and_intercept_are_the_likeliest_ones() -> None:
+def test_slope_and_intercept_have_the_maximum_likelihood() -> None:
     z, y, group = draw(5_000)
 
     fitted = fit(z, y, group)
@@ -55,7 +55,7 @@ def test_the_offset_of_a_cohort_is_shrunk_by_the_size_of_its_rarer_class() -> No
     assert fitted.offsets[0][0] > 0.3 > 0 > fitted.offsets[0][2]
 
 
-def test_auc_inside_a_cell_does_not_move() -> None:
+def test_calibration_does_not_change_auc_inside_a_cell() -> None:
     z, y, group = draw(3_000, shift_of_new=1.5)
 
     p = fit(z, y, group).apply(z[:, None], group)[:, 0]
@@ -66,7 +66,7 @@ def test_auc_inside_a_cell_does_not_move() -> None:
         assert p[own].mean() == pytest.approx(y[own].mean(), abs=0.02)
 
 
-def test_a_model_that_orders_backwards_keeps_its_order_and_gets_a_note() -> None:
+def test_a_model_of_reversed_order_keeps_it_and_gets_a_note() -> None:
     z, y, group = draw(2_000)
 
     fitted = fit(-z, y, group)
@@ -77,20 +77,20 @@ def test_a_model_that_orders_backwards_keeps_its_order_and_gets_a_note() -> None
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_a_task_with_one_class_is_left_as_it_is_with_a_note(label: int) -> None:
+def test_a_task_with_one_class_is_not_calibrated_and_noted(label: int) -> None:
     fitted = fit(np.array([0.3, -0.2]), np.array([label, label]))
 
     assert (fitted.slopes, fitted.intercepts, fitted.offsets) == ((1.0,), (0.0,), ((0.0, 0.0, 0.0),))
     assert fitted.notes == (f"click: {2 * label} positives of 2 rows, not calibrated",)
 
 
-def test_separable_rows_do_no_harm() -> None:
+def test_separable_rows_have_finite_calibration() -> None:
     fitted = fit(np.array([-1.0, -2.0, 1.0, 2.0]), np.array([0, 0, 1, 1]))
 
     assert 1 < fitted.slopes[0] < 100
 
 
-def test_padding_changes_nothing_not_even_the_size_of_a_cohort() -> None:
+def test_padding_changes_neither_calibration_nor_the_size_of_a_cohort() -> None:
     z, y, group = draw(300, shift_of_new=1.5)
     weight = np.repeat([1.0, 0.0], len(z))
 
@@ -99,7 +99,7 @@ def test_padding_changes_nothing_not_even_the_size_of_a_cohort() -> None:
     assert padded == fit(z, y, group)
 
 
-def test_a_calibration_that_would_turn_the_order_around_cannot_be_made() -> None:
+def test_a_calibration_that_would_reverse_the_order_is_refused() -> None:
     with pytest.raises(ValueError, match="must be positive"):
         Calibration(tasks=("a",), groups=("g",), slopes=(-1.0,), intercepts=(0.0,), offsets=((0.0,),))
     with pytest.raises(ValueError, match="sizes"):

@@ -148,7 +148,9 @@ def test_pools_of_equal_content_are_equal_and_an_item_of_another_group_makes_ano
 
 
 @pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
-def test_a_user_gets_the_same_bytes_in_any_company(model: Model, tmp_path: Path) -> None:
+def test_the_scores_of_a_user_do_not_depend_on_the_other_users_of_a_call(
+    model: Model, tmp_path: Path
+) -> None:
     lists = scorer(bundle(tmp_path, model))
     users = rows(3 * USERS_AT_ONCE + 5, 6, USER)
     together = lists.top_k(*users, user_group=1, k=ITEMS)
@@ -163,7 +165,7 @@ def test_a_user_gets_the_same_bytes_in_any_company(model: Model, tmp_path: Path)
     np.testing.assert_array_equal(np.concatenate([one.item for one in alone]), together.item[:20])
 
 
-def test_equal_scores_stand_in_order_of_item_id(tmp_path: Path) -> None:
+def test_equal_scores_are_ordered_by_item_id(tmp_path: Path) -> None:
     twins = tuple(np.repeat(part[:3], [10, 10, 17], axis=0) for part in ITEM_ROWS)
 
     top = scorer(bundle(tmp_path), items=twins).top_k(*rows(4, 8, USER), user_group=0, k=ITEMS)
@@ -175,7 +177,7 @@ def test_equal_scores_stand_in_order_of_item_id(tmp_path: Path) -> None:
             assert (np.diff(ids) > 0).all()
 
 
-def test_a_list_is_as_long_as_the_pool_at_most_and_nobody_gives_no_lists(tmp_path: Path) -> None:
+def test_a_list_is_at_most_as_long_as_the_pool_and_no_users_have_no_lists(tmp_path: Path) -> None:
     lists = scorer(bundle(tmp_path))
 
     assert lists.top_k(*rows(2, 9, USER), user_group=0, k=99).item.shape == (2, ITEMS)

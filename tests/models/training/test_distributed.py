@@ -1,4 +1,4 @@
-"""The three ways to be a group of ranks keep one contract."""
+"""The three kinds of groups of ranks have one contract."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ ranks.close()
 """
 
 
-def test_one_process_agrees_with_itself() -> None:
+def test_a_single_process_sums_and_gathers_only_its_own_values() -> None:
     ranks = Single()
     layer = nn.Linear(2, 1)
     layer.weight.grad = torch.ones(1, 2)

@@ -1,4 +1,4 @@
-"""Nobody outlives who started him."""
+"""A child process ends when its parent ends."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def test_a_child_dies_with_a_parent_that_is_killed() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
-def test_a_child_whose_parent_is_gone_already_ends_at_once() -> None:
+def test_a_child_whose_parent_has_ended_already_ends_at_once() -> None:
     program = (
         "from models.training.lifeline import die_with_parent; die_with_parent(parent=1); print('alive')"
     )

@@ -54,7 +54,7 @@ def counts_of(rows: list[int], normalise: Normalise, groups: int = 2) -> Tensor:
 
 
 @pytest.mark.parametrize("normalise", NORMALISE)
-def test_the_loss_is_what_the_equations_say(normalise: Normalise) -> None:
+def test_the_loss_follows_the_equations(normalise: Normalise) -> None:
     terms = {
         (i, k): (WEIGHT[i].item(), row_loss(i, k)) for i in range(4) for k in range(3) if MASK[i, k]
     }  # row 4 weighs nothing
@@ -110,7 +110,9 @@ RANKS = [
 
 @pytest.mark.parametrize("normalise", NORMALISE)
 @pytest.mark.parametrize("ranks", RANKS)
-def test_rows_may_fall_on_ranks_as_they_like(normalise: Normalise, ranks: list[list[int]]) -> None:
+def test_the_loss_does_not_depend_on_how_rows_are_divided_among_ranks(
+    normalise: Normalise, ranks: list[list[int]]
+) -> None:
     alone = LOGITS.clone().requires_grad_()
     rows = list(range(5))
     expected = loss_of(rows, alone, counts_of(rows, normalise), normalise, 1)
@@ -150,7 +152,7 @@ def test_a_mean_over_rows_that_weigh_nothing_is_zero_with_a_gradient_of_zero() -
 
 
 @pytest.mark.parametrize("normalise", NORMALISE)
-def test_nothing_valid_on_any_rank_is_a_loss_of_zero_with_gradients_of_zero(normalise: Normalise) -> None:
+def test_without_a_valid_row_on_any_rank_loss_and_gradients_are_zero(normalise: Normalise) -> None:
     logits = LOGITS[:2].clone().requires_grad_()
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     labels = torch.full((2, 3), NAN)
@@ -166,7 +168,7 @@ def test_nothing_valid_on_any_rank_is_a_loss_of_zero_with_gradients_of_zero(norm
 
 @pytest.mark.parametrize("normalise", NORMALISE)
 def test_sums_and_counts_of_batches_add_up_to_the_loss_of_all_rows(normalise: Normalise) -> None:
-    """How a validation loss is made."""
+    """The arguments of a validation loss."""
     rows = list(range(5))
     batches = [[0], [1, 2], [3, 4]]
     sums = sum(cell_sums(LOGITS[b], LABELS[b], MASK[b], WEIGHT[b], GROUP[b], TASKS, 2) for b in batches)
@@ -274,8 +276,8 @@ def test_epochs_are_compared_at_the_noise_that_makes_the_loss_smallest(normalise
     assert found == pytest.approx(weighting(sums, counts, w, normalise).item(), abs=1e-4)
 
 
-def test_the_scale_of_a_task_does_not_choose_the_epoch() -> None:
-    """Click gets better by a fifth and play worse by a tenth, whatever the unit of play."""
+def test_the_best_epoch_does_not_depend_on_the_scale_of_a_task() -> None:
+    """Click improves by a fifth and play worsens by a tenth, in any unit of play."""
     weighting = UncertaintyWeighting(TASKS)
     counts, w = torch.full((3, 1), 10.0), torch.ones(3)
     gains = []

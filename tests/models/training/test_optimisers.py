@@ -1,4 +1,4 @@
-"""Which parameter is moved by what."""
+"""Which optimiser updates which parameter."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from models.training.optimisers import Optimisers
 CONFIG = Optimiser(learning_rate=0.1, weight_decay=0.5, batch_rows=1, max_epochs=1, patience=1)
 
 
-def test_a_sparse_table_moves_where_it_was_touched_and_nowhere_else() -> None:
+def test_a_sparse_table_changes_only_in_rows_that_a_batch_has_read() -> None:
     model = nn.ModuleDict({"large": nn.Embedding(4, 2, sparse=True), "small": nn.Embedding(4, 2)})
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     optimisers = Optimisers(model, [], CONFIG)
@@ -27,7 +27,7 @@ def test_a_sparse_table_moves_where_it_was_touched_and_nowhere_else() -> None:
     }
 
 
-def test_what_learns_beside_the_model_knows_no_weight_decay() -> None:
+def test_parameters_beside_the_model_have_no_weight_decay() -> None:
     model, beside = nn.Linear(1, 1), nn.Parameter(torch.tensor([3.0]))
     optimisers = Optimisers(model, [beside], CONFIG)
     weight = model.weight.item()
@@ -39,7 +39,7 @@ def test_what_learns_beside_the_model_knows_no_weight_decay() -> None:
     assert model.weight.item() != weight
 
 
-def test_gradients_are_forgotten() -> None:
+def test_gradients_are_cleared() -> None:
     model = nn.ModuleDict({"large": nn.Embedding(4, 2, sparse=True), "small": nn.Linear(2, 1)})
     optimisers = Optimisers(model, [], CONFIG)
     model["small"](model["large"](torch.tensor([1]))).sum().backward()

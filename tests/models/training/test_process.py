@@ -41,14 +41,14 @@ def run(spec: RunSpec, command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_a_spec_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_a_spec_is_read_back_from_its_file_unchanged(tmp_path: Path) -> None:
     spec = make_spec(tmp_path)
     spec.write(tmp_path / "run.json")
 
     assert RunSpec.read(tmp_path / "run.json") == spec
 
 
-def test_a_run_leaves_weights_calibration_and_history(tmp_path: Path) -> None:
+def test_a_run_writes_weights_calibration_and_history(tmp_path: Path) -> None:
     spec = make_spec(tmp_path)
 
     done = run(spec, RANK)
@@ -67,7 +67,7 @@ def test_a_run_leaves_weights_calibration_and_history(tmp_path: Path) -> None:
     assert load_file(out / "weights.safetensors")
 
 
-def test_a_run_that_cannot_go_on_says_why_in_one_line_and_exits_with_1(tmp_path: Path) -> None:
+def test_a_failed_run_writes_one_line_with_the_reason_and_exits_with_1(tmp_path: Path) -> None:
     uneven = (
         *write_blocks(tmp_path, "extra", shards=1, blocks=5),
         *write_blocks(tmp_path, "train", shards=1),
@@ -84,7 +84,7 @@ def test_a_run_that_cannot_go_on_says_why_in_one_line_and_exits_with_1(tmp_path:
 
 
 @pytest.mark.slow
-def test_two_horovod_ranks_train_from_a_delta_table_and_repeat_themselves(tmp_path: Path) -> None:
+def test_two_horovod_ranks_train_from_a_delta_table_with_the_same_result_twice(tmp_path: Path) -> None:
     table = str(tmp_path / "training_blocks")
     for split in ("train", "validation"):
         for shard in range(4):

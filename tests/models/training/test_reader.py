@@ -1,4 +1,4 @@
-"""Who reads which rows, in which order."""
+"""Which rank reads which rows, in which order."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +22,7 @@ def row_set(batches: Iterable[Rows]) -> list[bytes]:
     return sorted(row.tobytes() for batch in batches for row in batch.dense)
 
 
-def test_a_block_comes_back_as_it_was_packed(tmp_path: Path) -> None:
+def test_a_block_is_read_back_as_it_was_packed(tmp_path: Path) -> None:
     packed = to_blocks("train", shard=0, blocks=1)[0]
 
     (rows,) = share(write_blocks(tmp_path, "train", shards=1, blocks=1), 0, 1).batches(BLOCK_ROWS)
@@ -38,7 +38,7 @@ def test_a_block_comes_back_as_it_was_packed(tmp_path: Path) -> None:
     assert rows.item_group.tobytes() == packed["item_group"] != packed["user_group"]
 
 
-def test_both_readers_give_the_same_batches(tmp_path: Path) -> None:
+def test_both_readers_return_the_same_batches(tmp_path: Path) -> None:
     uris = write_blocks(tmp_path, "train")
     for rank in (0, 1):
         batches = [
@@ -51,7 +51,7 @@ def test_both_readers_give_the_same_batches(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours.labels, theirs.labels)
 
 
-def test_ranks_share_every_row_out_and_an_epoch_is_a_permutation(tmp_path: Path) -> None:
+def test_ranks_divide_all_rows_and_an_epoch_is_a_permutation(tmp_path: Path) -> None:
     uris = write_blocks(tmp_path, "train")
     everything = row_set(share(uris, 0, 1).batches(BLOCK_ROWS))
     assert len(everything) == 4 * 3 * BLOCK_ROWS
@@ -82,7 +82,7 @@ def test_order_is_a_function_of_seed_and_epoch(tmp_path: Path) -> None:
     assert order(17, 0) != order(18, 0)
 
 
-def test_rows_and_files_are_ordered_anew_in_each_epoch(tmp_path: Path) -> None:
+def test_rows_and_files_have_a_new_order_in_each_epoch(tmp_path: Path) -> None:
     uris = write_blocks(tmp_path, "train", shards=8, blocks=1)
     one_file, half = share(uris[:1], 0, 1, "pyarrow"), share(uris, 0, 2, "pyarrow")
 
@@ -94,7 +94,7 @@ def test_rows_and_files_are_ordered_anew_in_each_epoch(tmp_path: Path) -> None:
     assert files[0] != files[1]
 
 
-def test_rows_of_several_blocks_meet_in_a_batch_and_none_is_cut_short(tmp_path: Path) -> None:
+def test_rows_of_several_blocks_form_a_batch_and_all_but_the_last_are_full(tmp_path: Path) -> None:
     blocks = share(write_blocks(tmp_path, "train", shards=1, blocks=3), 0, 1, "pyarrow")
     block_of = {row.tobytes(): no for no, b in enumerate(blocks.batches(BLOCK_ROWS)) for row in b.dense}
 

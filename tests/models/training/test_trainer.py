@@ -155,7 +155,7 @@ def test_a_loss_by_cell_is_the_sum_of_means_over_task_and_combination_of_cohorts
     assert loss == pytest.approx(sum(cells), rel=1e-5)
 
 
-def test_equal_specs_give_equal_bytes_whichever_reader(tmp_path: Path) -> None:
+def test_equal_specs_give_equal_bytes_with_either_reader(tmp_path: Path) -> None:
     contents = []
     for reader in ("petastorm", "petastorm", "pyarrow"):
         spec = make_spec(tmp_path, reader=reader)
