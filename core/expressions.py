@@ -150,6 +150,8 @@ def check_expressions(config: Config) -> None:
         for rule in getattr(config.cohorts, entity).rules:
             _require(rule.when, known, f"cohorts.{entity}.rules.{rule.name}.when")
 
+    _require_columns([config.baselines.group], config.features.item.attributes, "baselines.group")
+
     inputs = {
         "item_id",
         "user_id",

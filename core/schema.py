@@ -292,6 +292,16 @@ class Audits(ConfigModel):
     most_seen_share: Share  # of listed items that their user has already met
 
 
+class Baselines(ConfigModel):
+    """What a model has to beat: means per user cohort and value of an item attribute.
+
+    Computed in features/group_means.py.
+    """
+
+    group: Name  # an attribute of items
+    strength: Annotated[float, Field(gt=0)]  # rows that a mean is smoothed with
+
+
 class Candidates(ConfigModel):
     """The items that every user is scored against, ties by item_id."""
 
@@ -363,6 +373,7 @@ class Config(ConfigModel):
     evaluation: Evaluation
     promotion: Promotion
     audits: Audits
+    baselines: Baselines
     candidates: Candidates
     ranking: Ranking
     list_context: dict[Name, int | float | str]

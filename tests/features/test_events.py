@@ -138,3 +138,25 @@ def test_an_order_that_is_none_is_a_configuration_error(spark: SparkSession, con
 
     with pytest.raises(ConfigError, match="'play_seconds BIGGEST' is no order"):
         with_verdict(spark.createDataFrame([], VERDICTS), broken)
+
+
+def test_an_id_has_no_empty_part_and_no_two_ways_to_be_read(spark: SparkSession, config: Config) -> None:
+    columns = {
+        name: mapping.model_copy(update={"type": "string"}) if name in ("user_id", "item_id") else mapping
+        for name, mapping in config.source.events.columns.items()
+    }
+    source = config.source.events.model_copy(update={"columns": columns, "event_id": ("user", "video")})
+    config = config.model_copy(update={"source": config.source.model_copy(update={"events": source})})
+    schema = RAW.replace("user bigint, video bigint", "user string, video string")
+    ids = [("a:b", "c"), ("a", "b:c"), ("a\\", ":b"), ("", "c"), ("Ünal", "東")]
+    rows = [(user, video, millis(2, 3), 0, 0.0, 0, "", *FILE, n) for n, (user, video) in enumerate(ids)]
+
+    events = rows_of(to_events(spark.createDataFrame(rows, schema), config), "source_row_id")
+
+    assert [(event["event_id"], event["user_id"]) for event in events] == [
+        ("a\\:b:c", "a:b"),
+        ("a:b\\:c", "a"),
+        ("a\\\\:\\:b", "a\\"),
+        (None, None),
+        ("Ünal:東", "Ünal"),
+    ]

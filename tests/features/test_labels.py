@@ -12,7 +12,7 @@ def test_a_row_counts_inside_the_sample_space_and_with_a_known_label(spark: Spar
     like = Task(name="like", label="is_like = 1", kind="binary", where="is_click = 1")
     play = Task(name="play", label="seconds", kind="regression")
 
-    found = rows.select(label(like), mask(like), label(play), mask(play))
+    found = rows.select(label(like, rows), mask(like, rows), label(play, rows), mask(play, rows))
 
     assert found.columns == ["label_like", "mask_like", "label_play", "mask_play"]
     assert [tuple(row) for row in found.collect()] == [

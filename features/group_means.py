@@ -1,0 +1,172 @@
+"""The baselines of promotion: smoothed means per user cohort and item group, and how often an item is shown.
+
+Items whose attribute is missing, null or an empty string, form no group: they read the mean of the cohort.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from core.schema import Baselines, Config, Task
+
+ANY = ""
+"""Group value of the mean of a cohort, and user cohort of the mean of a task: the fallbacks."""
+UNKNOWN = {"binary": 0.5, "regression": 0.0}  # of a task without an example
+EXACT = "decimal(28,6)"  # sums do not depend on the order of rows
+
+
+def to_group_means(
+    examples: DataFrame,
+    baselines: Baselines,
+    tasks: Sequence[Task],
+    first: date,
+    last: date,
+    window_days: int,
+) -> DataFrame:
+    """Return the mean label of each task per user cohort and value of one item attribute, over trailing days.
+
+    A mean is smoothed towards that of its cohort, which is smoothed towards that of the task, each with
+    `baselines.strength` rows.
+
+    Grain: (data_date, task, user_cohort, group_value); group_value "" is the mean of the cohort, and
+    user_cohort "" that of the task. As of: the end of data_date, `window_days` days back.
+    Units: rows and positives are sums of weights, positives of a regression those of the label; rate is the
+    mean, of a binary task in [0, 1].
+    Cost: one shuffle of (dates x tasks x cohorts x values) partial rows.
+
+    Args:
+        examples: of data dates first - (window_days - 1) .. last.
+        baselines: the attribute and the strength.
+        tasks: their names and kinds.
+        first: first data date of the result.
+        last: last data date of the result.
+        window_days: days of examples that a data date averages.
+    """
+    value = F.coalesce(F.col(baselines.group).cast("string"), F.lit(ANY)).alias("group_value")
+    sums = [
+        F.struct(
+            F.lit(task.name).alias("task"),
+            F.sum(_weight(task).try_cast(EXACT)).alias("rows"),
+            F.sum((_weight(task) * F.col(f"label_{task.name}")).try_cast(EXACT)).alias("positives"),
+        )
+        for task in tasks
+    ]
+    by_day = examples.groupBy("data_date", "user_cohort", value).agg(F.array(*sums).alias("tasks"))
+    seen_to = F.least(F.date_add("data_date", window_days - 1), F.lit(last))
+    seen_from = F.greatest("data_date", F.lit(first))
+    by_date = (
+        by_day.where(seen_from <= seen_to)
+        .withColumn("data_date", F.explode(F.sequence(seen_from, seen_to)))
+        .select("data_date", "user_cohort", "group_value", F.explode("tasks").alias("t"))
+        .select("data_date", "user_cohort", "group_value", "t.*")
+        .where(F.col("rows") > 0)  # null without a row of the sample space
+    )
+    keys = ["data_date", "task", "user_cohort", "group_value"]
+    by_value = _summed(by_date.where(F.col("group_value") != ANY), keys)
+    by_cohort = _summed(by_date.withColumn("group_value", F.lit(ANY)), keys)
+    by_task = _summed(by_date.withColumns({"group_value": F.lit(ANY), "user_cohort": F.lit(ANY)}), keys)
+
+    task_rates = by_task.withColumn("rate", F.col("positives") / F.col("rows"))
+    strength = F.lit(float(baselines.strength))
+    cohort_rates = _smoothed(by_cohort, task_rates, ["data_date", "task"], strength)
+    value_rates = _smoothed(by_value, cohort_rates, ["data_date", "task", "user_cohort"], strength)
+    return task_rates.unionByName(cohort_rates).unionByName(value_rates)
+
+
+def with_group_means(rows: DataFrame, means: DataFrame, config: Config) -> DataFrame:
+    """Add `p_<task>`: the mean of a row's user cohort and item group.
+
+    Where that is not known it is the mean of the cohort, then of the task; for a task without an example .5,
+    and 0 for a regression. Never null.
+
+    Grain: as it came: examples, or pairs of users and items.
+    Cost: no shuffle; the means are broadcast.
+
+    Args:
+        rows: with user_cohort and the attribute `baselines.group`.
+        means: `group_means` as of one data date.
+        config: its baselines and tasks.
+    """
+    tasks = {task.name: UNKNOWN[task.kind] for task in config.tasks}
+    by_key = means.groupBy("user_cohort", "group_value").agg(
+        *(F.max(F.when(F.col("task") == task, F.col("rate"))).alias(f"rate_{task}") for task in tasks)
+    )
+    value = F.coalesce(F.col(config.baselines.group).cast("string"), F.lit(ANY))
+    found = rows.withColumn("_value", value)
+    levels = (("value", F.col("user_cohort"), F.col("_value")), ("cohort", F.col("user_cohort"), F.lit(ANY)),
+              ("task", F.lit(ANY), F.lit(ANY)))  # fmt: skip
+    for level, cohort, group in levels:
+        named = by_key.select(
+            F.col("user_cohort").alias("_c"),
+            F.col("group_value").alias("_g"),
+            *(F.col(f"rate_{task}").alias(f"_{level}_{task}") for task in tasks),
+        )
+        found = found.join(
+            F.broadcast(named), on=(cohort == F.col("_c")) & (group == F.col("_g")), how="left"
+        ).drop("_c", "_g")
+    nearest = {
+        f"p_{task}": F.coalesce(*(F.col(f"_{level}_{task}") for level, *_ in levels), F.lit(unknown))
+        for task, unknown in tasks.items()
+    }
+    return found.withColumns(nearest).select(*rows.columns, *nearest)
+
+
+def to_group_lists(users: DataFrame, pool: DataFrame, means: DataFrame, config: Config) -> DataFrame:
+    """Return each user's list: the items of a pool by the means of the user's cohort.
+
+    All users of a cohort get the same list. Score: product of p ** weight over `ranking.weights`; ties by how
+    often an item was shown, then by item_id.
+
+    Grain: (user_id, data_date, rank). Columns: cohort, user_id, data_date, rank, item_id, score, p_<task>.
+    Cost: cohorts x items to rank, then users x top_k rows.
+
+    Args:
+        users: user_id, data_date, user_cohort.
+        pool: features of the items.
+        means: `group_means` as of the users' data date.
+        config: its baselines, candidates, exposure, ranking, tasks and user cohorts.
+    """
+    weights = config.ranking.weights
+    cohorts = users.select("user_cohort").distinct()
+    pairs = with_group_means(pool.crossJoin(F.broadcast(cohorts)), means, config)
+    score = reduce(
+        lambda x, y: x * y, (F.pow(f"p_{task}", F.lit(w)) for task, w in weights.items()), F.lit(1.0)
+    )
+    best_first = Window.partitionBy("user_cohort").orderBy(
+        F.col("score").desc(), popularity(config).desc(), F.col("item_id").asc()
+    )
+    ranked = (
+        pairs.withColumn("score", score)
+        .withColumn("rank", F.row_number().over(best_first))
+        .where(F.col("rank") <= config.ranking.top_k)
+        .select("user_cohort", "rank", "item_id", "score", *(f"p_{task}" for task in weights))
+    )
+    keys = users.select("user_id", "data_date", "user_cohort")
+    return keys.join(F.broadcast(ranked), on="user_cohort", how="inner").withColumnRenamed(
+        "user_cohort", "cohort"
+    )
+
+
+def popularity(config: Config) -> Column:
+    """Return log1p of how often an item was shown in the window of `candidates`: a score for every task."""
+    shown = F.col(f"item_{config.exposure}_{config.candidates.window}")
+    return F.log1p(F.coalesce(shown, F.lit(0)).cast("double"))
+
+
+def _weight(task: Task) -> Column:
+    return F.when(F.col(f"mask_{task.name}"), F.col("weight"))
+
+
+def _summed(rows: DataFrame, keys: list[str]) -> DataFrame:
+    return rows.groupBy(*keys).agg(
+        *(F.sum(name).cast("double").alias(name) for name in ("rows", "positives"))
+    )
+
+
+def _smoothed(rows: DataFrame, coarser: DataFrame, keys: list[str], strength: Column) -> DataFrame:
+    prior = coarser.select(*keys, F.col("rate").alias("_prior"))
+    rate = (F.col("positives") + F.col("_prior") * strength) / (F.col("rows") + strength)
+    return rows.join(prior, on=keys, how="inner").withColumn("rate", rate).select(*rows.columns, "rate")
