@@ -37,7 +37,7 @@ def train(who: str, seed: int) -> dict[str, Any]:
     else:
         ple, stream = Ple(seed), Stream(seed)
         for step in range(STEPS):
-            # A context a step: autocast keeps what it has cast of the weights until it ends.
+            # One context per step: autocast keeps what it has cast of the weights until it ends.
             with torch.autocast("cpu", torch.bfloat16, enabled=who == BFLOAT16):
                 ple.train(stream.batch(step))
         found = {"loss": ple.loss(stream.batch(HELD_OUT_STEP, HELD_OUT_ROWS))}

@@ -26,7 +26,7 @@ ONE_COHORT: dict[str, tuple[str, ...]] = {"user_cohort": ("all",)}
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a training needs to know of its rows."""
+    """The rows of a training, and what describes them."""
 
     encoder: Encoder
     tasks: tuple[Task, ...]

@@ -5,7 +5,7 @@ python -m bench.id_dropout --table    print the table only
 
 PLE on KuaiRand-Pure with the user id as an input of its own (a vocabulary of all users of the training days,
 8 numbers each) and a share of the ids hidden in training, against the same model without the id. Test days
-are 05-07 and 05-08; a user is unseen who has no row in the training days, and reads row 0 of the table. Three
+are 05-07 and 05-08; a user without a row in the training days is unseen, and reads row 0 of the table. Three
 seeds; the learning rate is that of PLE in bench.kuairand. Intervals are by bootstrap over users, paired.
 """
 

@@ -27,7 +27,7 @@ def line_plot(lines: Mapping[str, Sequence[Point]], title: str, x_name: str, y_n
 
     Args:
         lines: name -> points, ascending by x.
-        title: what is drawn, for those who do not see it.
+        title: of the plot, for screen readers.
         x_name: with its unit.
         y_name: with its unit.
     """

@@ -20,7 +20,7 @@ class MemoryRows:
             yield self.rows.take(slice(start, start + batch_rows))
 
     def shuffled_batches(self, batch_rows: int, window: int, seed: int, epoch: int) -> Iterator[Rows]:
-        """Yield the rows in random order, the same for the same seed and epoch; `window` is of no matter."""
+        """Yield the rows in random order, the same for the same seed and epoch; `window` is not used."""
         order = np.random.default_rng([seed, epoch]).permutation(len(self.rows))
         for start in range(0, len(order), batch_rows):
             yield self.rows.take(order[start : start + batch_rows])

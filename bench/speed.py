@@ -6,7 +6,7 @@ python -m bench.speed --peers    with torch-rechub and DeepCTR-Torch, from an en
 
 python -m bench.speed --device cuda    on a GPU, without peers; rows come from the host's memory each step
 
-PLE of 2 levels, 3 experts a task and 3 shared ones of width 256, towers [128, 64], 3 tasks, 20 categorical
+PLE of 2 levels, 3 experts per task and 3 shared ones of width 256, towers [128, 64], 3 tasks, 20 categorical
 columns of 10,000 ids x 16, 20 dense ones, batches of 4096 rows in memory. The bare products are those of
 experts and towers alone: one forward, two backward. Gates, embeddings, ReLU, loss and Adam come on top.
 Peers are measured with fused Adam, as ours has it, and with plain Adam, as their own training has it.
@@ -62,7 +62,7 @@ class Bare:
 
 
 def to_steps(device: str) -> dict[str, dict[str, Callable[[], None]]]:
-    """What is run in this process: train and predict -> who -> one step."""
+    """The steps of this process: train and predict -> library -> one step."""
     rows, ple = Stream(1).batch(0), Ple(1, device)
     dtypes = {"": torch.float32}
     if device != "cpu" or torch.cpu._is_avx512_bf16_supported():

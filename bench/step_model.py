@@ -1,4 +1,4 @@
-"""The platform's PLE of the sizes of bench/step_data.py, a training step at a time."""
+"""The platform's PLE of the sizes of bench/step_data.py, one training step at a time."""
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def to_encoder() -> Encoder:
 
 
 def to_model() -> Model:
-    """The model YAML, as it were."""
+    """Return the model configuration."""
     level = {"task_experts": EXPERTS, "shared_experts": EXPERTS, "expert_widths": [WIDTH]}
     return Model(
         name="ple",

@@ -83,7 +83,7 @@ def to_data(overlap: float, seed: int) -> tuple[Dataset, Rows]:
 
 
 def to_model(name: str, width: int) -> Model:
-    """The model YAML, as it were, of one architecture."""
+    """Return the model configuration of one architecture."""
     architecture, shape = SHAPES[name]
     return Model(
         name=name,

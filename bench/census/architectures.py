@@ -43,11 +43,11 @@ SHAPES: dict[str, tuple[str, Shape]] = {
     "cgc": ("ple", lambda w: {"levels": [_level(w) | {"expert_widths": [w, w // 2]}]}),
     "ple": ("ple", lambda w: {"levels": [_level(w), _level(w // 2)]}),
 }
-"""Name -> architecture, and its trunk as a function of a width. Two layers each, the second half as wide."""
+"""Name -> architecture, and its trunk for a width. Two layers each, the second half the width."""
 
 
 def to_model(name: str, width: int, learning_rate: float) -> Model:
-    """The model YAML, as it were, of one architecture."""
+    """Return the model configuration of one architecture."""
     architecture, shape = SHAPES[name]
     return Model(
         name=name,

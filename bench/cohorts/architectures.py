@@ -1,7 +1,7 @@
 """What is compared on the test bed: everything alike but the trunk, whose size is matched.
 
 All read the same columns, the cohort among them. Each has two layers between input and towers, with one
-expert a branch and one shared: PLE of two levels, or two levels of CGC switchers.
+expert per branch and one shared: PLE of two levels, or two levels of CGC switchers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Variant:
     Attributes:
         architecture: of the trunk.
         trunk: of a width.
-        models: how many there are of it: 1, or one a cohort.
+        models: how many there are of it: 1, or one per cohort.
         normalise, towers: as in the model YAML.
         tuned_as: the variant whose learning rate it takes; itself where there is none.
         width: not matched to PARAMETERS but given.
@@ -74,11 +74,11 @@ COMPARED: dict[str, Variant] = {
     "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
     "mfh": Variant("mfh", lambda w: trees(cgc(w))),
 }
-"""One model a cohort, PLE with the cohort as a feature, flat PLE over all cells, a tree, a tree a facet."""
+"""One model per cohort, PLE with the cohort as a feature, flat PLE over cells, one tree, one per facet."""
 
 
 def to_model(variant: Variant, width: int, learning_rate: float) -> Model:
-    """The model YAML, as it were."""
+    """Return the model configuration."""
     return Model(
         name=variant.architecture,
         architecture=variant.architecture,

@@ -1,7 +1,7 @@
 """How well could anyone rank the examples of a generated log?
 
-The first ceiling is the AUC of the true probabilities, which depend on what nobody sees of a user. The
-second one is the AUC of the probabilities expected by who knows the world, the user's attributes and past
+The first ceiling is the AUC of the true probabilities, which depend on unobserved parts of a user. The
+second one is the AUC of the probabilities expected given the world, the user's attributes and past
 events: particles of the unseen part, weighted by the likelihood of the past. Items count as known: each has
 hundreds of training examples.
 

@@ -19,9 +19,9 @@ from core.schema import Task
 from models.training.reader import Rows
 
 TASKS = tuple(Task(name=name, label=name, kind="binary") for name in BEHAVIOURS)
-EXAMPLES = 8  # a user
+EXAMPLES = 8  # per user
 TRAIN_USERS, VALIDATION_USERS, TEST_USERS = 15_000, 2_000, 9_000
-PRIOR_EVENTS = 5  # a user's rates and profiles are pulled towards nothing, as if by so many events
+PRIOR_EVENTS = 5  # a user's rates and profiles are shrunk towards 0 as by so many events
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def _to_rows(log: Log) -> Rows:
 def _dense_columns(log: Log) -> Mapping[str, NDArray[np.float64]]:
     """Columns of all examples: attributes of both, and of the past a count, rates and profiles.
 
-    A profile is a sum over past events of (behaviour - its rate) x the item's attributes: who clicks on
-    what. Sums and counts only, as tiles hold them.
+    A profile is a sum over past events of (behaviour - its rate) x the item's attributes. Sums and
+    counts only, as tiles hold them.
     """
     examples = log.examples.item.shape[1]
     users: dict[str, Floats] = {f"user_attribute_{d}": log.attributes[:, d] for d in range(LATENT)}

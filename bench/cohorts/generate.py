@@ -8,7 +8,7 @@ w_k (q = 0: cohorts behave alike). Interest is b_k + SLOPE <direction, h>; a cli
 sigmoid(interest). Play time is duration x sigmoid(interest in a long view + logistic noise), and a long
 view is more than half of the duration; a like can only follow a long view.
 
-A user's cohort is what the number of past events makes it (COHORTS): every event of a user, past or
+A user's cohort follows from the number of past events (COHORTS): every event of a user, past or
 present, is drawn in the cohort that the user is in by then. Every value is a hash of (seed, stream, row).
 
 Letters: n rows, D latent width, K behaviours, C cohorts, E past events.
@@ -86,7 +86,7 @@ class Log:
         past_count: number of past events, (users,).
         cohort: place of the cohort as of the data date, (users,).
         past: past events, (users, E).
-        examples: events of the day after, (users, examples a user).
+        examples: events of the day after, (users, examples per user).
     """
 
     world: World

@@ -13,13 +13,13 @@ Floats = NDArray[np.float64]
 
 
 def uniforms(seed: int, stream: str, rows: NDArray[Any], count: int) -> Floats:
-    """Give `count` numbers a row, uniform between 0 and 1, ends left out: (n, count).
+    """Return `count` numbers per row, uniform between 0 and 1, ends left out: (n, count).
 
     Args:
         seed: of the data set.
         stream: what the numbers are for; streams are independent.
         rows: ids of rows, integers, (n,).
-        count: numbers a row.
+        count: numbers per row.
     """
     with np.errstate(over="ignore"):  # splitmix64 is arithmetic modulo 2**64
         key = mix64(np.array([seed], dtype=np.uint64) * GOLDEN + np.uint64(zlib.crc32(stream.encode())))
@@ -29,6 +29,6 @@ def uniforms(seed: int, stream: str, rows: NDArray[Any], count: int) -> Floats:
 
 
 def normals(seed: int, stream: str, rows: NDArray[Any], count: int) -> Floats:
-    """Give `count` standard normal numbers a row, (n, count); arguments as of `uniforms`."""
+    """Return `count` standard normal numbers per row, (n, count); arguments as of `uniforms`."""
     values: Floats = ndtri(uniforms(seed, stream, rows, count))
     return values

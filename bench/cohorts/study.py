@@ -15,7 +15,7 @@ from bench.cohorts.trial import auc_by_cell, mean_over_tasks, run
 from bench.results import Results
 
 CEILINGS = Results("cohorts")
-"""The ceilings of a data set do not depend on who is trained on it."""
+"""The ceilings of a data set do not depend on what is trained on it."""
 
 Key = dict[str, Any]
 

@@ -56,7 +56,7 @@ def auc_by_cell(scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...]) -> Au
 
 
 def _validation_loss(fits: list[Fit], data: Dataset) -> float:
-    """Of all rows; that of one model a cohort is the mean of theirs, by their rows."""
+    """Of all rows; that of one model per cohort is the mean of theirs, by their rows."""
     if len(fits) == 1:
         return fits[0].validation_loss
     rows = np.bincount(data.validation.user_group, minlength=len(fits))

@@ -102,7 +102,7 @@ class Peer:
 def fit(
     model: nn.Module, network: Network, train: Part, validation: Part, rate: float, seed: int
 ) -> list[float]:
-    """Train; the best epoch's weights stay. Give the validation loss of each epoch."""
+    """Train; the best epoch's weights are kept. Return the validation loss of each epoch."""
     optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     losses: list[float] = []
     best: dict[str, Any] = {}
