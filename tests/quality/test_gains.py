@@ -95,6 +95,12 @@ def test_the_variance_of_seeds_is_added_to_that_of_users() -> None:
     )
 
 
+def test_a_cell_that_is_large_enough_is_no_more_precise_than_its_seeds() -> None:
+    huge, large = sampled(0.0, 0.0001, 0), sampled(0.0, 0.001, 1)
+
+    assert mean_gain([huge, large], [0.004, 0.004]).weights == pytest.approx((0.515, 0.485), abs=0.001)
+
+
 def test_seeds_move_all_cells_alike_so_many_cells_do_not_average_them_out() -> None:
     mean = mean_gain([sampled(0.0, 0.0001, number) for number in range(9)], [0.004] * 9)
 

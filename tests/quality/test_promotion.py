@@ -248,6 +248,7 @@ def test_a_candidate_that_is_the_champion_stays_champion(suite_passed: bool) -> 
 
     assert (found.promoted, found.champion_before, found.champion_after) == (False, CHAMPION, CHAMPION)
     assert found.reasons[0] == "it is the champion already, and stays"
+    assert found.champion_comparison is None  # it is not compared with itself
 
 
 def test_another_model_that_predicts_the_same_does_not_replace_the_champion() -> None:
