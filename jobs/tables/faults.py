@@ -20,7 +20,9 @@ from urllib.parse import unquote
 from core.errors import LamplighterError
 
 _FILE = re.compile(r"(?:file:/{1,3}|(?<![\w/.:])/)([^\n]*?\.(?:parquet|json|crc|db))\b")
-_WRITING = re.compile(r"TASK_WRITE_FAILED|Mkdirs failed|DELTA_CANNOT_CREATE_LOG_PATH|unable to open database")
+_WRITING = re.compile(
+    r"TASK_WRITE_FAILED|Mkdirs failed|DELTA_CANNOT_CREATE_LOG_PATH|open database|readonly database"
+)
 _DEAD_JVM = (
     "Py4JNetworkError",
     "Answer from Java side is empty",
@@ -56,7 +58,7 @@ class _Fault:
 
 
 @contextmanager
-def explained(table: str, folder: Path | None = None) -> Iterator[None]:
+def explained(table: str | None = None, folder: Path | None = None) -> Iterator[None]:
     """Turn faults of the infrastructure inside the block into one-line errors about a table.
 
     Args:
@@ -86,17 +88,16 @@ def explain(
 
     Args:
         error: what was raised.
-        table: name of the table at work; None: from the first path in the error.
-        folder: folder of the table.
+        table: name of the table at work, if the error names no other by a path.
+        folder: its folder.
     """
     if isinstance(error, LamplighterError):
         return error
     text = _text_of(error)
     file = _file_in(text)
-    if folder is None and file is not None:
-        folder = _table_folder(file)
-    if table is None and folder is not None:
-        table = folder.name
+    named = _table_folder(file) if file is not None else None
+    if named is not None and named != folder:  # a table that the block reads, not the one that it is about
+        table, folder = named.name, named
     fault = _Fault(text, table, folder, file)
     for rule in (_disk, _jvm, _registry, _log, _data_file):
         message = rule(error, fault)
@@ -112,7 +113,7 @@ def _disk(error: BaseException, fault: _Fault) -> str | None:
     """Full, read-only, or not ours."""
     if fault.has("No space left on device", "database or disk is full", "Disk quota exceeded"):
         return _full(fault)
-    if fault.has("Read-only file system", "ReadOnlyFilesystem", "readonly database"):
+    if fault.has("Read-only file system", "ReadOnlyFilesystem"):
         return _read_only(fault)
     if fault.has("Permission denied", "PermissionDenied", "AccessDeniedException"):
         return _denied(fault)
@@ -172,14 +173,13 @@ def _registry(error: BaseException, fault: _Fault) -> str | None:
     if not is_of_database and not fault.has("MlflowException"):
         return None
     file = fault.folder if fault.folder and fault.folder.suffix == ".db" else fault.file
-    reason = next(
-        (
-            words
-            for words in ("file is not a database", "malformed", "no such table", "unable to open database")
-            if words in fault.text
-        ),
-        "its database cannot be used",
-    )
+    reasons = {
+        "not a database": "no database",
+        "malformed": "the database is cut off or overwritten",
+        "readonly database": "the database was replaced while it was in use",
+        "no such table": "the database lacks a table",
+    }
+    reason = next((reason for words, reason in reasons.items() if words in fault.text), "cannot be opened")
     return (
         f"model registry: {file or 'registry.db'}: {reason}; expected MLflow's SQLite database. It only "
         "mirrors the bundles: move the file away, and the next command writes it again"

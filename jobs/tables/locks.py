@@ -19,6 +19,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from core.errors import LamplighterError
+from jobs.tables.faults import explained
 
 
 class Locks(Protocol):
@@ -60,7 +61,8 @@ class FileLocks:
     @contextmanager
     def hold(self, spark: SparkSession, table: str, owner: str) -> Iterator[None]:
         """See `Locks.hold`."""
-        lock = TableLock.take(spark, self.file(table), owner)
+        with explained(table, self.file(table).parent):
+            lock = TableLock.take(spark, self.file(table), owner)
         try:
             yield
         finally:

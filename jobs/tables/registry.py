@@ -1,51 +1,62 @@
-"""Models: the champion as of a data date, and the registry that people look at.
+"""The model registry that people look at: MLflow on a database, a mirror of the bundles.
 
-`promotions` decides; MLflow's registry mirrors versions and the newest champion, and no job reads it
-to decide what to compute.
+`promotions` decides who is the champion; MLflow mirrors the versions and the newest champion, and no job
+reads it to decide what to compute. A database that was removed is written again from the bundles.
 """
 
+import json
 import logging
 import os
-from datetime import date
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from core.paths import local_path
 from jobs.tables.catalog import Catalog
-from jobs.tables.store import Store
+from jobs.tables.faults import explained
 
 CHAMPION = "champion"
+log = logging.getLogger("lamplighter")
 
 
-def champion_as_of(store: Store, day: date, candidate: str | None = None) -> str | None:
-    """Champion after the last promotion with data_date <= day.
+def register(catalog: Catalog, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    """Mirror a bundle; registering an existing version again does nothing.
 
     Args:
-        candidate: leave out this candidate's own decision of that day and later ones: the champion
-            that it has to beat.
+        catalog: of the data set, whose name the registered model has.
+        bundle: folder of the bundle; its name is the model version.
+        tags: for people, beside `model_version`.
+        metrics: of the training run.
+
+    Raises:
+        LamplighterError: the database cannot be used.
     """
-    decisions = sorted(store.rows("promotions"), key=lambda row: (row["data_date"], row["decision_no"]))
-    own = [
-        row["decision_no"] for row in decisions if row["data_date"] == day and row["candidate"] == candidate
-    ]
-    before = own[0] if candidate is not None and own else None
-    champion = None
-    for row in decisions:
-        is_later = row["data_date"] > day
-        is_own_or_later = before is not None and row["data_date"] == day and row["decision_no"] >= before
-        if not is_later and not is_own_or_later:
-            champion = row["champion_after"]
-    return champion
+    with _registry(catalog, bundle) as client:
+        _register(client, catalog.dataset, bundle, tags, metrics)
 
 
-def register(catalog: Catalog, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
-    """Mirror a bundle in MLflow; registering an existing version again is a no-op."""
-    client = _client(catalog)
-    name = catalog.root.name
-    model_version = bundle.name
-    if _find(client, name, model_version) is not None:
-        return
+def mirror_champion(catalog: Catalog, model_version: str) -> None:
+    """Point MLflow's alias at the newest champion; errors as of `register`."""
+    with _registry(catalog) as client:
+        version = _find(client, catalog.dataset, model_version)
+        if version is not None:
+            client.set_registered_model_alias(catalog.dataset, CHAMPION, version.version)
+
+
+def registered(catalog: Catalog) -> list[Any]:
+    """Return all registered versions, as MLflow has them, newest first; errors as of `register`."""
+    with _registry(catalog) as client:
+        return list(client.search_model_versions(f"name = '{catalog.dataset}'"))
+
+
+def _register(
+    client: Any, name: str, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]
+) -> None:
     from mlflow.exceptions import MlflowException
 
+    if _find(client, name, bundle.name) is not None:
+        return
     try:
         client.create_registered_model(name)
     except MlflowException as error:
@@ -53,26 +64,13 @@ def register(catalog: Catalog, bundle: Path, tags: dict[str, str], metrics: dict
             raise
     experiment = client.get_experiment_by_name(name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
-    run = client.create_run(experiment_id, run_name=model_version, tags=tags)
+    run = client.create_run(experiment_id, run_name=bundle.name, tags=dict(tags))
     for key, value in metrics.items():
         client.log_metric(run.info.run_id, key, value)
     client.set_terminated(run.info.run_id)
     client.create_model_version(
-        name, source=str(bundle), run_id=run.info.run_id, tags={"model_version": model_version, **tags}
+        name, source=str(bundle), run_id=run.info.run_id, tags={"model_version": bundle.name, **tags}
     )
-
-
-def mirror_champion(catalog: Catalog, model_version: str) -> None:
-    """Point MLflow's alias at the newest champion."""
-    client = _client(catalog)
-    version = _find(client, catalog.root.name, model_version)
-    if version is not None:
-        client.set_registered_model_alias(catalog.root.name, CHAMPION, version.version)
-
-
-def registered(catalog: Catalog) -> list[Any]:
-    """All registered versions, as MLflow has them, newest first."""
-    return list(_client(catalog).search_model_versions(f"name = '{catalog.root.name}'"))
 
 
 def _find(client: Any, name: str, model_version: str) -> Any | None:
@@ -80,12 +78,42 @@ def _find(client: Any, name: str, model_version: str) -> Any | None:
     return found[0] if found else None
 
 
-def _client(catalog: Catalog) -> Any:
+@contextmanager
+def _registry(catalog: Catalog, new_bundle: Path | None = None) -> Iterator[Any]:
+    """MLflow's client, to a database that knows all bundles (but the new one, which its caller registers)."""
     # MLflow takes seconds to import, so only the jobs that talk to it pay for it.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # they tell of their tables at every start
-    (catalog.root / "_models").mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=catalog.registry, registry_uri=catalog.registry)
+        logging.getLogger(name).setLevel(logging.WARNING)  # they log their tables at every start
+    folder = local_path(catalog.root) / "_models"
+    database = Path(catalog.registry.removeprefix("sqlite:///"))
+    with explained("model registry", database):
+        folder.mkdir(parents=True, exist_ok=True)
+        with database.open("ab"):
+            pass  # fails at once where MLflow would try for two minutes
+        client = MlflowClient(tracking_uri=catalog.registry, registry_uri=catalog.registry)
+        known = client.search_model_versions(f"name = '{catalog.dataset}'")
+        names = {version.tags.get("model_version") for version in known}
+        bundles = {file.parent for file in folder.glob("*/manifest.json")} - {new_bundle}
+        lost = sorted(bundle for bundle in bundles if bundle.name not in names)
+        for bundle in lost:
+            _register(client, catalog.dataset, bundle, *_about(bundle))
+        if lost:
+            log.info(f"model registry: {len(lost)} bundles were not in {database} and are registered again")
+        yield client
+
+
+def _about(bundle: Path) -> tuple[dict[str, str], dict[str, float]]:
+    """Tags and metrics of a bundle, from its files."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    tags = {
+        "training_set": manifest["training_set"],
+        "model": bundle.name.rpartition("-")[0],
+        "code_revision": manifest["code_revision"],
+    }
+    history = bundle.with_suffix(".history.json")
+    epochs = json.loads(history.read_text()) if history.exists() else []
+    losses = [epoch["validation_loss"] for epoch in epochs]
+    return tags, ({"validation_loss": min(losses)} if losses else {})

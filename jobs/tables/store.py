@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -155,12 +157,32 @@ class Store:
             pa.schema([schema.field(column) for column in declared.partition]), flavor="hive"
         )
         with explained(name, self.catalog.path(name)):
-            files = table.file_uris(file_pruning_predicate=predicate) if predicate else table.file_uris()
+            files = [str(file) for file in self._files(name, table, predicate)]
             if not files:
                 return []
             dataset = ds.dataset(files, schema=schema, format="parquet", partitioning=partitioning)
             rows: list[dict[str, Any]] = dataset.to_table(filter=only).to_pylist()
             return rows
+
+    def files(self, name: str, predicate: str | None = None, version: int | None = None) -> list[Path]:
+        """Return the data files of a table, in order; of the partitions that a predicate meets, or all.
+
+        Args:
+            name: name of the table.
+            predicate: SQL over partition columns.
+            version: of the table; default: newest.
+        """
+        table = self.delta(name, version)
+        if table is None:
+            return []
+        with explained(name, self.catalog.path(name)):
+            return sorted(self._files(name, table, predicate))
+
+    def _files(self, name: str, table: DeltaTable, predicate: str | None) -> list[Path]:
+        uris = table.file_uris(file_pruning_predicate=predicate) if predicate else table.file_uris()
+        # delta-rs percent-encodes the table's folder in them, and not what follows.
+        encoded = urlsplit(table.table_uri).path
+        return [self.catalog.path(name) / uri.removeprefix(encoded) for uri in uris]
 
     # --- write -------------------------------------------------------------------------------
 

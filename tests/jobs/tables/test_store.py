@@ -208,3 +208,18 @@ def test_a_table_whose_files_do_not_say_all_is_refused_by_the_feature(
         assert f"numbers: the table's protocol has reader feature {feature}" in str(error.value)
         assert f"DROP FEATURE {feature}" in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_files_are_found_below_a_folder_with_blanks_and_signs(spark: SparkSession, tmp_path: Path) -> None:
+    store = small_store(tmp_path / "50 % of ü")
+    write_numbers(spark, store, (1, 10))
+    write_numbers(spark, store, (1, 11), day=NEXT)
+    store.append_rows("runs", [row("a")], "test", {})
+
+    (file,) = store.files("numbers", f"data_date = '{DAY}'")
+    assert file.exists()
+    assert file.parent == store.catalog.path("numbers") / f"data_date={DAY}"
+    assert len(store.files("numbers")) == 2
+    assert store.files("numbers", version=0) == []
+    assert len(store.rows("numbers")) == 2
+    assert len(store.rows("runs")) == 1

@@ -1,0 +1,340 @@
+"""A fault of the infrastructure is one line: what, where, what to do. The faults are real."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from core.errors import ConfigError, LamplighterError
+from jobs.tables.faults import explain, explained
+from jobs.tables.store import Store
+from tests.jobs.tables.small import DAY, NEXT, row, small_store, write_numbers
+from tests.jobs.tables.small_file_system import small_file_system
+
+
+def one_line(broken: Callable[[], Any]) -> str:
+    """What a broken operation is explained as; the original error is its cause, or is explained here."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # Spark's, delta-rs' or ours: that is the point
+        broken()
+    fault = explain(caught.value)
+    assert fault is not None, f"{type(caught.value)}: {caught.value}"
+    assert fault.exit_code == 1
+    text = str(fault)
+    assert "\n" not in text
+    assert "Py4J" not in text
+    return text
+
+
+@pytest.fixture(scope="module")
+def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`numbers` of two data dates, in versions 1 and 2. Copy it before you break it."""
+    folder = tmp_path_factory.mktemp("written")
+    store = small_store(folder)
+    write_numbers(spark, store, *((i, i) for i in range(1000)))
+    write_numbers(spark, store, *((i, i) for i in range(1000)), day=NEXT)
+    return folder
+
+
+def copied(written: Path, folder: Path) -> Store:
+    """The tables again, to be broken at will."""
+    shutil.copytree(written, folder, dirs_exist_ok=True)
+    return small_store(folder)
+
+
+@pytest.fixture
+def store(written: Path, tmp_path: Path) -> Store:
+    """`numbers` of two data dates, 1000 rows each, of one's own."""
+    return copied(written, tmp_path)
+
+
+def data_file(store: Store, table: str = "numbers") -> Path:
+    return next(store.catalog.path(table).glob(f"data_date={DAY}/*.parquet"))
+
+
+def commit_file(store: Store, version: int, table: str = "numbers") -> Path:
+    return store.catalog.path(table) / "_delta_log" / f"{version:020}.json"
+
+
+def reads(spark: SparkSession, store: Store, table: str = "numbers") -> list[Callable[[], Any]]:
+    """The same table by Spark and without it."""
+    return [lambda: store.read(spark, table).selectExpr("sum(value)").collect(), lambda: store.rows(table)]
+
+
+# --- data files -----------------------------------------------------------------------------------
+
+
+def test_a_lost_data_file_is_named_and_its_data_date_can_be_written_again(
+    spark: SparkSession, store: Store
+) -> None:
+    lost = data_file(store)
+    lost.unlink()
+
+    for read in reads(spark, store):
+        assert one_line(read) == (
+            f"numbers: data file {lost} is missing; expected every file that the table's log names. Restore "
+            "it, or run the job that writes numbers for data date 2022-05-07 again, which replaces it"
+        )
+    write_numbers(spark, store, (1, 10))  # the remedy
+    assert len(store.rows("numbers")) == 1001
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
+def test_a_cut_off_data_file_is_named_and_its_data_date_can_be_written_again(
+    spark: SparkSession, store: Store, keep: float
+) -> None:
+    file = data_file(store)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * keep)])
+
+    for read in reads(spark, store):
+        assert one_line(read).startswith(
+            f"numbers: data file {file} is cut off or overwritten and cannot be read; "
+        )
+    write_numbers(spark, store, (1, 10))
+    assert len(store.rows("numbers")) == 1001
+
+
+def test_overwritten_pages_of_a_data_file_are_found_in_its_table(spark: SparkSession, store: Store) -> None:
+    file = data_file(store)
+    content = file.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    file.write_bytes(content[:4] + b"\xff" * (len(content) - 4 - footer) + content[-footer:])
+
+    by_spark, without = (one_line(read) for read in reads(spark, store))
+    assert f"numbers: data file {file} is cut off or overwritten" in by_spark
+    assert without.startswith(f"numbers: a data file in {store.catalog.path('numbers')} cannot be read; ")
+
+
+def test_the_table_that_is_broken_is_named_not_the_one_that_is_written(
+    spark: SparkSession, store: Store
+) -> None:
+    data_file(store).unlink()
+
+    def read_and_write() -> None:
+        with explained("scores"):
+            store.read(spark, "numbers").selectExpr("sum(value)").collect()
+
+    assert one_line(read_and_write).startswith("numbers: data file ")
+
+
+def test_paths_with_blanks_and_signs_are_named_as_they_are(
+    spark: SparkSession, written: Path, tmp_path: Path
+) -> None:
+    store = copied(written, tmp_path / "a b % ü")
+    lost = data_file(store)
+    lost.unlink()
+
+    for read in reads(spark, store):
+        assert f"numbers: data file {lost} is missing" in one_line(read)
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def test_a_missing_last_commit_is_found_where_a_checksum_remembers_it(
+    spark: SparkSession, store: Store
+) -> None:
+    commit_file(store, 2).unlink()
+
+    assert one_line(lambda: store.version("numbers")).startswith(
+        f"numbers: commit 2, the last one, is missing in {store.catalog.path('numbers')}/_delta_log; "
+        "expected the whole log. Restore it, or move "
+    )
+    assert 2 not in store.commits("numbers")  # by which planning finds one without a checksum
+
+
+def test_a_version_that_is_no_longer_there_is_named(tmp_path: Path) -> None:
+    store = small_store(tmp_path)
+    for name in ("a", "b"):
+        store.append_rows("runs", [row(name)], "test", {})
+    commit_file(store, 2, "runs").unlink()
+
+    assert one_line(lambda: store.delta("runs", 2)).startswith(
+        "runs: commit 2 is missing (the last one is 1) in "
+    )
+
+
+def test_a_gap_in_the_log_is_named(spark: SparkSession, store: Store) -> None:
+    commit_file(store, 1).unlink()
+
+    for read in [*reads(spark, store), lambda: write_numbers(spark, store, (1, 1))]:
+        assert one_line(read).startswith("numbers: commit 1 is missing in ")
+
+
+def test_a_table_without_any_commit_is_not_taken_for_a_new_one(spark: SparkSession, store: Store) -> None:
+    for version in range(3):
+        commit_file(store, version).unlink()
+
+    for read in [*reads(spark, store), lambda: write_numbers(spark, store, (1, 1))]:
+        assert one_line(read).startswith("numbers: all commits are missing in ")
+
+
+@pytest.mark.parametrize("content", ["garbage\n", '{"add": {"path": "x', "\0\0\0\0"])
+def test_a_broken_commit_file_is_named(spark: SparkSession, store: Store, content: str) -> None:
+    commit_file(store, 2).write_text(content)
+
+    for read in [*reads(spark, store), lambda: write_numbers(spark, store, (1, 1))]:
+        assert one_line(read).startswith("numbers: commit file 00000000000000000002.json cannot be read in ")
+
+
+def test_a_broken_ledger_says_what_its_loss_means(tmp_path: Path) -> None:
+    store = small_store(tmp_path)
+    store.append_rows("runs", [row("a")], "test", {})
+    commit_file(store, 1, "runs").write_text("garbage")
+    folder = store.catalog.path("runs")
+
+    for use in (lambda: store.rows("runs"), lambda: store.append_rows("runs", [row("b")], "test", {})):
+        assert one_line(use) == (
+            f"runs: commit file 00000000000000000001.json cannot be read in {folder}/_delta_log; expected "
+            f"the whole log. Restore it, or move {folder} away: the ledger then begins anew: every step runs "
+            "again, models and published lists stay"
+        )
+    folder.rename(folder.with_name("runs_of_before"))  # the remedy
+    store.append_rows("runs", [row("b")], "test", {})
+    assert [r["run_id"] for r in store.rows("runs")] == ["b"]
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+def test_a_read_only_warehouse_is_said_by_every_writer(
+    spark: SparkSession, written: Path, tmp_path: Path
+) -> None:
+    with small_file_system(tmp_path / "disk", "4m") as disk:
+        store = copied(written, disk.folder)
+        store.append_rows("runs", [row("a")], "test", {})
+        disk.make_read_only()
+
+        for table, write in {
+            "numbers": lambda: write_numbers(spark, store, (1, 1)),
+            "runs": lambda: store.append_rows("runs", [row("b")], "test", {}),
+        }.items():
+            assert one_line(write) == (
+                f"{table}: {store.catalog.path(table)} is on a read-only file system; nothing was committed. "
+                "Mount it for writing, or set paths.warehouse to a folder that can be written, then run again"
+            )
+        with pytest.raises(LamplighterError, match="read-only file system"):
+            write_numbers(spark, small_store(disk.folder / "new"), (1, 1))
+        with (
+            pytest.raises(LamplighterError, match="read-only file system"),
+            store.locks.hold(spark, "numbers", "test"),
+        ):
+            pass
+        assert len(store.rows("numbers")) == 2000
+
+
+def test_a_full_disk_is_said_by_every_writer_and_nothing_is_committed(
+    spark: SparkSession, written: Path, tmp_path: Path
+) -> None:
+    with small_file_system(tmp_path / "disk", "4m") as disk:
+        store = copied(written, disk.folder)
+        store.append_rows("runs", [row("a")], "test", {})
+        disk.fill()
+
+        for table, write in {
+            "numbers": lambda: write_numbers(spark, store, *((i, i) for i in range(5000))),
+            "runs": lambda: store.append_rows("runs", [row("b")], "test", {}),
+        }.items():
+            text = one_line(write)
+            assert text.startswith(f"{table}: the disk is full; ")
+            assert "nothing was committed. Free space there" in text
+        (disk.folder / "filler").unlink()
+        assert len(store.rows("numbers")) == 2000
+        store.append_rows("runs", [row("b")], "test", {})
+        assert len(store.rows("runs")) == 2
+
+
+# --- the JVM --------------------------------------------------------------------------------------
+
+KILL_THE_JVM = """
+import os, signal, sys, threading
+from pathlib import Path
+from pyspark.sql import SparkSession
+from jobs.tables.faults import explain
+from tests.jobs.tables.small import small_store, write_numbers
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+store = small_store(Path(sys.argv[1]))
+write_numbers(spark, store, (1, 1))
+pid = int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
+slow = spark.range(10**12).selectExpr("sum(id % 7)")
+
+def attempt(work):
+    try:
+        work()
+    except Exception as error:
+        print(explain(error), flush=True)
+    else:
+        print("it worked", flush=True)
+
+threading.Timer(2.0, os.kill, (pid, signal.SIGKILL)).start()
+attempt(slow.collect)
+attempt(lambda: write_numbers(spark, store, (2, 2)))
+attempt(lambda: store.read(spark, "numbers").collect())
+"""
+
+
+@pytest.mark.spark
+def test_a_jvm_that_was_killed_is_said_in_one_line(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILL_THE_JVM, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    lines = output.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["Spark", "Spark", "numbers"], output
+    for line in lines:
+        assert "Spark's JVM has died (killed, or for lack of memory" in line
+        assert "Run again; if it dies again, lower runtime.driver_memory or runtime.cores" in line
+
+
+@pytest.mark.spark
+def test_a_jvm_without_memory_says_which_setting_to_raise(spark: SparkSession) -> None:
+    def exhaust() -> None:
+        jvm: Any = spark.sparkContext._jvm
+        jvm.java.util.ArrayList(2**31 - 1)
+
+    assert one_line(exhaust).startswith(
+        "Spark: the JVM ran out of memory; nothing was committed. Raise runtime."
+    )
+
+
+# --- what is no fault of the infrastructure -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no such column"), KeyError("x"), FileNotFoundError("models/ple.yaml"), EOFError("end")],
+)
+def test_other_errors_are_not_explained(error: Exception) -> None:
+    assert explain(error) is None
+    with pytest.raises(type(error)), explained("numbers"):
+        raise error
+
+
+def test_an_error_of_ours_stays_as_it_is() -> None:
+    error = ConfigError("paths.warehouse: no")
+
+    assert explain(error) is error
+
+
+def test_a_fault_of_spark_code_is_not_explained(spark: SparkSession) -> None:
+    with pytest.raises(Exception, match="nothing_like_it") as caught:  # an AnalysisException
+        spark.range(1).selectExpr("nothing_like_it").collect()
+
+    assert explain(caught.value) is None
