@@ -75,10 +75,14 @@ def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> E
 
 def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> list[list[str]]:
     """Group branches that read the very same tensor."""
-    readers: dict[int, list[str]] = {}
+    readers: list[list[str]] = []
     for branch in branches:
-        readers.setdefault(id(x_BD[branch]), []).append(branch)
-    return list(readers.values())
+        together = next((own for own in readers if x_BD[own[0]] is x_BD[branch]), None)
+        if together is None:
+            readers.append([branch])
+        else:
+            together.append(branch)
+    return readers
 
 
 def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,21 @@ def test_wanted_tasks_alone_are_the_same_as_among_all(shape: str) -> None:
         torch.testing.assert_close(some[task], trunk(x_BD)[task])
 
 
+def test_a_compiled_trunk_is_one_graph_with_the_same_outputs_and_gradients() -> None:
+    trunk = PleTrunk(6, TASKS, PleConfig(levels=SHAPES["unequal by task and level"])).double()
+    x_BD = torch.randn(9, 6, dtype=torch.float64)
+    compiled = torch.compile(trunk, backend="aot_eager", fullgraph=True)
+
+    ours, plain = (run(x_BD) for run in (compiled, trunk))
+
+    torch.testing.assert_close(ours, plain)
+    of_ours, of_plain = (
+        torch.autograd.grad(sum(y.square().sum() for y in outputs.values()), trunk.parameters())
+        for outputs in (ours, plain)
+    )
+    torch.testing.assert_close(of_ours, of_plain)
+
+
 def test_experts_by_task_must_name_exactly_the_tasks() -> None:
     config = PleConfig(levels=[level({"click": 1, "likes": 2, "click_buy": 1}, 1, [5])])
 
