@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics.binary import CellState
 from models.metrics.bootstrap import user_weights
 from models.training.reader import Rows
 from quality.gains import Measured
@@ -41,16 +40,14 @@ class Sample:
     replicates: int
 
     def measure(self, logits: NDArray[Any]) -> MeasuredCells:
-        """Return the AUC of logits (n, K) in each cell, with the states that the platform uses."""
+        """Return the AUC of logits (n, K) in each cell; replicates are those of the platform's states."""
         found: MeasuredCells = {}
         for group, cohort in enumerate(self.cohorts):
             own = np.flatnonzero(self.user_group == group)
             weights = user_weights(self.users[own], self.replicates)
             for k, task in enumerate(self.tasks):
-                state = CellState.of(logits[own, k], self.labels[own, k], np.ones(len(own)), weights)
-                value = state.value("auc", 1)
-                replicates = np.array([]) if value is None else state.replicate_values("auc")
-                found[task, cohort] = Measured(value, replicates)
+                auc = rank_auc(logits[own, k], self.labels[own, k] > 0.5, weights)
+                found[task, cohort] = Measured(float(auc[0]), auc[1:])
         return found
 
     def cells(
@@ -79,6 +76,31 @@ class Sample:
             len(np.unique(self.users[rows])) for rows in (own, own & is_positive, own & ~is_positive)
         )
         return all_, (positive, negative)
+
+
+def rank_auc(
+    logits: NDArray[Any], is_positive: NDArray[np.bool_], weights: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Return the AUC of the sample and of its replicates, (1 + R,); ties count half.
+
+    That is what `CellState` computes from histograms, several times faster, for rows that fit in memory.
+
+    Args:
+        logits: (n,).
+        is_positive: (n,).
+        weights: of the rows in each replicate, (n, R).
+    """
+    order = np.argsort(logits, kind="stable")
+    drawn = np.ones((len(order), 1 + weights.shape[1]), dtype=np.float32)
+    drawn[:, 1:] = weights[order]
+    ascending, positive = logits[order], is_positive[order]
+    negatives = np.zeros((len(order) + 1, drawn.shape[1]), dtype=np.float32)
+    np.cumsum(drawn * ~positive[:, None], axis=0, out=negatives[1:])  # small integers, exact in float32
+    positives, scores = drawn[positive], ascending[positive]
+    below = negatives[np.searchsorted(ascending, scores, "left")]
+    up_to = negatives[np.searchsorted(ascending, scores, "right")]
+    won = (positives * (below + up_to)).sum(axis=0, dtype=np.float64) / 2
+    return np.asarray(won / (positives.sum(axis=0, dtype=np.float64) * negatives[-1]))
 
 
 def baseline_logits(train: Rows, test: Rows, keys: tuple[NDArray[Any], NDArray[Any]]) -> NDArray[np.float64]:

@@ -28,8 +28,8 @@ BASE = np.array([-0.2, -0.85, -4.9])
 STRENGTH = np.array([0.95, 0.95, 1.6])
 SEED_ERROR = np.array([0.12, 0.12, 0.35])  # t_k
 FEATURES, USER_FEATURES = 8, 3
-USERS, ROWS_OF_USER, COHORT_SHARES = 6000, 4, (0.25, 0.35, 0.40)
-REPLICATES = 200
+USERS, ROWS_OF_USER, COHORT_SHARES = 5000, 4, (0.25, 0.35, 0.40)
+REPLICATES = 100  # the standard error of the mean is exact to 7 %
 
 Floats = NDArray[np.float64]
 
