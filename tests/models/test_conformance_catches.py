@@ -21,6 +21,8 @@ from models.modules.tree import FacetTree
 from models.training import losses
 from models.training.optimisers import Optimisers
 from tests.models import test_conformance as conformance
+from tests.models import test_conformance_level0 as conformance_level0
+from tests.models import test_conformance_mfh as conformance_mfh
 from tests.models import test_golden
 from tests.models.architectures import test_ple
 from tests.models.training import test_losses
@@ -256,13 +258,13 @@ CASES: dict[str, tuple[Break, Test]] = {
     "10a": (
         a_facet_forgotten,
         run_on_mfh(
-            conformance.test_10a_there_are_2_and_as_many_switchers_as_values_each_fanning_out_to_the_other_facet
+            conformance_mfh.test_10a_there_are_2_and_as_many_switchers_as_values_each_fanning_out_to_the_other_facet
         ),
     ),
     "10b": (
         trees_added_as(lambda parts: torch.stack(parts).mean(0)),
         run_on_mfh(
-            conformance.test_10b_without_the_other_tree_every_cell_is_that_of_h_mtl,
+            conformance_mfh.test_10b_without_the_other_tree_every_cell_is_that_of_h_mtl,
             "make_model",
             kept="task",
             dropped="user_cohort",
@@ -271,7 +273,7 @@ CASES: dict[str, tuple[Break, Test]] = {
     "10c": (
         cells_that_read_all_switchers,
         run_on_mfh(
-            conformance.test_10c_a_cell_reaches_its_own_level_2_switchers_and_both_of_level_1,
+            conformance_mfh.test_10c_a_cell_reaches_its_own_level_2_switchers_and_both_of_level_1,
             "positive",
             task="click",
             group="new",
@@ -279,12 +281,12 @@ CASES: dict[str, tuple[Break, Test]] = {
     ),
     "10d": (
         trees_added_as(lambda parts: 2 * parts[0] + sum(parts[1:])),
-        run_on_mfh(conformance.test_10d_exchanging_the_facets_leaves_all_cells_unchanged, "make_model"),
+        run_on_mfh(conformance_mfh.test_10d_exchanging_the_facets_leaves_all_cells_unchanged, "make_model"),
     ),
     "10e": (
         a_group_by_computing_all,
         run_on_mfh(
-            conformance.test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others,
+            conformance_mfh.test_10e_one_group_alone_is_the_same_and_computes_nothing_for_others,
             "monkeypatch",
             group=1,
         ),
@@ -292,8 +294,8 @@ CASES: dict[str, tuple[Break, Test]] = {
     "10e of three facets": (
         a_group_by_computing_all,
         lambda fixtures: (
-            conformance.test_10e_one_pair_of_groups_alone_is_the_same_and_computes_nothing_for_others(
-                network_of(fixtures, items=conformance.ITEMS, trunk=conformance.THREE_FACETS),
+            conformance_mfh.test_10e_one_pair_of_groups_alone_is_the_same_and_computes_nothing_for_others(
+                network_of(fixtures, items=conformance_mfh.ITEMS, trunk=conformance_mfh.THREE_FACETS),
                 group=4,
                 monkeypatch=fixtures("monkeypatch"),
             )
@@ -310,7 +312,7 @@ CASES: dict[str, tuple[Break, Test]] = {
     "level 0": (
         trees_that_read_the_input,
         run(
-            conformance.test_level_0_is_all_that_trees_and_towers_see_of_the_input,
+            conformance_level0.test_level_0_is_all_that_trees_and_towers_see_of_the_input,
             "make_model",
             architecture="mfh_on_level_0",
         ),
