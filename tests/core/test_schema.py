@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.schema import Aggregate, EntityFeatures, Task
+from core.schema import Aggregate, EntityFeatures, Promotion, Task
 
 
 @pytest.mark.parametrize("knob", ["weight", "decay"])
@@ -16,3 +16,18 @@ def test_a_task_is_never_learnt_the_wrong_way_round(knob: str) -> None:
 def test_a_feature_that_every_entity_has_is_not_declared_again(name: str) -> None:
     with pytest.raises(ValueError, match=f"features \\['{name}'\\] are named twice"):
         EntityFeatures(aggregates=(Aggregate(name=name, agg="count", windows=("all",)),))
+
+
+def test_the_variance_of_seeds_of_each_metric_that_decides_is_declared() -> None:
+    values = {
+        "primary_tasks": ["click"],
+        "metric": "gauc",
+        "regression_metric": "mse",
+        "margin": 0.001,
+        "cell_margin": 0.01,
+        "min_users": 30,
+    }
+
+    assert Promotion.model_validate(values | {"seed_std": {"gauc": 0.001, "mse": 0.01}}).metric == "gauc"
+    with pytest.raises(ValueError, match=r"seed_std lacks \['gauc'\]; measure it with"):
+        Promotion.model_validate(values | {"seed_std": {"auc": 0.001, "mse": 0.01}})
