@@ -128,8 +128,8 @@ class Decision:
     Attributes:
         candidate: its version.
         champion_before: None where there was none.
-        champion_after: None where there is none still.
-        promoted: whether the candidate took another's, or an empty, place.
+        champion_after: None where there still is none.
+        promoted: whether the candidate became champion by this decision.
         reasons: sentences, the one that decided first.
         champion_comparison: against the champion; None where there is none, or it is the candidate.
         baselines: against each baseline.
@@ -149,7 +149,7 @@ class Decision:
 
     @property
     def served(self) -> str:
-        """What lists are made by: the champion, or `group_mean` where no model has earned it."""
+        """What lists are made by: the champion, or `group_mean` where there is none."""
         return served_by(self.champion_after)
 
 
@@ -167,8 +167,11 @@ def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], ru
         cells: tasks of `promotion.primary_tasks` x user cohorts; cohorts share no user.
         rules: margins, users that a cell needs, and the variance of seeds.
     """
-    has_rival = champion is not None and champion != candidate.model_version
-    comparison, results = _against_champion(cells, champion, rules) if has_rival else (None, ())
+    is_champion = champion == candidate.model_version
+    comparison: Comparison | None = None
+    results: tuple[CellResult, ...] = ()
+    if champion is not None and not is_champion:
+        comparison, results = _against_champion(cells, champion, rules)
     baselines = tuple(_against_baseline(cells, name, rules) for name in BASELINES)
     objections = [
         *_objections_of_suite(candidate),
@@ -176,7 +179,6 @@ def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], ru
         *_objections_of_mean(comparison, rules.margin),
         *_objections_of_cells(results, champion, rules.cell_margin),
     ]
-    is_champion = champion == candidate.model_version
     promoted = not objections and not is_champion
     return Decision(
         candidate=candidate.model_version,
@@ -192,7 +194,7 @@ def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], ru
 
 
 def _against_champion(
-    cells: Sequence[Cell], champion: str | None, rules: Promotion
+    cells: Sequence[Cell], champion: str, rules: Promotion
 ) -> tuple[Comparison, tuple[CellResult, ...]]:
     """The mean gain over the champion, and each cell's part in it."""
     gains = [_gain(cell, cell.champion, rules) for cell in cells]
@@ -202,7 +204,7 @@ def _against_champion(
         _result(cell, gain, 0.0 if gain is None else next(weights), rules.cell_margin)
         for cell, gain in zip(cells, gains, strict=True)
     )
-    return _comparison(str(champion), gains, mean), results
+    return _comparison(champion, gains, mean), results
 
 
 def _against_baseline(cells: Sequence[Cell], name: Baseline, rules: Promotion) -> Comparison:
@@ -238,8 +240,8 @@ def _result(cell: Cell, sampled: Sampled | None, weight: float, margin: float) -
 def cell_status(gain: Gain, margin: float) -> Status:
     """Return what a cell's gain shows of a loss of the margin.
 
-    A loss that the interval shows is one however few users there are. That there is none is believed only
-    where one would have been seen; there, failing to exclude it is a failure.
+    A loss that the interval shows counts with any number of users. That there is none counts only in a cell
+    with the power to show one; such a cell that does not exclude it is worse.
     """
     loss_is_excluded = gain.low > -margin
     is_powered = has_power(gain, margin)
