@@ -2,6 +2,7 @@
 # Makes the environments that Lamplighter runs in; `make demo` and `make test` call it when it is needed.
 #
 #   tools/setup.sh            .venv: platform, Horovod, Delta jars, Spark's defaults
+#   tools/setup.sh spark      Spark's defaults alone, such as after the machine's memory changed
 #   tools/setup.sh airflow    .venv-airflow: Airflow alone (its pyspark-client overwrites pyspark)
 #
 # Every stage may be killed and run again: what is made once (the Horovod wheel, the Delta jars) is made beside
@@ -9,6 +10,7 @@
 # build/setup/STAGE.log; when it fails, the end of it is shown.
 #
 # PYTHON          the Python 3.11 to use, when it is not found
+# LAMPLIGHTER_DRIVER_MEMORY=6g   memory of Spark's driver; default: a quarter of the machine's, 2 to 8 GB
 # HOROVOD_GPU=0   build Horovod without NCCL on a machine that has a GPU and nvcc
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,7 +35,7 @@ stage() { # NAME FUNCTION: run it quietly, say how long it took
   if [ "$status" -ne 0 ]; then
     printf 'failed after %d s\n\n' $((SECONDS - begun))
     tail -n 25 "$log"
-    printf '\nsetup: %s failed; all of its output is in %s. Mend it and type the same command again.\n' "$name" "$log"
+    printf '\nsetup: %s failed; all of its output is in %s. Fix it and type the same command again.\n' "$name" "$log"
     exit 1
   fi
   printf '%4d s\n' $((SECONDS - begun))
@@ -196,12 +198,18 @@ install_delta_jars() {
 }
 
 configure_spark() {
-  local spark file
+  local spark memory
   spark=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("pyspark").origin))')
   mkdir -p "$spark/conf"
-  for file in conf/spark/*; do
-    ln -sfn "$root/$file" "$spark/conf/${file##*/}"
-  done
+  ln -sfn "$root/conf/spark/log4j2.properties" "$spark/conf/log4j2.properties"
+  # The JVM's memory is fixed when it starts, so it must be where spark-submit and Python both find it.
+  memory=${LAMPLIGHTER_DRIVER_MEMORY:-}
+  [ -n "$memory" ] || memory=$("$python" -m jobs.tables.machine)
+  {
+    cat conf/spark/spark-defaults.conf
+    printf '\n# Written by tools/setup.sh for this machine.\nspark.driver.memory  %s\n' "$memory"
+  } >"$spark/conf/.spark-defaults.conf"
+  mv "$spark/conf/.spark-defaults.conf" "$spark/conf/spark-defaults.conf"
   # pip's spark-submit looks for pyspark with whatever python3 is first on PATH; this one knows its own.
   cat >.venv/bin/.spark-submit <<EOF
 #!/bin/sh
@@ -256,6 +264,9 @@ case ${1:-platform} in
     stage "pip check" check_versions
     touch .venv/ready
     ;;
+  spark)
+    stage "Spark defaults" configure_spark
+    ;;
   airflow)
     check_tools airflow
     rm -f .venv-airflow/ready
@@ -266,7 +277,7 @@ case ${1:-platform} in
     touch .venv-airflow/ready
     ;;
   *)
-    echo "usage: tools/setup.sh [platform|airflow]" >&2
+    echo "usage: tools/setup.sh [platform|spark|airflow]" >&2
     exit 2
     ;;
 esac

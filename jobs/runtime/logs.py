@@ -33,6 +33,8 @@ def log_context(**values: str) -> Iterator[None]:
 def set_up_logging(folder: Path | None = None) -> None:
     """Send `lamplighter` to the console (INFO) and to a log file (DEBUG); the second call does nothing.
 
+    Warnings of libraries go to the file alone.
+
     The file is `lamplighter.log` in the folder that LAMPLIGHTER_LOGS names, else in `folder`, else in `logs`
     of the folder that holds the code. If it cannot be written, one warning says so and the work continues
     without it.
@@ -42,6 +44,11 @@ def set_up_logging(folder: Path | None = None) -> None:
     log.setLevel(logging.DEBUG)
     log.propagate = False
     log.addHandler(ConsoleHandler(logging.INFO))
+    libraries = logging.getLogger()
+    if (
+        not libraries.handlers
+    ):  # warnings of libraries (Py4J prints stack traces) are for the file, if there is one
+        libraries.addHandler(logging.NullHandler())
     default = folder or Path(__file__).resolve().parents[2] / "logs"
     place = Path(os.environ.get("LAMPLIGHTER_LOGS") or default)
     try:
@@ -51,7 +58,8 @@ def set_up_logging(folder: Path | None = None) -> None:
         _warn_of(place, error)
         return
     file.setFormatter(JsonLines())
-    log.addHandler(file)
+    for logger in (log, libraries):
+        logger.addHandler(file)
 
 
 class ConsoleHandler(logging.Handler):
@@ -63,13 +71,14 @@ class ConsoleHandler(logging.Handler):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record: time, level, pid, the values of `log_context`, message, stack trace."""
+    """One JSON object per record: time, level, logger, pid, the values of `log_context`, message, stack."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
+            "logger": record.name,
             "pid": record.process,
             **_CONTEXT.get(),
             "message": record.getMessage(),
@@ -84,7 +93,8 @@ class LogFile(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is logging's
         """Remove the file from the logger instead of printing a stack trace per line."""
-        log.removeHandler(self)
+        for logger in (log, logging.getLogger()):
+            logger.removeHandler(self)
         error = sys.exc_info()[1]
         if error is not None:
             _warn_of(Path(self.baseFilename).parent, error)

@@ -1,31 +1,57 @@
 """The one Spark session of a process.
 
-Static settings (Delta, time zone, memory) are in conf/spark/spark-defaults.conf, which set-up puts
-where spark-submit and sessions made in Python both find it; what a `where` layer adds comes here.
+Static settings (Delta, time zone, driver memory) are in spark-defaults.conf, which set-up puts where
+spark-submit and sessions made in Python both find it; what an environment's layer adds comes here.
 """
 
+import logging
 import os
 import signal
 import sys
 import threading
+from typing import Any
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
-from core.schema import Config
+from core.schema import Config, Runtime
+from jobs.tables.machine import default_cores
+
+log = logging.getLogger("lamplighter")
 
 
 def spark_session(config: Config) -> SparkSession:
-    """Get or make the session of this process."""
+    """Return the session of this process; make it at the first call."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
+    # It would print each error as JSON with the JVM's stack trace; the exception carries the same.
+    PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
     builder = SparkSession.builder.appName("lamplighter")
-    for key, value in config.runtime.spark.items():
+    for key, value in spark_settings(config.runtime).items():
         builder = builder.config(key, value)
     on_interrupt = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
     if threading.current_thread() is threading.main_thread():
         # PySpark's own handler talks to the JVM in the middle of a call to it, which ends in a stack trace.
         signal.signal(signal.SIGINT, on_interrupt)
-    spark.sparkContext.setLogLevel("ERROR")
+    server: Any = spark.sparkContext._accumulatorServer
+    if server is not None:  # it would print a stack trace when the JVM dies; the job's own call says so, too
+        server.handle_error = lambda *_: log.debug("Spark's accumulator server lost the JVM", exc_info=True)
     return spark
+
+
+def spark_settings(runtime: Runtime) -> dict[str, str]:
+    """Return the settings of a session: `runtime.spark`, over what cores and memory imply.
+
+    Local mode runs on `runtime.cores` threads, and shuffles into as many partitions. Where `cores` is null,
+    spark-submit or the cluster decides. `runtime.driver_memory` counts for a JVM that Python starts; one that
+    spark-submit started has its memory already (`--driver-memory`).
+    """
+    implied: dict[str, str] = {}
+    if runtime.cores is not None:
+        cores = default_cores() if runtime.cores == "auto" else runtime.cores
+        implied |= {"spark.master": f"local[{cores}]", "spark.sql.shuffle.partitions": str(cores)}
+    if runtime.driver_memory is not None:
+        implied["spark.driver.memory"] = runtime.driver_memory
+    return implied | runtime.spark

@@ -1,6 +1,7 @@
 """Lines bear the run and its data date; a folder that cannot be written costs the log file, not the work."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -16,12 +17,13 @@ from jobs.runtime.logs import log, log_context, set_up_logging
 def _fresh_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A logger without handlers, given back as it was."""
     monkeypatch.delenv("LAMPLIGHTER_LOGS", raising=False)
-    before = log.handlers[:]
+    before = {logger: logger.handlers[:] for logger in (log, logging.getLogger())}
     log.handlers.clear()
     yield
-    for handler in log.handlers:
-        handler.close()
-    log.handlers[:] = before
+    for logger, handlers in before.items():
+        for handler in set(logger.handlers) - set(handlers):
+            handler.close()
+        logger.handlers[:] = handlers
 
 
 def lines_of(folder: Path) -> list[dict[str, object]]:
@@ -66,6 +68,17 @@ def test_a_stack_trace_is_in_the_file_and_not_on_the_console(
     (line,) = lines_of(tmp_path)
     assert "ZeroDivisionError: by zero" in str(line["stack"])
     assert capsys.readouterr().out == "it failed\n"
+
+
+@pytest.mark.usefixtures("_fresh_logging")
+def test_a_warning_of_a_library_is_for_the_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(tmp_path)
+
+    logging.getLogger("py4j.clientserver").warning("the stream is closed")
+
+    (line,) = lines_of(tmp_path)
+    assert (line["logger"], line["message"]) == ("py4j.clientserver", "the stream is closed")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("_fresh_logging")

@@ -256,11 +256,15 @@ def test_a_full_disk_is_said_by_every_writer_and_nothing_is_committed(
 KILL_THE_JVM = """
 import os, signal, sys, threading
 from pathlib import Path
-from pyspark.sql import SparkSession
+from core.load import load_config
+from jobs.runtime.logs import set_up_logging
+from jobs.runtime.progress import step_progress
 from jobs.tables.faults import explain
+from jobs.tables.session import spark_session
 from tests.jobs.tables.small import small_store, write_numbers
 
-spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+set_up_logging(Path(sys.argv[1]) / "logs")
+spark = spark_session(load_config(overrides=("runtime.cores=1", "runtime.driver_memory=1g")))
 store = small_store(Path(sys.argv[1]))
 write_numbers(spark, store, (1, 1))
 pid = int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
@@ -275,7 +279,8 @@ def attempt(work):
         print("it worked", flush=True)
 
 threading.Timer(2.0, os.kill, (pid, signal.SIGKILL)).start()
-attempt(slow.collect)
+with step_progress("score", every_seconds=0.1):
+    attempt(slow.collect)
 attempt(lambda: write_numbers(spark, store, (2, 2)))
 attempt(lambda: store.read(spark, "numbers").collect())
 """
@@ -286,17 +291,21 @@ def test_a_jvm_that_was_killed_is_said_in_one_line(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", KILL_THE_JVM, str(tmp_path)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != "LAMPLIGHTER_LOGS"},
     )
     try:
-        output, _ = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=120)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
+    assert "Traceback" not in errors
+    assert "\tat " not in errors
     lines = output.splitlines()
+    lines = [line for line in lines if "still running" not in line]
     assert [line.partition(": ")[0] for line in lines] == ["Spark", "Spark", "numbers"], output
     for line in lines:
         assert "Spark's JVM has died (killed, or for lack of memory" in line

@@ -62,8 +62,8 @@ def test_a_registry_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LamplighterError) as error:
         registered(catalog)
     assert str(error.value) == (
-        f"model registry: {database(catalog)}: no database; expected MLflow's SQLite database. It only mirrors "
-        "the bundles: move the file away, and the next command writes it again"
+        f"model registry: {database(catalog)}: no database; expected MLflow's SQLite database. It only "
+        "mirrors the bundles: move the file away, and the next command writes it again"
     )
 
 

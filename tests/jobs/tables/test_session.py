@@ -1,0 +1,88 @@
+"""A session follows the machine and the configuration, and prints no stack traces of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from core.errors import ConfigError
+from core.load import load_config
+from jobs.tables import session
+from jobs.tables.session import spark_settings
+
+
+@pytest.fixture(autouse=True)
+def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "default_cores", lambda: 12)
+    for name in ("LAMPLIGHTER_CORES", "LAMPLIGHTER_DRIVER_MEMORY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings(*overrides: str) -> dict[str, str]:
+    return spark_settings(load_config(overrides=overrides).runtime)
+
+
+def test_cores_follow_the_machine_and_partitions_the_cores() -> None:
+    found = settings()
+
+    assert found["spark.master"] == "local[12]"
+    assert found["spark.sql.shuffle.partitions"] == "12"
+    assert "spark.driver.memory" not in found  # what set-up wrote counts
+
+
+def test_settings_override_the_machine() -> None:
+    found = settings("runtime.cores=3", "runtime.driver_memory=6g")
+
+    assert (found["spark.master"], found["spark.sql.shuffle.partitions"]) == ("local[3]", "3")
+    assert found["spark.driver.memory"] == "6g"
+
+
+def test_a_setting_of_spark_wins_over_what_cores_imply() -> None:
+    found = settings("runtime.cores=3", "runtime.spark={spark.sql.shuffle.partitions: '64'}")
+
+    assert (found["spark.master"], found["spark.sql.shuffle.partitions"]) == ("local[3]", "64")
+
+
+def test_without_cores_the_cluster_decides() -> None:
+    assert not {"spark.master", "spark.sql.shuffle.partitions"} & set(settings("runtime.cores=null"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [("runtime.cores=0", "runtime.cores"), ("runtime.driver_memory=lots", "runtime.driver_memory")],
+)
+def test_nonsense_is_refused_by_its_key(setting: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        settings(setting)
+
+
+FAIL_IN_A_WORKER = """
+from pyspark.sql import functions as F
+from core.load import load_config
+from jobs.tables.session import spark_session
+
+spark = spark_session(load_config())
+print(spark.sparkContext.master, spark.conf.get("spark.sql.shuffle.partitions"))
+fail = F.udf(lambda n: 1 // 0, "long")
+for broken in (
+    lambda: spark.range(2).select(fail("id")).collect(),  # in a Python worker
+    lambda: spark.sql("SELECT raise_error('no')").collect(),  # in the JVM
+):
+    try:
+        broken()
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.spark
+def test_an_error_in_a_worker_reaches_the_job_and_not_the_console() -> None:
+    environment = os.environ | {"LAMPLIGHTER_CORES": "2", "LAMPLIGHTER_DRIVER_MEMORY": "1g"}
+    found = subprocess.run(
+        [sys.executable, "-c", FAIL_IN_A_WORKER], capture_output=True, text=True, check=True, env=environment
+    )
+
+    assert found.stdout.splitlines() == ["local[2] 2", "PythonException", "SparkRuntimeException"]
+    assert "Traceback" not in found.stderr
+    assert "\tat " not in found.stderr
