@@ -329,9 +329,11 @@ class Paths(ConfigModel):
 
 
 class Runtime(ConfigModel):
-    """How Spark runs here. No fingerprint knows of it."""
+    """How Spark runs here. Not part of any fingerprint."""
 
-    spark: dict[str, str]
+    cores: Positive | Literal["auto"] | None = None  # threads of local mode; null: spark-submit decides
+    driver_memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] | None = None  # null: as set-up wrote
+    spark: dict[str, str] = Field(default_factory=dict)  # any other setting of Spark; wins over the above
     lock_wait_seconds: Annotated[float, Field(ge=0)]  # on tables that several jobs append to
 
 
