@@ -1,6 +1,6 @@
 """What all parts of a configuration are made of."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,3 +15,14 @@ class ConfigModel(BaseModel):
     """Base of every part: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    if not TYPE_CHECKING:  # a type checker would take every name for a field
+
+        def __getattr__(self, name: str) -> Any:
+            """Say of a field that `core.declared_config` has left out why it is not there."""
+            if name in type(self).model_fields:
+                raise AttributeError(
+                    f"{type(self).__name__}.{name} is read by a job that does not declare this key of the "
+                    "configuration; add it to `config=` of the job's declaration"
+                )
+            return super().__getattr__(name)

@@ -1,4 +1,4 @@
-"""The night of one data date as Airflow tasks: one `spark-submit` a job, in the order of the night.
+"""The night of one data date as Airflow tasks: one `spark-submit` per job, in the order that jobs declare.
 
 The platform's spark-submit (.venv/bin) must come first on the worker's PATH, and the connection
 `spark_default` must name the master. On one machine:
@@ -7,10 +7,11 @@ AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[2]"}'.
 Which data date: the parameter `data_date`; a scheduled run without it takes the day in which its data
 interval begins, in the data set's time zone. Any other run without it fails: no task reads the clock.
 
-The training tasks run every night. Whether it is a training night is for the jobs to say: on another night,
-and when they are up to date, they end at once with exit code 0.
+Each task is a step of a night: it ends at once with exit code 0 where it is up to date, repairs earlier data
+dates that the day's files brought late rows of, and trains on training nights only.
 """
 
+import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,26 +19,13 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import DAG, Context, CronDataIntervalTimetable, Param, chain
+from airflow.sdk import DAG, Context, CronDataIntervalTimetable, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_DATASET = "kuairand"
-JOBS = (
-    "ingest",
-    "check",
-    "build_features",
-    "label_cohorts",
-    "build_examples",
-    "pack",
-    "train",
-    "evaluate",
-    "promote",
-    "score",
-    "publish",
-    "look_back",
-    "report",
-)
+JOBS = json.loads((ROOT / "dags" / "jobs.json").read_text())
+"""What the jobs declare; `make docs` writes the file, since Airflow's environment has no Spark."""
 FINAL_EXIT_CODES = {2: "wrong usage or configuration", 3: "blocked by a suite"}
 RUNS_WITH_INTERVAL = {"scheduled", "backfill"}
 
@@ -60,7 +48,7 @@ class JobOperator(SparkSubmitOperator):
             if code in FINAL_EXIT_CODES:
                 raise AirflowFailException(
                     f"{self.task_id} ended with exit code {code} ({FINAL_EXIT_CODES[code]}); "
-                    "its last lines, above, say what to mend. Clear the task to run it again."
+                    "its last lines, above, say what to fix. Clear the task to run it again."
                 ) from error
             raise
 
@@ -87,25 +75,26 @@ def data_date(params: dict[str, Any], run_type: str, interval_start: datetime | 
     )
 
 
-def job_task(job: str) -> JobOperator:
+def job_task(job: dict[str, Any]) -> JobOperator:
     """One job of the night."""
     arguments = [
+        "--night-step",
         "--data-date",
         "{{ data_date(params, dag_run.run_type, dag_run.data_interval_start) }}",
         "--dataset",
         "{{ params.dataset }}",
-        "--where",
-        "{{ params.where }}",
+        "--env",
+        "{{ params.env }}",
     ]
-    if job != "score":  # it scores with the champion, unless it is told a model
+    if job["per_model"]:
         arguments += ["--model", "{{ params.model }}"]
     return JobOperator(
-        task_id=job,
-        application=str(ROOT / "jobs" / f"{job}.py"),
+        task_id=job["name"],
+        application=str(ROOT / "jobs" / f"{job['name']}.py"),
         application_args=arguments,
         conn_id="spark_default",
         spark_binary="spark-submit",
-        name=f"lamplighter {job}",
+        name=f"lamplighter {job['name']}",
     )
 
 
@@ -123,10 +112,13 @@ with DAG(
     params={
         "data_date": Param(None, type=["null", "string"], format="date", description="YYYY-MM-DD"),
         "dataset": Param(DEFAULT_DATASET, type="string", description="a file of conf/datasets"),
-        "where": Param("local", type="string", description="a file of conf: local, cluster"),
+        "env": Param("local", type="string", description="a file of conf: local, cluster"),
         "model": Param("ple", type="string", description="a file of conf/models"),
     },
     user_defined_macros={"data_date": data_date},
     render_template_as_native_obj=False,
 ) as dag:
-    chain(*(job_task(job) for job in JOBS))
+    tasks = {job["name"]: job_task(job) for job in JOBS}
+    for job in JOBS:
+        for before in job["after"]:
+            tasks[before] >> tasks[job["name"]]

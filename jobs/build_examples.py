@@ -8,28 +8,35 @@ Cost: the dates' events joined with the dense features and cohorts of as many da
 from datetime import timedelta
 
 from features.examples import to_examples
-from jobs.runtime.job import job
+from jobs.runtime.job import RANGE, job
+from jobs.runtime.reads import day_before, same_day
 from jobs.runtime.run import Run
 
 
-@job
+@job(
+    reads=(
+        same_day("events"),
+        day_before("user_features"),
+        day_before("item_features"),
+        day_before("user_cohorts"),
+        day_before("item_cohorts"),
+    ),
+    writes=("examples",),
+    config=("source.events.columns", "features", "cohorts", "tasks[].name", "tasks[].label", "tasks[].where"),
+    dates=RANGE,
+)
 def build_examples(run: Run) -> None:
     """Replace the data dates of `examples`."""
-    run.require_inputs()
-    first, last = run.first - timedelta(days=1), run.last - timedelta(days=1)
-    examples = run.compute(
-        to_examples(
-            run.read("events", run.first, run.last),
-            run.read("user_features", first, last),
-            run.read("item_features", first, last),
-            run.read("user_cohorts", first, last),
-            run.read("item_cohorts", first, last),
-            run.config,
-        )
+    first, last = run.first - timedelta(days=1), run.data_date - timedelta(days=1)
+    examples = to_examples(
+        run.read("events", run.first, run.data_date),
+        run.read("user_features", first, last),
+        run.read("item_features", first, last),
+        run.read("user_cohorts", first, last),
+        run.read("item_cohorts", first, last),
+        run.config,
     )
-
-    run.validate(examples, "examples")
-    run.replace("examples", examples)
+    run.commit("examples", examples)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Build `user_features` and `item_features` as of each data date, dense: everybody is in.
+"""Build `user_features` and `item_features` as of each data date, one row for every known user and item.
 
 spark-submit jobs/build_features.py --data-date 2022-05-07
 
-A range is one pass and one commit a table, equal to date by date.
-Cost a night: tiles of the longest window, the state of the day before, and one row for every known
+A range is one pass and one commit per table, equal to date by date.
+Cost per night: tiles of the longest window, the state of the day before, and one row for every known
 user and item: linear in users, in items, and in those active within the window; not in history.
 """
 
@@ -13,57 +13,73 @@ from pyspark.sql import DataFrame
 
 from core.config_model import EntityName
 from core.errors import LamplighterError
+from core.schema import Config
 from features.entities import to_known_keys
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features
-from jobs.runtime.job import job
+from jobs.runtime.arguments import span_of
+from jobs.runtime.job import RANGE, job
+from jobs.runtime.reads import own_state, same_day, trailing
 from jobs.runtime.run import Run
 
 
-@job
+def _longest_window(config: Config) -> int:
+    return max(longest_window_days(features) for features in (config.features.user, config.features.item))
+
+
+@job(
+    reads=(
+        same_day("events"),
+        same_day("users"),
+        same_day("items"),
+        trailing("user_daily", _longest_window, "days of the longest window"),
+        trailing("item_daily", _longest_window, "days of the longest window"),
+        own_state("user_features"),
+        own_state("item_features"),
+    ),
+    writes=("user_daily", "item_daily", "user_features", "item_features"),
+    config=("features", "behaviours"),
+    dates=RANGE,
+    after=("check",),
+)
 def build_features(run: Run) -> None:
     """Replace the data dates of tiles and features of users and items."""
-    run.require_inputs()
     require_state(run)
-    events = run.compute(run.read("events", run.first, run.last))
+    events = run.compute(run.read("events", run.first, run.data_date))
     build(run, events, "user")
     build(run, events, "item")
 
 
 def require_state(run: Run) -> None:
-    """All-time numbers continue those of the day before: it must be there, unless nothing ever was.
+    """Stop unless the day before, whose all-time numbers these continue, is there or has no events.
 
     Raises:
         LamplighterError: features of the day before are missing though there are earlier events.
     """
     day_before = run.first - timedelta(days=1)
-    earlier = [day for day in run.store.data_dates("events") if day < run.first]
-    if earlier and day_before not in run.store.data_dates("user_features"):
+    earlier = [day for day in run.project.store.data_dates("events") if day < run.first]
+    if earlier and day_before not in run.project.store.data_dates("user_features"):
+        span = span_of(earlier[0], day_before)
         raise LamplighterError(
             f"user_features has no rows as of {day_before}, which all-time counts continue (events begin on "
-            f"{earlier[0]}); run `lamplighter build_features --data-date {earlier[0]}..{day_before}` first"
+            f"{earlier[0]}); run `lamplighter history --data-date {span}` first"
         )
 
 
 def build(run: Run, events: DataFrame, entity: EntityName) -> None:
-    """Tiles, then features, of one entity; the features are committed last."""
+    """Build tiles, then features, of one entity."""
     features = getattr(run.config.features, entity)
-    daily = run.compute(to_daily_tiles(events, entity, features, run.config.behaviours))
-    run.replace(f"{entity}_daily", daily)
+    run.commit(f"{entity}_daily", to_daily_tiles(events, entity, features, run.config.behaviours))
 
-    day_before = run.first - timedelta(days=1)
-    oldest = run.first - timedelta(days=longest_window_days(features) - 1)
-    tiles = run.read(f"{entity}_daily", oldest, run.last)
+    first, last = run.first, run.data_date
+    day_before = first - timedelta(days=1)
+    tiles = run.read(f"{entity}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
     state = run.read(f"{entity}_features", day_before)
-    if day_before not in run.store.data_dates(f"{entity}_features"):
+    if day_before not in run.project.store.data_dates(f"{entity}_features"):
         state = no_state(tiles, features, entity)
     entities = run.read(f"{entity}s")
-    keys = to_known_keys(entities, tiles, state, entity, run.first, run.last)
-    rows = to_features(keys, tiles, state, entities, features, entity, run.first, run.last)
-    rows = run.compute(rows)
-
-    run.validate(rows, f"{entity}_features")
-    run.replace(f"{entity}_features", rows)
+    keys = to_known_keys(entities, tiles, state, entity, first, last)
+    run.commit(f"{entity}_features", to_features(keys, tiles, state, entities, features, entity, first, last))
 
 
 if __name__ == "__main__":

@@ -3,45 +3,53 @@
 spark-submit jobs/check.py --data-date 2022-05-07
 
 Suites look at the rows of one table; audits at what only shows between tables or days: volume against
-the days before, ids without attributes.
+the days before, ids without attributes. Thresholds are in the configuration, under `audits`.
 Cost: the dates' events joined with users and items, counts of a week of partitions.
 """
 
 from datetime import date, timedelta
-from typing import Any
 
 from pyspark.sql import functions as F
 
 from core.errors import BlockedError
-from jobs.runtime.job import job
+from jobs.runtime.job import RANGE, job
+from jobs.runtime.reads import same_day, trailing
 from jobs.runtime.run import Run
-from quality.verdicts import Outcome, RuleResult, Verdict, percent
-
-AUDIT = "audit of events"
-DAYS_BEFORE = 7
-LEAST_OF_MEAN = 0.05  # of the mean of the days before: less is a broken delivery
-MOST_UNKNOWN = 0.5
+from quality.audits import EventCounts, audit_events
+from quality.verdicts import Verdict
 
 
-@job
+@job(
+    reads=(
+        same_day("events"),
+        same_day("users"),
+        same_day("items"),
+        trailing("events", lambda config: config.audits.days_before + 1, "days of the audits"),
+    ),
+    writes=(),
+    config=("audits",),
+    dates=RANGE,
+    flags=("allow_empty",),
+)
 def check(run: Run) -> None:
     """Write the audits' verdicts; raise when one fails."""
-    run.require_inputs()
     counts = count_events(run)
     failed = []
     for day in run.dates:
-        results = (volume(day, counts), *references(counts.get(day, {})))
-        verdict = Verdict(AUDIT, counts.get(day, {}).get("events", 0), results)
-        run.record(verdict, day)
+        events = counts[day].events if day in counts else 0
+        verdict = Verdict("audit of events", events, audit_events(day, counts, run.config.audits))
+        run.record_verdict(verdict, day)
         failed += [f"{day}: {result.expected}, found {result.observed}" for result in verdict.failed]
-    if failed and not run.arguments.allow_empty:
-        raise BlockedError(f"{AUDIT}: {'; '.join(failed)}; mend the source files, then ingest again")
-    run.notes.append(f"{sum(counts[day]['events'] for day in run.dates if day in counts):,} events audited")
+    if failed and not run.project.arguments.allow_empty:
+        raise BlockedError(f"audit of events: {'; '.join(failed)}; fix the source files, then ingest again")
+    audited = sum(counts[day].events for day in run.dates if day in counts)
+    run.note(f"{audited:,} events audited")
 
 
-def count_events(run: Run) -> dict[date, dict[str, Any]]:
-    """Events of each date of ours and of the week before; of ours also ids without attributes."""
-    events = run.read("events", run.first - timedelta(days=DAYS_BEFORE), run.last)
+def count_events(run: Run) -> dict[date, EventCounts]:
+    """Count events of each date of ours and of the days before, and those whose ids have no attributes."""
+    first = run.first - timedelta(days=run.config.audits.days_before)
+    events = run.read("events", first, run.data_date)
     users = run.read("users").select("user_id", F.lit(1).alias("known_user"))
     items = run.read("items").select("item_id", F.lit(1).alias("known_item"))
     counted = (
@@ -51,56 +59,14 @@ def count_events(run: Run) -> dict[date, dict[str, Any]]:
         .groupBy("data_date")
         .agg(
             F.count(F.lit(1)).alias("events"),
-            F.count_if(F.col("known_user").isNull()).alias("users"),
-            F.count_if(F.col("known_item").isNull()).alias("items"),
+            F.count_if(F.col("known_user").isNull()).alias("unknown_users"),
+            F.count_if(F.col("known_item").isNull()).alias("unknown_items"),
         )
     )
-    return {row["data_date"]: row.asDict() for row in counted.collect()}
-
-
-def volume(day: date, counts: dict[date, dict[str, Any]]) -> RuleResult:
-    """Events of the date against the mean of the days before, where there are any."""
-    before = [
-        counts[d]["events"]
-        for back in range(1, DAYS_BEFORE + 1)
-        if (d := day - timedelta(days=back)) in counts
-    ]
-    found = counts.get(day, {}).get("events", 0)
-    mean = sum(before) / len(before) if before else 0.0
-    return RuleResult(
-        rule="volume_against_days_before",
-        column="",
-        expected=f"at least {percent(LEAST_OF_MEAN)} of the mean of the {DAYS_BEFORE} days before",
-        outcome="passed" if found >= LEAST_OF_MEAN * mean else "failed",
-        severity="critical",
-        max_failing_share=0.0,
-        rows=found,
-        failing_rows=None,
-        found=f"{found} events, mean before {mean:.0f}",
-    )
-
-
-def references(counted: dict[str, Any]) -> tuple[RuleResult, ...]:
-    """Share of events whose user or item has no attributes: they are served, but something may be amiss."""
-    events = counted.get("events", 0)
-    results = []
-    for entity in ("user", "item"):
-        unknown = counted.get(f"{entity}s", 0)
-        share = unknown / events if events else 0.0
-        outcome: Outcome = "failed" if share > MOST_UNKNOWN else "warned" if unknown else "passed"
-        results.append(
-            RuleResult(
-                rule=f"{entity}_id_has_attributes",
-                column=f"{entity}_id",
-                expected=f"in {entity}s",
-                outcome=outcome,
-                severity="critical",
-                max_failing_share=MOST_UNKNOWN,
-                rows=events,
-                failing_rows=unknown,
-            )
-        )
-    return tuple(results)
+    return {
+        row["data_date"]: EventCounts(row["events"], row["unknown_users"], row["unknown_items"])
+        for row in counted.collect()
+    }
 
 
 if __name__ == "__main__":

@@ -7,21 +7,25 @@ Cost: one narrow pass over the features of the dates: linear in users and items.
 
 from core.config_model import EntityName
 from features.cohorts import to_cohorts
-from jobs.runtime.job import job
+from jobs.runtime.job import RANGE, job
+from jobs.runtime.reads import same_day
 from jobs.runtime.run import Run
 
 ENTITIES: tuple[EntityName, ...] = ("item", "user")
 
 
-@job
+@job(
+    reads=(same_day("user_features"), same_day("item_features")),
+    writes=("item_cohorts", "user_cohorts"),
+    config=("cohorts",),
+    dates=RANGE,
+)
 def label_cohorts(run: Run) -> None:
     """Replace the data dates of `user_cohorts` and `item_cohorts`."""
-    run.require_inputs()
     for entity in ENTITIES:
-        features = run.read(f"{entity}_features", run.first, run.last)
-        cohorts = run.compute(to_cohorts(features, getattr(run.config.cohorts, entity), entity))
-        run.validate(cohorts, f"{entity}_cohorts")
-        run.replace(f"{entity}_cohorts", cohorts)
+        features = run.read(f"{entity}_features", run.first, run.data_date)
+        cohorts = to_cohorts(features, getattr(run.config.cohorts, entity), entity)
+        run.commit(f"{entity}_cohorts", cohorts)
 
 
 if __name__ == "__main__":

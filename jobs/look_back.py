@@ -1,4 +1,4 @@
-"""Hold last night's lists against what users then did.
+"""Compare last night's lists with what users then did.
 
 spark-submit jobs/look_back.py --data-date 2022-05-08
 
@@ -8,90 +8,32 @@ numbers compare nights, not policies. Cost: the date's events joined with as man
 
 from datetime import timedelta
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
-from core.schema import Config, Task
-from features.cohorts import with_rollups
-from features.labels import label, mask
-from jobs.runtime.job import job
+from features.outcomes import to_outcomes
+from jobs.runtime.job import ONE, job
+from jobs.runtime.reads import Read, same_day
 from jobs.runtime.run import Run
 
 
-@job
+@job(
+    reads=(
+        Read("scores", "day before", lambda _, day: [day - timedelta(days=1)], is_needed=False),
+        same_day("events"),
+    ),
+    writes=("outcomes",),
+    config=("tasks[].name", "tasks[].kind", "tasks[].label", "tasks[].where", "cohorts.user"),
+    dates=ONE,
+)
 def look_back(run: Run) -> None:
     """Replace the data date of `outcomes`."""
-    run.require_inputs()
-    before = run.last - timedelta(days=1)
+    before = run.data_date - timedelta(days=1)
     lists = run.read("scores", before)
     if lists.isEmpty():
-        run.notes.append(f"no lists as of {before} to look back at")
+        run.note(f"no lists as of {before} to look back at")
         rows = []
     else:
-        outcomes = to_outcomes(lists, run.read("events", run.last), run.config)
-        rows = [row.asDict() | {"data_date": run.last} for row in outcomes.collect()]
-    run.replace_rows("outcomes", rows, f"data_date = '{run.last}'")
-
-
-def to_outcomes(lists: DataFrame, events: DataFrame, config: Config) -> DataFrame:
-    """Hit rate and recall of each binary task by cohort of the listed users.
-
-    hit_rate: of users with a positive event, the share with one on an item of their list.
-    recall: of positive (user, item) pairs, the share whose item was in the user's list.
-    Null where nobody had a positive event. Grain: metric, task, cohort.
-
-    Args:
-        lists: `scores` of one data date, grain (user_id, rank).
-        events: of the day after.
-        config: its tasks and user cohorts.
-    """
-    tasks = [task for task in config.tasks if task.kind == "binary"]
-    judged = events.select("user_id", "item_id", *(column for t in tasks for column in (label(t), mask(t))))
-    positive_tasks = [
-        F.when(F.col(f"mask_{task.name}") & (F.col(f"label_{task.name}") == 1), F.lit(task.name))
-        for task in tasks
-    ]
-    positives = judged.select(
-        "user_id", "item_id", F.explode(F.array_compact(F.array(*positive_tasks))).alias("task")
-    ).distinct()
-    listed = lists.select("user_id", "item_id", F.lit(1).alias("is_listed"))
-    of_user = (
-        positives.join(listed, on=["user_id", "item_id"], how="left")
-        .groupBy("user_id", "task")
-        .agg(F.count(F.lit(1)).alias("positive"), F.count("is_listed").alias("found"))
-    )
-    by_cohort = (
-        _cohorts_of_lists(lists, tasks, config)
-        .join(of_user, on=["user_id", "task"], how="left")
-        .groupBy("task", "cohort")
-        .agg(
-            F.count("positive").alias("users"),
-            F.coalesce(F.sum("positive"), F.lit(0)).alias("events"),
-            F.count_if(F.col("found") > 0).alias("hit"),
-            F.coalesce(F.sum("found"), F.lit(0)).alias("found"),
-        )
-    )
-    metrics = {"hit_rate": ("hit", "users"), "recall": ("found", "events")}
-    pairs = F.explode(F.array(*(_metric(name, *parts) for name, parts in metrics.items())))
-    return by_cohort.select("task", "cohort", "users", "events", pairs.alias("m")).select(
-        "m.metric", "task", "cohort", "m.value", "users", "events"
-    )
-
-
-def _cohorts_of_lists(lists: DataFrame, tasks: list[Task], config: Config) -> DataFrame:
-    """Each listed user under each task and each cohort that it counts in, also without any event."""
-    cohorts = with_rollups(lists.where(F.col("rank") == 1), "cohort", config.cohorts.user)
-    names = F.concat(
-        F.array(F.lit("all")), F.transform("cohort_axis", lambda name: F.concat(F.lit("user:"), name))
-    )
-    return cohorts.select("user_id", F.explode(names).alias("cohort")).withColumn(
-        "task", F.explode(F.lit([task.name for task in tasks]))
-    )
-
-
-def _metric(name: str, part: str, whole: str) -> Column:
-    value = F.try_divide(F.col(part).cast("double"), F.col(whole).cast("double"))
-    return F.struct(F.lit(name).alias("metric"), value.alias("value"))
+        outcomes = to_outcomes(lists, run.read("events", run.data_date), run.config)
+        rows = [row.asDict() | {"data_date": run.data_date} for row in outcomes.collect()]
+    run.commit_rows("outcomes", rows, f"data_date = '{run.data_date}'")
 
 
 if __name__ == "__main__":

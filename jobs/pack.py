@@ -9,6 +9,7 @@ Cost: one pass to fit the encoder, one shuffle and sort of the window's examples
 
 from datetime import date
 
+from core.columns import input_sides
 from core.errors import LamplighterError
 from core.training_days import pinned_date, training_days
 from features.encoding import fit_encoder
@@ -21,24 +22,35 @@ from jobs.runtime.run import Run
 @job(
     reads=(training_window("examples"),),
     writes=("encoders", "training_blocks", "training_sets"),
-    config=("source.events.columns", "inputs", "training", "cohorts", "tasks[].name", "tasks[].kind"),
+    config=(
+        "source.events.columns",
+        "features",
+        "inputs",
+        "training",
+        "cohorts",
+        "tasks[].name",
+        "tasks[].kind",
+    ),
     dates=ONE,
     training=True,
 )
 def pack(run: Run) -> None:
     """Write `encoders`, `training_blocks` and `training_sets` of the training set as of the data date."""
     days = training_days(run.config.training, run.data_date)
+    if not days:
+        run.note(f"no training set yet: the first is pinned on {run.config.training.anchor}")
+        return
     require_no_burn_in(days, run.config.training.first_data_date)
     training_set = f"{days[0]}_{days[-1]}_{run.fingerprint[:12]}"
     run.note(training_set)
-    if training_set in {row["training_set"] for row in run.rows("training_sets")}:
+    if run.is_written("training_sets", training_set=training_set):
         run.note("packed already")
         return
 
     split = len(days) - run.config.training.validation_days
     train = run.compute(run.read("examples", days[0], days[split - 1]))
     validation = run.read("examples", days[split], days[-1])
-    encoder = fit_encoder(train, run.config.inputs)
+    encoder = fit_encoder(train, run.config.inputs, input_sides(run.config))
     of_set = {"training_set": training_set, "first_data_date": days[0], "last_data_date": days[-1]}
     where = f"training_set = '{training_set}'"
     run.commit_rows("encoders", [of_set | {"encoder": encoder.model_dump_json()}], where)
@@ -57,8 +69,6 @@ def require_no_burn_in(days: list[date], earliest: date) -> None:
     Raises:
         LamplighterError: with the window.
     """
-    if not days:
-        raise LamplighterError("no training set is pinned yet (training.anchor is later); nothing to pack")
     if days[0] < earliest:
         raise LamplighterError(
             f"training window {days[0]} .. {days[-1]} reaches into the burn-in before {earliest} "

@@ -1,115 +1,92 @@
-"""Decide between champion and candidate, on the cells of the primary tasks.
+"""Decide between champion, candidate and baselines, on the cells of the primary tasks.
 
 lamplighter promote --data-date 2022-05-08 --model mfh
 
-A candidate is promoted if its suite passes and, where there is a champion, the mean AUC over cells with
-enough data is higher and no cell's paired 95 % interval lies wholly below zero. Cells are task x user
-cohort. Cost: the rows of one evaluation.
+The rule is quality/promotion.py; this job brings it the evaluations and records what it decided.
+Cost: the rows of one evaluation.
 """
 
-import json
 from typing import Any
 
-from jobs.runtime.job import job
+from jobs.runtime.job import ONE, job
+from jobs.runtime.reads import rival, same_day
 from jobs.runtime.run import Run
-from jobs.tables.registry import champion_as_of, mirror_champion
+from jobs.tables.decisions import champion_as_of
+from jobs.tables.evaluations import cells_of
+from jobs.tables.registry import mirror_champion
+from quality.promotion import Candidate, Decision, decide
 
-Cells = list[dict[str, Any]]
 
-
-@job
+@job(
+    reads=(same_day("evaluations"), same_day("models"), rival()),
+    writes=("promotion_cells", "promotions"),
+    config=("promotion", "cohorts.user", "suites.evaluations", "tasks[].name", "tasks[].kind"),
+    dates=ONE,
+    training=True,
+    per_model=True,
+)
 def promote(run: Run) -> None:
     """Write one decision to `promotions`, and mirror the newest champion in the registry."""
-    if (reason := run.no_training()) is not None:
-        run.notes.append(reason)
-        return
-    run.require_inputs()
-    candidate = str(run.newest_runs()[("train", run.config.model.name, run.last)].facts["model_version"])
-    champion = champion_as_of(run.store, run.last, candidate)
-    evaluated = run.rows("evaluations", f"last_data_date = '{run.last}'")
-    cells = decisive_cells(evaluated, candidate, run)
-    is_sound = suite_passes(run, evaluated, candidate)
-    promoted, reasons = decide(cells, champion, candidate, is_sound)
-    write_decision(run, candidate, champion, promoted, reasons, cells)
-    newest = champion_as_of(run.store, max(row["data_date"] for row in run.rows("promotions")))
+    (model,) = [row for row in run.rows("models") if is_current(row, run)]
+    version = str(model["model_version"])
+    champion = run.project.champion(run.data_date, version).version
+    rows = run.rows("evaluations", f"last_data_date = '{run.data_date}'")
+    candidate = Candidate(version, suite_passes(run, rows, version), model["best_epoch"], model["max_epochs"])
+    decision = decide(
+        candidate, champion, cells_of(rows, version, champion, run.config), run.config.promotion
+    )
+    write_decision(run, decision)
+
+    newest = champion_as_of(run.project.store, max(row["data_date"] for row in run.rows("promotions")))
     if newest is not None:
-        mirror_champion(run.catalog, newest)
-    run.notes.append(f"{candidate} {'promoted' if promoted else 'not promoted'}: {reasons[0]}")
+        mirror_champion(run.project.catalog, newest)
+    verb = "promoted" if decision.promoted else "not promoted"
+    run.note(f"{version} {verb}: {decision.reasons[0]}")
 
 
-def decisive_cells(evaluated: Cells, candidate: str, run: Run) -> Cells:
-    """Cells of primary tasks x user cohorts: both AUCs and the paired gain."""
-    cohorts = [f"user:{name}" for name in run.config.cohorts.user.names]
-    by_key = {(row["model_version"], row["task"], row["cohort"], row["metric"]): row for row in evaluated}
-    cells = []
-    for task in run.config.promotion.primary_tasks:
-        for cohort in cohorts:
-            auc = by_key.get((candidate, task, cohort, "auc"))
-            gain = by_key.get((candidate, task, cohort, "auc_gain"))
-            if auc is not None:
-                cells.append(
-                    {"task": task, "cohort": cohort, "auc": auc["value"]}
-                    | {"positives": auc["positives"], "negatives": auc["negatives"]}
-                    | {name: None if gain is None else gain[key] for name, key in GAIN_COLUMNS.items()}
-                )
-    return cells
+def is_current(row: dict[str, Any], run: Run) -> bool:
+    """Whether a row of `models` is that of tonight's candidate."""
+    return bool(row["model_version"] == run.project.newest_of_model(run.data_date).version)
 
 
-GAIN_COLUMNS = {"gain": "value", "gain_low": "low", "gain_high": "high"}
-
-
-def suite_passes(run: Run, evaluated: Cells, candidate: str) -> bool:
-    """Run the suite of evaluations over the candidate's AUC of all rows."""
+def suite_passes(run: Run, rows: list[dict[str, Any]], version: str) -> bool:
+    """Run the suite of evaluations over the candidate's AUC of all rows, one row per primary task."""
     overall = [
         (row["task"], row["value"])
-        for row in evaluated
-        if row["model_version"] == candidate
-        and row["metric"] == "auc"
-        and row["cohort"] == "all"
+        for row in rows
+        if (row["model_version"], row["metric"], row["cohort"]) == (version, "auc", "all")
         and row["task"] in run.config.promotion.primary_tasks
     ]
     frame = run.spark.createDataFrame(overall, "task string, value double")
-    return bool(run.judge(frame, "evaluations").passed and overall)
+    return run.judge(frame, "evaluations").passed and bool(overall)
 
 
-def decide(cells: Cells, champion: str | None, candidate: str, is_sound: bool) -> tuple[bool, list[str]]:
-    """The rule of promotion: whether, and why, in sentences."""
-    if not is_sound:
-        return False, ["its suite does not pass: AUC over all rows must be within [0.5, 1]"]
-    if champion is None:
-        return True, ["the first champion: its suite passes, and there is none to beat"]
-    if champion == candidate:
-        return True, ["it is the champion already"]
-    known = [cell for cell in cells if cell["gain"] is not None]
-    if not known:
-        return False, ["no cell has enough positives and negatives to compare"]
-    mean_gain = sum(cell["gain"] for cell in known) / len(known)
-    worse = [f"{cell['task']} of {cell['cohort']}" for cell in known if cell["gain_high"] < 0]
-    counted = f"over {len(known)} of {len(cells)} cells with enough data"
-    reasons = [f"mean AUC {mean_gain:+.4f} against {champion} {counted}"]
-    if worse:
-        reasons.append(f"the paired interval lies below zero for {', '.join(worse)}")
-    return mean_gain > 0 and not worse, reasons
-
-
-def write_decision(
-    run: Run, candidate: str, champion: str | None, promoted: bool, reasons: list[str], cells: Cells
-) -> None:
-    """Write the decision; the same candidate on the same date keeps its number."""
-    today = run.rows("promotions", f"data_date = '{run.last}'")
-    own = [row["decision_no"] for row in today if row["candidate"] == candidate]
-    number = own[0] if own else 1 + max((row["decision_no"] for row in today), default=0)
-    row = {
-        "data_date": run.last,
-        "decision_no": number,
-        "candidate": candidate,
-        "champion_before": champion,
-        "champion_after": candidate if promoted else champion,
-        "promoted": promoted,
-        "reasons": reasons,
-        "cells": json.dumps(cells),
+def write_decision(run: Run, decision: Decision) -> None:
+    """Write the decision and its cells; the same candidate on the same date keeps its number."""
+    tonight = run.rows("promotions", f"data_date = '{run.data_date}'")
+    own = [row["decision_no"] for row in tonight if row["candidate"] == decision.candidate]
+    number = own[0] if own else 1 + max((row["decision_no"] for row in tonight), default=0)
+    key = {"data_date": run.data_date, "decision_no": number}
+    where = f"data_date = '{run.data_date}' AND decision_no = {number}"
+    cells = [
+        key
+        | {"task": cell.task, "cohort": cell.cohort, "metric": cell.metric, "users": cell.users}
+        | {"weight": cell.weight, "status": cell.status}
+        | ({} if cell.gain is None else {n: getattr(cell.gain, n) for n in ("low", "high")})
+        | {"gain": None if cell.gain is None else cell.gain.value}
+        for cell in decision.cells
+    ]
+    row = key | {
+        "candidate": decision.candidate,
+        "champion_before": decision.champion_before,
+        "champion_after": decision.champion_after,
+        "served": decision.served,
+        "promoted": decision.promoted,
+        "reasons": list(decision.reasons),
+        "warnings": list(decision.warnings),
     }
-    run.replace_rows("promotions", [row], f"data_date = '{run.last}' AND decision_no = {number}")
+    run.commit_rows("promotion_cells", cells, where)
+    run.commit_rows("promotions", [row], where)
 
 
 if __name__ == "__main__":

@@ -6,53 +6,41 @@ Readers serve what the last row of `publications` names, so publishing an older 
 scores but does not turn the clock back. Cost: one pass over the night's lists.
 """
 
+from dataclasses import asdict
+
 from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
-from jobs.runtime.job import job
-from jobs.runtime.progress import spark_progress
+from jobs.runtime.job import ONE, job
+from jobs.runtime.reads import same_day
 from jobs.runtime.run import Run
+from quality.publication import Lists, Publication, announce
 
 
-@job
+@job(
+    reads=(same_day("scores_staging"),),
+    writes=("scores", "publications"),
+    config=("ranking.weights", "ranking.top_k"),
+    dates=ONE,
+)
 def publish(run: Run) -> None:
     """Replace the data date of `scores`, and append to `publications`."""
-    run.require_inputs()
-    staged = run.read("scores_staging", run.last)
-    scored = run.newest_runs()[("score", "", run.last)]
-    lists = staged.where(F.col("fingerprint") == scored.fingerprint)
-    lists = run.compute(lists.select(*run.catalog["scores"].columns))
-    if lists.isEmpty():
+    scored = run.project.recorded_fingerprint("score", run.data_date)
+    staged = run.read("scores_staging", run.data_date)
+    lists = staged.where(F.col("fingerprint") == scored).select(*run.project.catalog["scores"].columns)
+    lists = run.compute(lists)
+    first = lists.select("model_version").first()
+    if first is None:
         raise LamplighterError(
-            f"scores_staging holds no list of run {scored.run_id}; run `lamplighter score --data-date "
-            f"{run.last}` first"
+            f"scores_staging holds no list of the newest run of score; run `lamplighter score --data-date "
+            f"{run.data_date}` first"
         )
-    run.validate(lists, "scores")
-    with spark_progress(run.spark, f"publish {run.last}: tasks"):
-        commit = run.replace("scores", lists)
-    announce(run, str(scored.facts["model_version"]), commit.version)
-
-
-def announce(run: Run, model_version: str, scores_version: int) -> None:
-    """Append to `publications`, unless this very content was announced or a later date is served."""
-    rows = sorted(run.rows("publications"), key=lambda row: row["seq"])
-    if any(row["fingerprint"] == run.fingerprint and row["data_date"] == run.last for row in rows):
-        run.notes.append("published already")
-        return
-    served = rows[-1]["data_date"] if rows else None
-    if served is not None and served > run.last:
-        run.notes.append(f"readers go on with {served}")
-        return
-    row = {
-        "seq": 1 + (rows[-1]["seq"] if rows else 0),
-        "data_date": run.last,
-        "action": "publish",
-        "reason": "suite passed",
-        "model_version": model_version,
-        "scores_version": scores_version,
-        "fingerprint": run.fingerprint,
-    }
-    run.append_rows("publications", [row])
+    commit = run.commit("scores", lists)
+    lists_of_tonight = Lists(run.data_date, first["model_version"], commit.version, run.fingerprint)
+    announcement = announce([Publication(**row) for row in run.rows("publications")], lists_of_tonight)
+    run.note(announcement.note)
+    if announcement.row is not None:
+        run.append_rows("publications", [asdict(announcement.row)])
 
 
 if __name__ == "__main__":

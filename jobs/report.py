@@ -3,53 +3,59 @@
 spark-submit jobs/report.py --data-date 2022-05-07
 
 Reads what the night left in its tables; what grows with users or events is aggregated in Spark before
-it comes here. Cost: cohorts of two dates joined, one histogram a night of scores.
+it comes here. Cost: cohorts of two dates joined, one histogram per night of scores.
 """
 
 import json
 from dataclasses import asdict, replace
 from datetime import date
-from pathlib import Path
 
-from jobs.runtime.job import job
+from core.paths import exists, join, local_path, read_bytes, write_atomically
+from jobs.runtime.job import ONE, job
 from jobs.runtime.night_report import collect
+from jobs.runtime.reads import champion, same_day
 from jobs.runtime.run import Run
 from quality.report.model import IndexEntry, index_entry
 from quality.report.render import render_index, render_night
 
+OF_THE_NIGHT = (
+    *("source_files", "row_balance", "users", "items", "quarantine", "user_features", "item_features"),
+    *("user_cohorts", "item_cohorts", "encoders", "training_sets", "models", "model_warnings"),
+    *("gate_weights", "calibration_curves", "evaluations", "promotion_cells", "promotions", "scores"),
+    *("publications", "outcomes"),
+)
 
-@job
+
+@job(
+    reads=(*(same_day(table, is_needed=False) for table in OF_THE_NIGHT), champion()),
+    writes=(),
+    config=("exposure", "cohorts", "tasks[].name", "source.users", "source.items", "audits"),
+    dates=ONE,
+    templates=("quality/report/templates",),
+)
 def report(run: Run) -> None:
     """Render what the ledger and the tables say of the data date."""
     night = collect(run)
-    page = run.report_file(run.last)
-    write(page, render_night(night))
+    page = run.project.report_uri(run.data_date)
+    write_atomically(page, render_night(night))
 
-    entries = read_index(page.parent) | {str(run.last): index_entry(night, page.name)}
-    write(page.parent / "index.json", json.dumps({day: asdict(e) for day, e in entries.items()}, default=str))
+    folder = run.project.report_folder
+    index = join(folder, "index.json")
+    entries = read_index(index) | {str(run.data_date): index_entry(night, f"{run.data_date}.html")}
+    write_atomically(index, json.dumps({day: asdict(e) for day, e in entries.items()}, default=str))
     newest_first = [entries[day] for day in sorted(entries, reverse=True)]
-    write(page.parent / "index.html", render_index(newest_first, run.config.dataset))
-    run.entry.facts["sample_users"] = [sample.user_id for sample in night.samples]
-    run.notes.append(str(page))
+    write_atomically(join(folder, "index.html"), render_index(newest_first, run.config.dataset))
+    run.note(str(local_path(page)))
 
 
-def read_index(folder: Path) -> dict[str, IndexEntry]:
-    """The nights that have pages already."""
-    file = folder / "index.json"
-    if not file.is_file():
+def read_index(uri: str) -> dict[str, IndexEntry]:
+    """Return the nights that have pages already, by data date."""
+    if not exists(uri):
         return {}
     return {
         day: replace(IndexEntry(**entry), data_date=date.fromisoformat(day))
-        for day, entry in json.loads(file.read_text()).items()
+        for day, entry in json.loads(read_bytes(uri)).items()
     }
-
-
-def write(file: Path, text: str) -> None:
-    """Write a file at once: a reader sees the old one or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(file.suffix + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ def spark() -> Iterator[SparkSession]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a session (not in `make check`) and what needs an old house of its own (slow)."""
+    """Mark what needs a session (not in `make check`) and what needs an old project of its own (slow)."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "spark" in fixtures or "lived_in" in fixtures:
+        if "spark" in fixtures or "after_two_nights" in fixtures:
             item.add_marker("spark")
-        if "old_house" in fixtures:
+        if "used_project" in fixtures:
             item.add_marker("slow")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("core", "features", "models", "quality", "jobs", "bench")
+PACKAGES = ("core", "features", "models", "quality", "jobs", "lamplighter", "bench")
 LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
 
 
@@ -25,9 +25,21 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
     [
         ("features/planted.py", "import torch", "features knows no torch"),
         ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
-        ("quality/planted.py", "import features", "bench -> jobs -> features | models | quality -> core"),
-        ("jobs/planted.py", "import bench", "bench -> jobs -> features | models | quality -> core"),
-        ("core/planted.py", "import jobs", "bench -> jobs -> features | models | quality -> core"),
+        (
+            "quality/planted.py",
+            "import features",
+            "bench -> lamplighter -> jobs -> features | models | quality -> core",
+        ),
+        (
+            "jobs/planted.py",
+            "import bench",
+            "bench -> lamplighter -> jobs -> features | models | quality -> core",
+        ),
+        (
+            "core/planted.py",
+            "import jobs",
+            "bench -> lamplighter -> jobs -> features | models | quality -> core",
+        ),
     ],
 )
 def test_an_import_against_the_rules_is_found(

@@ -20,14 +20,14 @@ from pyspark.sql import DataFrame
 
 from bench.fit import Dataset
 from core.columns import input_sides
+from core.declared_config import hashes_of_keys
 from core.encoder import CategoricalEncoding, Encoder
 from core.load import PROJECT_DIR
 from core.schema import Config
 from features.encoding import encoded, fit_encoder
 from jobs.runtime.arguments import Arguments
-from jobs.runtime.run import Scene
-from jobs.runtime.steps import config_hash
-from jobs.tables.session import spark_session
+from jobs.runtime.code import hash_of
+from jobs.runtime.project import Project
 from models.training.reader import Rows
 
 SETTINGS = ("paths.warehouse=warehouse/bench", "paths.reports=warehouse/bench/reports")
@@ -57,14 +57,17 @@ class KuaiRand:
 @lru_cache(maxsize=1)
 def kuairand() -> KuaiRand:
     """Read the data set, made first where it is not there yet."""
-    scene = Scene(Arguments(FIRST, LAST, settings=SETTINGS))
-    cache = _cache(scene.config)
+    project = Project(Arguments(FIRST, LAST, settings=SETTINGS))
+    cache = _cache(project.config)
     if not cache.exists():
         _run_jobs()
-        _export(scene, cache)
+        _export(project, cache)
     with np.load(cache) as file:
         arrays = {name: file[name] for name in file.files}
-    cohorts = {"user_cohort": scene.config.cohorts.user.names, "item_cohort": scene.config.cohorts.item.names}
+    cohorts = {
+        "user_cohort": project.config.cohorts.user.names,
+        "item_cohort": project.config.cohorts.item.names,
+    }
     groups = cohorts["user_cohort"]
     encoder = Encoder.model_validate_json(str(arrays["encoder"]))
     cohort = CategoricalEncoding(column="user_cohort", kind="hash", size=1 + len(groups), dim=4)
@@ -72,7 +75,7 @@ def kuairand() -> KuaiRand:
     return KuaiRand(
         data=Dataset(
             encoder=encoder.model_copy(update={"categorical": (*encoder.categorical, cohort)}),
-            tasks=scene.config.tasks,
+            tasks=project.config.tasks,
             cohorts=cohorts,
             train=rows["train"],
             validation=rows["validation"],
@@ -95,38 +98,31 @@ def _with_cohort(rows: Rows) -> Rows:
 def _cache(config: Config) -> Path:
     """The file of rows that this code and configuration make."""
     source = "".join(sorted(file.read_text() for file in (PROJECT_DIR / "features").glob("*.py")))
-    made_from = config_hash(config, ("source", "features", "cohorts", "tasks", "inputs")) + source
+    keys = ("source.events", "source.users", "source.items", "features", "cohorts", "tasks", "inputs")
+    made_from = hash_of(hashes_of_keys(config, keys)) + source
     return PROJECT_DIR / "build" / f"kuairand-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}.npz"
 
 
 def _run_jobs() -> None:
-    """Everything up to the examples, a job at a time."""
+    """Build everything up to the examples."""
     program = str(PROJECT_DIR / ".venv" / "bin" / "lamplighter")
     flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
-    first_example = PARTS["train"][0]
-    for job, first in (
-        ("ingest", FIRST),
-        ("build_features", FIRST),
-        ("label_cohorts", FIRST),
-        ("build_examples", first_example),
-    ):
-        print(f"{job} {first}..{LAST}", file=sys.stderr, flush=True)
-        command = [program, job, "--data-date", f"{first}..{LAST}", *flags]
-        subprocess.run(command, cwd=PROJECT_DIR, check=True)
+    print(f"history {FIRST}..{LAST}", file=sys.stderr, flush=True)
+    command = [program, "history", "--data-date", f"{FIRST}..{LAST}", *flags]
+    subprocess.run(command, cwd=PROJECT_DIR, check=True)
 
 
-def _export(scene: Scene, cache: Path) -> None:
+def _export(project: Project, cache: Path) -> None:
     """Fit the encoder on the training days, and write every part's rows as arrays."""
-    spark = spark_session(scene.config)
-    examples = scene.store.read(spark, "examples", scene.store.version("examples"))
+    examples = project.store.read(project.spark, "examples", project.store.version("examples"))
     parts = {name: examples.where(f"data_date BETWEEN '{a}' AND '{b}'") for name, (a, b) in PARTS.items()}
-    encoder = fit_encoder(parts["train"], scene.config.inputs, input_sides(scene.config))
+    encoder = fit_encoder(parts["train"], project.config.inputs, input_sides(project.config))
     arrays: dict[str, NDArray[Any]] = {"encoder": np.array(encoder.model_dump_json())}
     for name, part in parts.items():
-        arrays |= {f"{name}_{key}": values for key, values in _arrays(part, encoder, scene.config).items()}
+        arrays |= {f"{name}_{key}": values for key, values in _arrays(part, encoder, project.config).items()}
     cache.parent.mkdir(exist_ok=True)
     np.savez_compressed(cache, **arrays)
-    spark.stop()
+    project.spark.stop()
 
 
 def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, NDArray[Any]]:

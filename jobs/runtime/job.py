@@ -1,111 +1,128 @@
-"""What makes a function a job: the flags, the run around it, the exit code.
+"""The declaration of a job: `@job(...)` above the function that is its outline.
 
-The same program three ways: `spark-submit jobs/NAME.py`, `lamplighter NAME`, a step of a night.
+It is the only place where a job says what it reads and writes, which keys of the configuration it uses,
+and whether it takes one data date or a range. The same program runs three ways:
+`spark-submit jobs/NAME.py`, `lamplighter NAME`, and as a step of a night.
 """
 
-import logging
-import os
-import signal
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from enum import Enum
+from typing import TYPE_CHECKING
 
-import psutil
-import typer
+from core.errors import ConfigError
+from jobs.runtime.arguments import Arguments
+from jobs.runtime.reads import Read
 
-from core.errors import LamplighterError
-from core.load import DEFAULT_DATASET
-from jobs.runtime.arguments import Arguments, parse_dates
-from jobs.runtime.logs import CONSOLE, set_up_logging
-from jobs.runtime.progress import step_line
-from jobs.runtime.run import Run, open_run
+if TYPE_CHECKING:
+    from jobs.runtime.run import Run
 
-log = logging.getLogger("lamplighter")
 
-DataDate = Annotated[
-    str, typer.Option("--data-date", help="Day, or range A..B, in the data set's time zone.")
-]
-Dataset = Annotated[str, typer.Option(help="A file of conf/datasets.")]
-Where = Annotated[str, typer.Option(help="A file of conf: local, cluster.")]
-Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
-ModelName = Annotated[str, typer.Option("--model", help="A file of conf/models.")]
-AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Go on without events of the date.")]
+class Dates(Enum):
+    """How many data dates a run of a job is for."""
+
+    ONE = "one"
+    RANGE = "range"
+
+
+ONE, RANGE = Dates.ONE, Dates.RANGE
 
 
 @dataclass(frozen=True)
-class JobProgram:
-    """One job: its name, its outline, and its command line."""
+class Job:
+    """One job, as it is declared.
 
-    name: str
-    outline: Callable[[Run], None]
-
-    def __call__(self, arguments: Arguments) -> Run:
-        """Run it once, with its line in the ledger and one line of output.
-
-        Raises:
-            LamplighterError: with job, data date, what was wrong and what to do.
-        """
-        with open_run(self.name, arguments) as run:
-            self.outline(run)
-        log.info(step_line(run))
-        return run
-
-    def command(
-        self,
-        data_date: DataDate,
-        dataset: Dataset = DEFAULT_DATASET,
-        where: Where = "local",
-        settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
-        model: ModelName = "",
-        allow_empty: AllowEmpty = False,
-    ) -> None:
-        """Parse the flags and run."""
-        set_up_logging()
-        with exit_codes():
-            first, last = parse_dates(data_date)
-            self(Arguments(first, last, dataset, where, tuple(settings), model or None, allow_empty))
-
-    def main(self) -> None:
-        """Entry point of `spark-submit jobs/NAME.py`."""
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command(name=self.name, help=self.outline.__doc__)(self.command)
-        app()
-
-
-def job(outline: Callable[[Run], None]) -> JobProgram:
-    """Make a job of its outline; the function's name is the job's."""
-    return JobProgram(outline.__name__, outline)
-
-
-class exit_codes:  # noqa: N801  # reads as a statement: with exit_codes()
-    """Turn an error into one line and its exit code; the stack trace goes to the log file.
-
-    Ctrl-C ends the process at once, with 130: as after kill -9, running again repairs everything.
+    Attributes:
+        name: the outline's name, and that of its file in jobs/.
+        outline: the function that reads, calls pure functions and commits.
+        module: dotted name of its file.
+        reads: tables that it reads, and which of their data dates.
+        writes: tables that it replaces, in the order of their commits; the main one is last.
+        config: keys of the configuration that it uses, as in core/declared_config.py.
+        dates: RANGE: one pass over a range, equal to date by date. ONE: one data date per run.
+        is_training: whether it runs on training nights only.
+        is_per_model: whether it has a state per model YAML.
+        after: jobs that come before it, beside those that write what it reads.
+        flags: flags of the command line that it uses beside the common ones: `model`, `allow_empty`.
+        entry_points: modules that its subprocesses start with; part of its code.
+        templates: folders of templates; part of its code.
     """
 
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGINT, _end_at_once)
+    name: str
+    outline: Callable[["Run"], None]
+    module: str
+    reads: tuple[Read, ...]
+    writes: tuple[str, ...]
+    config: tuple[str, ...]
+    dates: Dates
+    is_training: bool = False
+    is_per_model: bool = False
+    after: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    entry_points: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, SystemExit):
-            return
-        log.debug("".join(traceback.format_exception(error)))
-        if isinstance(error, LamplighterError):
-            log.error(str(error))
-            sys.exit(error.exit_code)
-        text = str(error).strip()
-        reason = text.splitlines()[0] if text else ""
-        log.error(f"{type(error).__name__}: {reason}; unexpected: the stack trace is in the log file")
-        sys.exit(1)
+    def __call__(self, arguments: Arguments) -> "Run":
+        """Run the job once: an entry of the ledger, and one line of output.
+
+        Raises:
+            ConfigError: a range for a job that takes one date.
+            LamplighterError: with job, data date, what was wrong and what to do.
+        """
+        from jobs.runtime.run import run_job
+
+        self.check_dates(arguments)
+        return run_job(self, arguments)
+
+    def check_dates(self, arguments: Arguments) -> None:
+        """Refuse a range where the job takes one date.
+
+        Raises:
+            ConfigError: exit code 2, before Spark starts.
+        """
+        if self.dates is ONE and arguments.first != arguments.last:
+            raise ConfigError(
+                f"{self.name} takes one data date, not the range {arguments.span}; run it once per date, or "
+                f"`lamplighter history --nights --data-date {arguments.span}` for whole nights"
+            )
+
+    def main(self) -> None:
+        """Run as a program: the entry point of `spark-submit jobs/NAME.py`."""
+        from jobs.runtime.command import main_of_job
+
+        main_of_job(self.name)
 
 
-def _end_at_once(*_: object) -> None:
-    """End without asking anything of Spark, which may still owe the answer to an earlier question."""
-    for child in psutil.Process().children():  # the JVM would go on for a moment, and complain
-        child.kill()
-    log.error("interrupted; the same command goes on with the first unfinished step")
-    CONSOLE.show_cursor()  # a progress bar may have hidden it
-    logging.shutdown()
-    os._exit(128 + signal.SIGINT)
+def job(
+    *,
+    reads: tuple[Read, ...],
+    writes: tuple[str, ...],
+    config: tuple[str, ...],
+    dates: Dates,
+    training: bool = False,
+    per_model: bool = False,
+    after: tuple[str, ...] = (),
+    flags: tuple[str, ...] = (),
+    entry_points: tuple[str, ...] = (),
+    templates: tuple[str, ...] = (),
+) -> Callable[[Callable[["Run"], None]], Job]:
+    """Declare a job; see `Job` for what the arguments mean. The function's name is the job's."""
+
+    def declare(outline: Callable[["Run"], None]) -> Job:
+        return Job(
+            name=outline.__name__,
+            outline=outline,
+            module=f"jobs.{outline.__name__}",
+            reads=reads,
+            writes=writes,
+            config=config,
+            dates=dates,
+            is_training=training,
+            is_per_model=per_model,
+            after=after,
+            flags=(*(("model",) if per_model else ()), *flags),
+            entry_points=entry_points,
+            templates=templates,
+        )
+
+    return declare

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.config_model import EntityName
+from jobs.runtime.lists import list_of, typical_users
+from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.run import Run
-from jobs.runtime.steps import STEPS
-from jobs.tables.ledger import Finished
-from jobs.tables.lists import list_of
+from jobs.tables.ledger import NewestRun, RunKey
 from quality.report.model import (
     CalibrationPoint,
     CohortMove,
@@ -24,6 +24,7 @@ from quality.report.model import (
     MetricCell,
     NightReport,
     OutcomeRow,
+    Role,
     RowsBalance,
     SampleList,
     ScoreDistribution,
@@ -32,46 +33,39 @@ from quality.report.model import (
 )
 
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
-MAIN_TABLE = {
-    "ingest": "events",
-    "build_features": "user_features",
-    "label_cohorts": "user_cohorts",
-    "build_examples": "examples",
-    "pack": "training_blocks",
-    "evaluate": "evaluations",
-    "promote": "promotions",
-    "score": "scores_staging",
-    "publish": "scores",
-    "look_back": "outcomes",
-}
 SCORE_BINS = 30
 COUNTS = ("rows", "positives", "negatives", "users", "one_class_users")
 
-Runs = dict[tuple[str, str, date], Finished]
+Runs = dict[RunKey, NewestRun]
 
 
 def collect(run: Run) -> NightReport:
-    """Everything that the page of the run's data date shows."""
-    runs = {key: found for key, found in run.newest_runs().items() if key[2] == run.last}
-    scored = runs.get(("score", "", run.last))
-    decision, evaluated = _decision(run), _newest(runs, "evaluate")
-    published = run.read("scores", run.last)
+    """Return everything that the page of the run's data date shows."""
+    known = run.project.newest_runs([run.data_date])
+    runs = {key: found for key, found in known.items() if key.data_date == run.data_date}
+    published = run.read("scores", run.data_date)
+    first = published.select("model_version").first()
+    decision, candidate = _decision(run), _candidate(run)
     return NightReport(
-        data_date=run.last,
+        data_date=run.data_date,
         dataset=run.config.dataset,
         run_id=run.run_id,
-        champion=None if scored is None else scored.facts.get("model_version"),
+        champion=None if first is None else first["model_version"],
         users_scored=published.where(F.col("rank") == 1).count(),
         steps=tuple(_steps(runs)),
-        balance=_balance(runs.get(("ingest", "", run.last)), run.last),
+        balance=_balance(run),
         verdicts=tuple(_verdicts(run)),
         cohort_sizes=tuple(size for entity in ENTITIES for size in _sizes(run, entity)),
         cohort_moves=tuple(move for entity in ENTITIES for move in _moves(run, entity)),
         cells=tuple(_cells(run, decision)),
         decision=decision,
-        calibration=tuple(_calibration(evaluated)),
-        gates=tuple(_gates(run, evaluated)),
-        gate_warnings=tuple([] if evaluated is None else evaluated.facts.get("gate_warnings", [])),
+        calibration=tuple(_calibration(run, candidate)),
+        gates=tuple(_gates(run, candidate)),
+        gate_warnings=tuple(
+            row["warning"]
+            for row in run.rows("model_warnings", f"last_data_date = '{run.data_date}'")
+            if row["model_version"] == candidate
+        ),
         scores=_score_distribution(run, published),
         outcomes=tuple(_outcomes(run)),
         samples=tuple(_samples(run)),
@@ -79,45 +73,49 @@ def collect(run: Run) -> NightReport:
     )
 
 
-def _newest(runs: Runs, job: str) -> Finished | None:
-    """The newest run of a job tonight, of whichever model."""
-    of_job = [found for key, found in runs.items() if key[0] == job and found.state == "done"]
-    return max(of_job, key=lambda found: found.run_id, default=None)
+def _candidate(run: Run) -> str | None:
+    """Return the candidate of the newest decision of tonight."""
+    rows = run.rows("promotions", f"data_date = '{run.data_date}'")
+    return max(rows, key=lambda row: row["decision_no"])["candidate"] if rows else None
 
 
 def _steps(runs: Runs) -> Iterator[StepRow]:
-    for job in STEPS:
-        found = _newest(runs, job)
-        if found is not None and job != "report":
-            yield StepRow(job, found.seconds, found.rows.get(MAIN_TABLE.get(job, "")), found.state)
+    """Return the newest run of each job tonight, of whichever model; rows are those of its main table."""
+    for job in all_jobs().values():
+        of_job = [found for key, found in runs.items() if key.job == job.name and found.state == "done"]
+        if of_job and job.name != "report":
+            newest = max(of_job, key=lambda found: found.run_id)
+            rows = newest.rows.get(job.writes[-1]) if job.writes else None
+            yield StepRow(job.name, newest.seconds, rows, newest.state)
 
 
-def _balance(ingested: Finished | None, day: date) -> RowsBalance | None:
-    counts = {} if ingested is None else ingested.facts.get("balance", {}).get(str(day), {})
-    if not counts:
+def _balance(run: Run) -> RowsBalance | None:
+    rows = run.rows("row_balance", f"data_date = '{run.data_date}'")
+    if not rows:
         return None
+    (row,) = rows
     return RowsBalance(
-        read=counts["read"],
-        accepted=counts["accepted"],
-        duplicates=counts["duplicate"],
-        quarantined=counts["quarantined"] + counts["conflict"],
-        conflicts=counts["conflict"],
-        late=counts["late"],
+        read=row["read"],
+        accepted=row["accepted"],
+        duplicates=row["duplicates"],
+        quarantined=row["quarantined"] + row["conflicts"],
+        conflicts=row["conflicts"],
+        late=row["late"],
     )
 
 
 def _verdicts(run: Run) -> Iterator[VerdictRow]:
-    rows = run.rows("quality_results", f"data_date = '{run.last}'")
+    rows = run.rows("quality_results", f"data_date = '{run.data_date}'")
     for row in sorted(rows, key=lambda row: (row["table"], row["rule"])):
         names = ("table", "rule", "outcome", "observed", "threshold", "severity")
         yield VerdictRow(**{name: row[name] for name in names})
 
 
 def _sizes(run: Run, entity: EntityName) -> Iterator[CohortSize]:
-    yesterday = run.last - timedelta(days=1)
+    yesterday = run.data_date - timedelta(days=1)
     counts = {
         (row["data_date"], row["cohort"]): row["count"]
-        for row in run.read(f"{entity}_cohorts", yesterday, run.last)
+        for row in run.read(f"{entity}_cohorts", yesterday, run.data_date)
         .groupBy("data_date", "cohort")
         .count()
         .collect()
@@ -125,15 +123,15 @@ def _sizes(run: Run, entity: EntityName) -> Iterator[CohortSize]:
     has_yesterday = any(day == yesterday for day, _ in counts)
     for cohort in getattr(run.config.cohorts, entity).names:
         before = counts.get((yesterday, cohort), 0) if has_yesterday else None
-        yield CohortSize(entity, cohort, counts.get((run.last, cohort), 0), before)
+        yield CohortSize(entity, cohort, counts.get((run.data_date, cohort), 0), before)
 
 
 def _moves(run: Run, entity: EntityName) -> Iterator[CohortMove]:
     key = f"{entity}_id"
-    before = run.read(f"{entity}_cohorts", run.last - timedelta(days=1)).select(
+    before = run.read(f"{entity}_cohorts", run.data_date - timedelta(days=1)).select(
         key, F.col("cohort").alias("before")
     )
-    after = run.read(f"{entity}_cohorts", run.last).select(key, F.col("cohort").alias("after"))
+    after = run.read(f"{entity}_cohorts", run.data_date).select(key, F.col("cohort").alias("after"))
     if before.isEmpty():
         return
     moves = after.join(before, on=key, how="left").groupBy("before", "after").count().collect()
@@ -142,7 +140,7 @@ def _moves(run: Run, entity: EntityName) -> Iterator[CohortMove]:
 
 
 def _decision(run: Run) -> Decision | None:
-    rows = run.rows("promotions", f"data_date = '{run.last}'")
+    rows = run.rows("promotions", f"data_date = '{run.data_date}'")
     if not rows:
         return None
     row = max(rows, key=lambda row: row["decision_no"])
@@ -159,7 +157,7 @@ def _cells(run: Run, decision: Decision | None) -> Iterator[MetricCell]:
     if decision is None:
         return
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
-    rows = run.rows("evaluations", f"last_data_date = '{run.last}'")
+    rows = run.rows("evaluations", f"last_data_date = '{run.data_date}'")
     for row in sorted(rows, key=lambda row: (order[row["task"]], row["cohort"], row["metric"])):
         names = ("task", "cohort", "metric", "value", "low", "high", *COUNTS)
         if row["model_version"] in (decision.candidate, decision.champion_before):
@@ -167,30 +165,31 @@ def _cells(run: Run, decision: Decision | None) -> Iterator[MetricCell]:
             yield MetricCell(role=role, **{name: row[name] for name in names})  # type: ignore[arg-type]
 
 
-def _calibration(evaluated: Finished | None) -> Iterator[CalibrationPoint]:
-    if evaluated is None:
+def _calibration(run: Run, candidate: str | None) -> Iterator[CalibrationPoint]:
+    """Return the calibration curves of tonight's candidate and of the champion that it met."""
+    if candidate is None:
         return
-    curves: dict[str, Any] = evaluated.facts.get("calibration_curves", {})
-    for version, by_task in curves.items():
-        role = "candidate" if version == evaluated.facts["candidate"] else "champion"
-        for task, points in by_task.items():
-            for predicted, observed, weight in points:
-                yield CalibrationPoint(task, role, predicted, observed, round(weight))  # type: ignore[arg-type]
+    champion = run.project.champion(run.data_date, candidate).version
+    roles: dict[str | None, Role] = {champion: "champion", candidate: "candidate"}
+    rows = run.rows("calibration_curves", f"last_data_date = '{run.data_date}'")
+    for row in sorted(rows, key=lambda row: (row["model_version"], row["task"], row["point"])):
+        if row["model_version"] in roles:
+            role = roles[row["model_version"]]
+            weight = round(row["weight"])
+            yield CalibrationPoint(row["task"], role, row["predicted"], row["observed"], weight)
 
 
-def _gates(run: Run, evaluated: Finished | None) -> Iterator[GateBar]:
-    """What the gates of tonight's candidate do."""
-    if evaluated is None:
-        return
-    for row in run.rows("gate_weights", f"last_data_date = '{run.last}'"):
-        if row["model_version"] == evaluated.facts.get("candidate"):
+def _gates(run: Run, candidate: str | None) -> Iterator[GateBar]:
+    """Return what the gates of tonight's candidate do."""
+    for row in run.rows("gate_weights", f"last_data_date = '{run.data_date}'"):
+        if row["model_version"] == candidate:
             names = ("gate", "expert", "cohort", "rows", "mean", "std", "active_share")
             yield GateBar(**{name: row[name] for name in names})
 
 
 def _score_distribution(run: Run, tonight: DataFrame) -> ScoreDistribution | None:
     """Histograms of final scores, tonight and the night before, over the same bins."""
-    before = run.read("scores", run.last - timedelta(days=1))
+    before = run.read("scores", run.data_date - timedelta(days=1))
     largest = tonight.unionByName(before).agg(F.max("score").alias("largest")).first()
     if largest is None or not largest["largest"]:
         return None  # no list, or no score above 0
@@ -211,21 +210,16 @@ def _histogram(scores: DataFrame, edges: "np.ndarray[Any, Any]") -> tuple[float,
 
 def _outcomes(run: Run) -> Iterator[OutcomeRow]:
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
-    rows = run.rows("outcomes", f"data_date = '{run.last}'")
+    rows = run.rows("outcomes", f"data_date = '{run.data_date}'")
     for row in sorted(rows, key=lambda row: (row["metric"], order[row["task"]], row["cohort"])):
         names = ("metric", "task", "cohort", "value", "users", "events")
         yield OutcomeRow(**{name: row[name] for name in names})
 
 
 def _samples(run: Run) -> Iterator[SampleList]:
-    """The lists of one user who was never seen and of the most active one, ties by id."""
-    users = run.read("user_features", run.last)
-    never_seen = users.where("user_is_never_seen").orderBy("user_id").select("user_id").first()
-    most_active = (
-        users.orderBy(F.col("user_impression_count_all").desc(), "user_id").select("user_id").first()
-    )
-    for who, user in (("a user who was never seen", never_seen), ("the most active user", most_active)):
-        rows = [] if user is None else list_of(run, str(user["user_id"]), run.last)
+    """Return the lists of one user without events and of the most active one."""
+    for who, user in typical_users(run.project, run.data_date):
+        rows = list_of(run.project, user, run.data_date)
         if rows:
             items = tuple(
                 ListedItem(
@@ -243,7 +237,7 @@ def _notices(run: Run) -> Iterator[str]:
     source = run.config.source
     for table, part in (("users", source.users), ("items", source.items)):
         if part.snapshot_date == "undated":
-            yield f"Attributes of {table} are one undated snapshot ({part.path}), taken as valid since ever."
+            yield f"Attributes of {table} are one undated snapshot ({part.path}), taken as valid always."
     for row in run.rows("encoders"):
         notes = json.loads(row["encoder"])
         empty = [

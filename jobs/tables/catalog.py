@@ -4,14 +4,18 @@ Code names tables, never paths. Columns that depend on a data set (behaviours, f
 from its configuration.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pyspark.sql import types as T
 
 from core.columns import context_columns, feature_columns
 from core.config_model import EntityName
-from core.load import resolve_path
+from core.load import PROJECT_DIR
+from core.paths import join, local_path, resolve_uri
 from core.schema import Config
 
 Columns = dict[str, T.DataType]
@@ -25,6 +29,7 @@ DATE: T.DataType = T.DateType()
 TIME: T.DataType = T.TimestampType()
 BINARY: T.DataType = T.BinaryType()
 STRINGS: T.DataType = T.ArrayType(T.StringType())
+DOUBLES: T.DataType = T.ArrayType(T.DoubleType())
 SECONDS, SECONDS_SUM = T.DecimalType(12, 3), T.DecimalType(22, 3)
 SQL_TYPES: Columns = {
     "bigint": LONG,
@@ -37,13 +42,22 @@ SQL_TYPES: Columns = {
 }
 
 
+LARGE_TABLES = frozenset(
+    {"events", "quarantine", "examples", "group_means", "training_blocks", "scores_staging", "scores"}
+    | {f"{e}{kind}" for e in ("user", "item") for kind in ("s", "_daily", "_features", "_cohorts")}
+)
+"""Tables that Spark writes; the others hold a few rows per data date and are written without Spark."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Declaration of one table.
 
     grain: columns that identify a row. constraints: SQL that holds in each row, besides non-null
-    grain. not_content: columns that tell of a run, not of the world (ids of runs, times, versions);
-    the digest leaves them out.
+    grain. not_content: columns that describe a run and not the world (ids of runs, times, versions);
+    the digest leaves them out. has_suite: whether rows meet a suite before they are committed.
+    is_large: whether it grows with users, items or events, and is written by Spark. column_fingerprints:
+    column -> hash of its declaration, for tables whose columns can be filled in one by one.
     """
 
     name: str
@@ -52,6 +66,9 @@ class Table:
     partition: tuple[str, ...] = ("data_date",)
     constraints: tuple[str, ...] = ()
     not_content: tuple[str, ...] = ()
+    has_suite: bool = False
+    is_large: bool = False
+    column_fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> T.StructType:
@@ -70,29 +87,43 @@ class Table:
 
 
 class Catalog:
-    """The tables of one data set under one warehouse."""
+    """The tables of one data set under one warehouse.
 
-    def __init__(self, config: Config) -> None:
-        self.root = resolve_path(config.paths.warehouse) / config.dataset
-        self.tables = {table.name: table for table in _tables(config)}
+    Attributes:
+        dataset: name of the data set.
+        root: URI of the folder that holds its tables.
+        tables: name -> declaration.
+    """
+
+    def __init__(self, config: Config, project: Path = PROJECT_DIR) -> None:
+        self.dataset = config.dataset
+        self.root = join(resolve_uri(config.paths.warehouse, project, "paths.warehouse"), config.dataset)
+        self.tables = {
+            table.name: replace(table, is_large=table.name in LARGE_TABLES) for table in _tables(config)
+        }
 
     def __getitem__(self, name: str) -> Table:
         return self.tables[name]
 
-    def path(self, name: str) -> Path:
-        """Folder of a table."""
-        return self.root / self.tables[name].name
+    def uri(self, name: str) -> str:
+        """Return the URI of a table's folder."""
+        return join(self.root, self.tables[name].name)
 
-    def lock(self, name: str) -> Path:
-        """Lock file of a table."""
-        return self.root / "_locks" / f"{name}.lock"
+    def path(self, name: str) -> Path:
+        """Return the local folder of a table."""
+        return local_path(self.uri(name))
+
+    @property
+    def locks(self) -> Path:
+        """Local folder of the lock files."""
+        return local_path(self.root) / "_locks"
 
     def bundle(self, model_version: str) -> Path:
-        """Folder of one model bundle."""
-        return self.root / "_models" / model_version
+        """Return the local folder of a model bundle."""
+        return local_path(self.root) / "_models" / model_version
 
     def input_types(self) -> dict[str, str]:
-        """Column -> type of what a model may read: features and cohorts of both sides, and the context."""
+        """Return column -> type of what a model may read: features, cohorts, and the context."""
         tables = ("events", "user_features", "item_features")
         columns = [column for table in tables for column in self.tables[table].columns.items()]
         cohorts = [("user_cohort", STRING), ("item_cohort", STRING)]
@@ -100,8 +131,8 @@ class Catalog:
 
     @property
     def registry(self) -> str:
-        """MLflow's database."""
-        return f"sqlite:///{self.root / '_models' / 'registry.db'}"
+        """URI of MLflow's database."""
+        return f"sqlite:///{local_path(self.root) / '_models' / 'registry.db'}"
 
 
 def _tables(config: Config) -> list[Table]:
@@ -115,7 +146,7 @@ def _tables(config: Config) -> list[Table]:
         *_entity_tables(config, key, "item"),
         *_training_tables(config, key),
         *_serving_tables(config, key),
-        *_book_tables(),
+        *_run_tables(),
     ]
 
 
@@ -150,6 +181,13 @@ def _entry_tables(config: Config, key: Columns) -> list[Table]:
                 "item_id IS NOT NULL",
                 *(f"{name} IN (0, 1)" for name in binary),
             ),
+            has_suite=True,
+        ),
+        Table(
+            "row_balance",
+            ("data_date",),
+            {"data_date": DATE, "read": LONG, "accepted": LONG, "duplicates": LONG, "conflicts": LONG}
+            | {"quarantined": LONG, "late": LONG},
         ),
         Table(
             "quarantine",
@@ -212,15 +250,48 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
             id_column | {"data_date": DATE, "first_event_time": TIME} | measures,
         ),
         Table(
-            f"{entity}_features", grain, id_column | {"data_date": DATE} | columns, constraints=tuple(bounds)
+            f"{entity}_features",
+            grain,
+            id_column | {"data_date": DATE} | columns,
+            constraints=tuple(bounds),
+            has_suite=True,
+            column_fingerprints=_column_fingerprints(config, entity),
         ),
         Table(
             f"{entity}_cohorts",
             grain,
             id_column | {"data_date": DATE, "cohort": STRING, "rule_version": INT},
             constraints=("cohort IS NOT NULL",),
+            has_suite=True,
         ),
     ]
+
+
+def _column_fingerprints(config: Config, entity: EntityName) -> dict[str, str]:
+    """Return feature column -> hash of its declaration: an aggregate, a rate, an attribute."""
+    features = getattr(config.features, entity)
+    attributes = getattr(config.source, f"{entity}s").columns
+    aggregates = {a.name: a.model_dump(mode="json", exclude={"windows"}) for a in features.aggregates}
+    declared: dict[str, object] = {
+        f"{entity}_{a.name}_{window}": [aggregates[a.name], window]
+        for a in features.aggregates
+        for window in a.windows
+    }
+    declared |= {
+        f"{entity}_{r.name}_{window}": [
+            r.model_dump(mode="json", exclude={"windows"}),
+            aggregates[r.of],
+            aggregates[r.per],
+            window,
+        ]
+        for r in features.rates
+        for window in r.windows
+    }
+    declared |= {name: attributes[name].model_dump(mode="json") for name in features.attributes}
+    return {
+        name: hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+        for name, what in declared.items()
+    }
 
 
 def _training_tables(config: Config, key: Columns) -> list[Table]:
@@ -245,6 +316,20 @@ def _training_tables(config: Config, key: Columns) -> list[Table]:
             | masks
             | {"weight": DOUBLE},
             constraints=("user_cohort IS NOT NULL", "item_cohort IS NOT NULL"),
+            has_suite=True,
+        ),
+        Table(
+            "group_means",
+            ("data_date", "task", "user_cohort", "group_value"),
+            {"data_date": DATE, "task": STRING, "user_cohort": STRING, "group_value": STRING}
+            | {"rows": DOUBLE, "positives": DOUBLE, "rate": DOUBLE},
+        ),
+        Table(
+            "training_sets",
+            ("training_set",),
+            {"data_date": DATE, "training_set": STRING, "first_data_date": DATE, "last_data_date": DATE}
+            | {"recipe": STRING, "inputs": STRINGS},
+            not_content=("recipe", "inputs"),
         ),
         Table(
             "encoders",
@@ -261,12 +346,36 @@ def _training_tables(config: Config, key: Columns) -> list[Table]:
             partition=("training_set", "split"),
         ),
         Table(
+            "models",
+            ("data_date", "model"),
+            {"data_date": DATE, "model": STRING, "model_version": STRING, "training_set": STRING}
+            | {"architectures": STRINGS, "weights_sha256": STRING, "epochs": INT, "best_epoch": INT}
+            | {"max_epochs": INT, "validation_loss": DOUBLE},
+        ),
+        Table(
             "evaluations",
-            ("model_version", "first_data_date", "last_data_date", "task", "cohort", "metric"),
+            (
+                *("model_version", "first_data_date", "last_data_date", "task", "cohort", "metric"),
+                "baseline_version",
+            ),
             {"model_version": STRING, "first_data_date": DATE, "last_data_date": DATE, "task": STRING}
             | {"cohort": STRING, "metric": STRING, "value": DOUBLE, "low": DOUBLE, "high": DOUBLE}
             | {"rows": LONG, "positives": LONG, "negatives": LONG, "baseline_version": STRING}
-            | {"users": LONG, "one_class_users": LONG},
+            | {"users": LONG, "one_class_users": LONG, "positive_users": LONG, "negative_users": LONG}
+            | {"replicates": DOUBLES},
+            partition=("last_data_date",),
+        ),
+        Table(
+            "model_warnings",
+            ("model_version", "last_data_date", "warning"),
+            {"model_version": STRING, "last_data_date": DATE, "warning": STRING},
+            partition=("last_data_date",),
+        ),
+        Table(
+            "calibration_curves",
+            ("model_version", "last_data_date", "task", "point"),
+            {"model_version": STRING, "last_data_date": DATE, "task": STRING, "point": INT}
+            | {"predicted": DOUBLE, "observed": DOUBLE, "weight": DOUBLE},
             partition=("last_data_date",),
         ),
         Table(
@@ -281,7 +390,15 @@ def _training_tables(config: Config, key: Columns) -> list[Table]:
             "promotions",
             ("data_date", "decision_no"),
             {"data_date": DATE, "decision_no": INT, "candidate": STRING, "champion_before": STRING}
-            | {"champion_after": STRING, "promoted": BOOLEAN, "reasons": STRINGS, "cells": STRING},
+            | {"champion_after": STRING, "served": STRING, "promoted": BOOLEAN, "reasons": STRINGS}
+            | {"warnings": STRINGS},
+        ),
+        Table(
+            "promotion_cells",
+            ("data_date", "decision_no", "task", "cohort"),
+            {"data_date": DATE, "decision_no": INT, "task": STRING, "cohort": STRING, "metric": STRING}
+            | {"users": LONG, "candidate_value": DOUBLE, "champion_value": DOUBLE, "gain": DOUBLE}
+            | {"low": DOUBLE, "high": DOUBLE, "weight": DOUBLE, "status": STRING},
         ),
     ]
 
@@ -307,7 +424,7 @@ def _serving_tables(config: Config, key: Columns) -> list[Table]:
             constraints=bounds,
             not_content=("fingerprint",),
         ),
-        Table("scores", grain, scores, constraints=bounds),
+        Table("scores", grain, scores, constraints=bounds, has_suite=True),
         Table(
             "publications",
             ("seq",),
@@ -325,12 +442,12 @@ def _serving_tables(config: Config, key: Columns) -> list[Table]:
     ]
 
 
-def _book_tables() -> list[Table]:
+def _run_tables() -> list[Table]:
     runs: Columns = (
         {"run_id": STRING, "state": STRING, "job": STRING, "data_date": DATE, "model": STRING}
-        | {"fingerprint": STRING, "config_hash": STRING, "code_revision": STRING, "recorded_at": TIME}
-        | {"seconds": DOUBLE, "rows": STRING, "versions_read": STRING, "versions_written": STRING}
-        | {"facts": STRING, "message": STRING}
+        | {"fingerprint": STRING, "code_hash": STRING, "config_hash": STRING, "inputs": STRINGS}
+        | {"code_revision": STRING, "recorded_at": TIME, "seconds": DOUBLE, "rows": STRING}
+        | {"versions_read": STRING, "versions_written": STRING, "message": STRING}
     )
     return [
         Table(
@@ -344,6 +461,21 @@ def _book_tables() -> list[Table]:
             "runs",
             ("run_id", "state", "data_date"),
             runs,
-            not_content=tuple(runs),  # tells of runs only
+            not_content=tuple(runs),  # describes runs only
+        ),
+        Table(
+            "recipes",
+            ("hash",),
+            {"hash": STRING, "kind": STRING, "entries": STRINGS},
+            partition=(),
+            not_content=("hash", "kind", "entries"),
+        ),
+        Table(
+            "code_equivalences",
+            ("job", "code_hash"),
+            {"job": STRING, "code_hash": STRING, "equal_to": STRING, "data_dates": STRINGS}
+            | {"run_id": STRING},
+            partition=(),
+            not_content=("job", "code_hash", "equal_to", "data_dates", "run_id"),
         ),
     ]

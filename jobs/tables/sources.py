@@ -1,6 +1,7 @@
 """The files that a data set's source offers, known by name, date and content hash."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from core.errors import LamplighterError
 from core.expressions import columns_of
-from core.load import resolve_path
+from core.paths import local_path, resolve_uri
 from core.schema import AttributeSource, Config
 from jobs.tables.store import Store
 
@@ -34,16 +35,66 @@ class Sources:
     looks at files later than itself unless they have been offered already.
     """
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, project: Path) -> None:
         self._source = config.source
         self._behaviours = config.behaviours
         self._store = store
-        self.root = resolve_path(config.source.root)
+        self.root = local_path(resolve_uri(config.source.root, project, "source.root"))
+
+    def hashes(self, what: str, data_date: date) -> dict[str, str]:
+        """Return `source <path>` -> SHA-256 of the files of a data date: the inputs of fingerprints.
+
+        Args:
+            what: "own": the log file that the date names; "log": all log files that hold rows of the date;
+                "attributes": the files of users and items.
+            data_date: the data date.
+        """
+        if what == "attributes":
+            files = [self.attribute_file(part) for part in (self._source.users, self._source.items)]
+        elif what == "own":
+            own = self.log_file(data_date)
+            files = [] if own is None else [own]
+        else:
+            files = self.covering(data_date)
+        return {f"source {file.path}": file.sha256 for file in files}
 
     def log_file(self, day: date) -> SourceFile | None:
         """The file named by a date, or None."""
         path = self._source.events.path.format(data_date=day)
         return _source_file(self.root, path, day) if (self.root / path).is_file() else None
+
+    def require_log_file(self, day: date, allow_missing: bool) -> SourceFile | None:
+        """Return the log file of a date, with its columns checked.
+
+        Raises:
+            LamplighterError: there is none and `allow_missing` is not given, or it is not readable.
+        """
+        file = self.log_file(day)
+        if file is None and not allow_missing:
+            raise LamplighterError(self._missing(day))
+        if file is not None:
+            self.check_log_file(file)
+        return file
+
+    def _missing(self, day: date) -> str:
+        path = self._source.events.path.format(data_date=day)
+        last = self.last_log_date()
+        if last is None:
+            root = self.root.name
+            return f"{path}: source file is missing, and so is every other; expected the log under {root}/"
+        if day > last:
+            return (
+                f"{path}: data date {day} is after the last file, of {last}; wait for the file, or run with "
+                "--allow-empty to continue without new events"
+            )
+        return f"{path}: source file is missing (the last is of {last}); deliver it, then run again"
+
+    def files_of(self, dates: Sequence[date]) -> list[SourceFile]:
+        """Return all log files that hold rows of some data dates, in the order of their dates."""
+        files = {file.path: file for day in dates for file in self.covering(day)}
+        for file in files.values():
+            self.check_log_file(file)
+        return sorted(files.values(), key=lambda file: str(file.file_date))
 
     def last_log_date(self) -> date | None:
         """Date of the newest log file."""

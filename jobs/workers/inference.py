@@ -3,7 +3,7 @@
 What needs Spark and torch at once lives here. A worker loads a bundle once and keeps it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -134,24 +134,47 @@ def whole_users(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         yield pd.concat(held, ignore_index=True)
 
 
+Predictor = Callable[[pd.DataFrame], NDArray[np.float64]]
+"""Rows -> one logit per task, (n, K); of a regression, the value itself. Runs in a worker."""
+
+
+def model_predictor(path: str, tasks: Sequence[str]) -> Predictor:
+    """Return a predictor that runs a bundle; rows hold its encoded columns."""
+
+    def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
+        numbers = task_numbers(bundle_in_worker(path))
+        logits: NDArray[np.float64] = calibrated_logits(path, rows)[:, [numbers[task] for task in tasks]]
+        return logits
+
+    return predict
+
+
+def column_predictor(columns: Sequence[str]) -> Predictor:
+    """Return a predictor that takes the logit of each task from a column of the rows."""
+
+    def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
+        logits: NDArray[np.float64] = rows[list(columns)].to_numpy(dtype=np.float64)
+        return logits
+
+    return predict
+
+
 def to_states(
-    path: str, model_version: str, tasks: tuple[Task, ...], replicates: int
+    predict: Predictor, model_version: str, tasks: tuple[Task, ...], replicates: int
 ) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
-    """Function of mapInPandas: encoded examples -> the states of every cell in the partition.
+    """Return a function of mapInPandas: examples -> the states of every cell in the partition.
 
     All rows of a user are in the partition, one after another.
     """
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        bundle = bundle_in_worker(path)
-        numbers = [task_numbers(bundle)[task.name] for task in tasks]
         for rows in whole_users(batches):
-            logits = calibrated_logits(path, rows)
+            logits = predict(rows)
             weights = user_weights(rows["user_id"].to_numpy(), replicates)
             users = pd.factorize(rows["user_id"])[0]
             found = []
             for cohort, is_member in cohorts_of(rows):
-                for number, task in zip(numbers, tasks, strict=True):
+                for number, task in enumerate(tasks):
                     kept = is_member & rows[f"mask_{task.name}"].to_numpy(dtype=bool)
                     values = (
                         logits[kept, number],

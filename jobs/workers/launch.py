@@ -1,18 +1,21 @@
-"""Start the ranks of a training run and follow them."""
+"""Start the ranks of a training run, follow them, and remove what a killed run left."""
 
 import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from functools import partial
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
+import models
 from core.errors import LamplighterError
-from core.load import PROJECT_DIR
-from jobs.runtime.progress import progress_bar
-from models.training.lifeline import die_with_parent
 from models.training.run_spec import RunSpec
 
 log = logging.getLogger("lamplighter")
@@ -20,12 +23,62 @@ log = logging.getLogger("lamplighter")
 EPOCH = re.compile(r"epoch (\d+)/(\d+) .*")
 # A rank that lost its peers ends by itself rather than hang (seconds).
 STALL = {"HOROVOD_STALL_CHECK_TIME_SECONDS": "30", "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "120"}
+# The launcher dies with this process, also by kill -9. Set by the new process itself: Popen's preexec_fn may
+# deadlock, since a progress bar runs in another thread here.
+DIE_WITH_PARENT = """
+import os, sys
+from models.training.lifeline import die_with_parent
+die_with_parent(int(sys.argv[1]))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+_LEFTOVER = re.compile(r"training-(?P<host>.+)-(?P<pid>\d+)-(?P<started>\d+)-[^-]+")
 
 
-def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
+@contextmanager
+def training_folder(models_folder: Path) -> Iterator[Path]:
+    """Make a folder for what the ranks leave, removed when the block ends.
+
+    Folders whose process on this host is dead are removed first: `kill -9` leaves them behind.
+
+    Args:
+        models_folder: folder of the bundles, made if it is missing; the new folder is inside, so that a
+            bundle is renamed into place.
+    """
+    models_folder.mkdir(parents=True, exist_ok=True)
+    for folder in models_folder.glob("training-*"):
+        if _is_leftover(folder.name):
+            log.debug(f"{folder}: removed; the training that made it was killed")
+            shutil.rmtree(folder, ignore_errors=True)
+    started = int(psutil.Process().create_time())
+    prefix = f"training-{socket.gethostname()}-{os.getpid()}-{started}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=models_folder) as name:
+        yield Path(name)
+
+
+def _is_leftover(name: str) -> bool:
+    """Whether the process of a folder ran on this host and is dead; ids of processes are used again."""
+    found = _LEFTOVER.fullmatch(name)
+    if found is None or found["host"] != socket.gethostname():
+        return False
+    try:
+        started = psutil.Process(int(found["pid"])).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    return abs(started - int(found["started"])) > 2.0  # the clock's corrections move it a little
+
+
+def run_ranks(
+    spec: RunSpec, ranks: int, folder: Path, on_epoch: Callable[[int, int], None] = lambda _, __: None
+) -> None:
     """Run `models.training.process` on `ranks` processes of this host, and wait.
 
     The launcher and its ranks are killed when this process dies.
+
+    Args:
+        spec: what the ranks need to know.
+        ranks: number of processes.
+        folder: empty; the ranks write their results there.
+        on_epoch: called with the epochs done and their largest number.
 
     Raises:
         LamplighterError: a rank failed; with its last line.
@@ -36,13 +89,14 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
         os.environ
         | STALL
         | {
-            "PYTHONPATH": str(PROJECT_DIR),
+            "PYTHONPATH": str(Path(models.__file__).parents[1]),
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": "1",
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         }
     )
     command = [
+        *(sys.executable, "-c", DIE_WITH_PARENT, str(os.getpid())),
         *_launcher(spec.distributed, ranks),
         sys.executable,
         "-m",
@@ -58,16 +112,14 @@ def run_ranks(spec: RunSpec, ranks: int, folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  # one prctl call; launch starts before any thread of ours
     )
     assert process.stdout is not None  # asked for with PIPE
-    with process, progress_bar() as progress:
-        bar = progress.add_task(f"train {spec.model.name}: epochs", total=spec.model.optimiser.max_epochs)
+    with process:
         for line in process.stdout:
             log.debug(line.rstrip())
             last_line = line.strip() or last_line
             if match := EPOCH.search(line):
-                progress.update(bar, completed=int(match[1]), total=int(match[2]))
+                on_epoch(int(match[1]), int(match[2]))
     if process.returncode != 0:
         failure = folder / "failure.txt"
         reason = failure.read_text().strip() if failure.exists() else last_line

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.cli.night import run_history, run_night
-from tests.jobs.house import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, House, cut_slice
+from jobs.runtime.night import run_history, run_night
+from tests.jobs.sample_project import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, SampleProject, cut_slice
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,28 +18,30 @@ def logs_outside_of_the_project(tmp_path_factory: pytest.TempPathFactory) -> Non
 
 
 @pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> House:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> SampleProject:
     """The slice, and nothing run yet. Copy it before you write."""
     return cut_slice(tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(scope="session")
-def lived_in(spark: SparkSession, fresh: House, tmp_path_factory: pytest.TempPathFactory) -> House:
+def after_two_nights(
+    spark: SparkSession, fresh: SampleProject, tmp_path_factory: pytest.TempPathFactory
+) -> SampleProject:
     """History, then a night with PLE and one with MFH. Copy it before you write."""
-    house = fresh.copy(tmp_path_factory.mktemp("lived_in"))
-    run_history(house.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
-    run_night(house.ask(FIRST_NIGHT, model="ple"))
-    run_night(house.ask(SECOND_NIGHT, model="mfh"))
-    return house
+    project = fresh.copy(tmp_path_factory.mktemp("after_two_nights"))
+    run_history(project.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
+    run_night(project.ask(FIRST_NIGHT, model="ple"))
+    run_night(project.ask(SECOND_NIGHT, model="mfh"))
+    return project
 
 
 @pytest.fixture
-def house(fresh: House, tmp_path: Path) -> House:
-    """A fresh house of one's own."""
+def project(fresh: SampleProject, tmp_path: Path) -> SampleProject:
+    """A fresh project of one's own."""
     return fresh.copy(tmp_path)
 
 
 @pytest.fixture
-def old_house(lived_in: House, tmp_path: Path) -> House:
-    """A lived-in house of one's own."""
-    return lived_in.copy(tmp_path)
+def used_project(after_two_nights: SampleProject, tmp_path: Path) -> SampleProject:
+    """A lived-in project of one's own."""
+    return after_two_nights.copy(tmp_path)

@@ -19,7 +19,7 @@ from jobs.label_cohorts import label_cohorts
 from jobs.publish import publish
 from jobs.score import score
 from jobs.tables.ledger import new_run_id
-from tests.jobs.house import FIRST_NIGHT, House
+from tests.jobs.sample_project import FIRST_NIGHT, SampleProject
 from tests.jobs.tables.test_locks import hold_elsewhere
 
 DAY = date(2022, 5, 3)  # the first date of the slice: nothing is needed before it
@@ -32,77 +32,81 @@ def rewrite(file: Path, change: Any) -> None:
     pq.write_table(pa.Table.from_pylist(change(table.to_pylist()), schema=table.schema), file)
 
 
-def refusal(house: House, day: date = DAY) -> str:
+def refusal(project: SampleProject, day: date = DAY) -> str:
     """What ingest says when it refuses a date; the events table stays as it was."""
-    before = house.scene().store.version("events")
+    before = project.opened().store.version("events")
     with pytest.raises(LamplighterError) as error:
-        ingest(house.ask(day))
-    assert house.scene().store.version("events") == before
+        ingest(project.ask(day))
+    assert project.opened().store.version("events") == before
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def test_a_missing_column_is_named_with_its_file(spark: SparkSession, house: House) -> None:
-    table = pq.read_table(house.log_file(DAY))
-    pq.write_table(table.drop_columns(["long_view"]), house.log_file(DAY))
+def test_a_missing_column_is_named_with_its_file(spark: SparkSession, project: SampleProject) -> None:
+    table = pq.read_table(project.log_file(DAY))
+    pq.write_table(table.drop_columns(["long_view"]), project.log_file(DAY))
 
-    assert "log/2022-05-03.parquet: columns ['long_view'] are missing" in refusal(house)
-
-
-def test_a_missing_source_file_is_named(spark: SparkSession, house: House) -> None:
-    house.log_file(DAY).unlink()
-
-    assert "log/2022-05-03.parquet: source file is missing (the last is of 2022-05-08)" in refusal(house)
+    assert "log/2022-05-03.parquet: columns ['long_view'] are missing" in refusal(project)
 
 
-def test_a_missing_attribute_file_is_named(spark: SparkSession, house: House) -> None:
-    (house.source / "user_features.parquet").unlink()
+def test_a_missing_source_file_is_named(spark: SparkSession, project: SampleProject) -> None:
+    project.log_file(DAY).unlink()
 
-    assert "user_features.parquet: attribute file is missing" in refusal(house)
-
-
-def test_a_truncated_file_is_named(spark: SparkSession, house: House) -> None:
-    content = house.log_file(DAY).read_bytes()
-    house.log_file(DAY).write_bytes(content[: len(content) // 2])
-
-    assert "log/2022-05-03.parquet: no readable Parquet file" in refusal(house)
+    assert "log/2022-05-03.parquet: source file is missing (the last is of 2022-05-08)" in refusal(project)
 
 
-def test_a_file_that_is_no_parquet_is_named(spark: SparkSession, house: House) -> None:
-    house.log_file(DAY).write_text("user_id,video_id\n1,2\n")
+def test_a_missing_attribute_file_is_named(spark: SparkSession, project: SampleProject) -> None:
+    (project.source / "user_features.parquet").unlink()
 
-    assert "log/2022-05-03.parquet: no readable Parquet file" in refusal(house)
-
-
-def test_a_file_with_another_days_rows_is_not_what_its_name_says(spark: SparkSession, house: House) -> None:
-    shutil.copy(house.log_file(date(2022, 5, 6)), house.log_file(DAY))
-
-    assert "not what its name says" in refusal(house)
-    assert "2022-05-06" in refusal(house)
+    assert "user_features.parquet: attribute file is missing" in refusal(project)
 
 
-def test_a_date_after_the_last_file_says_which_the_last_is(spark: SparkSession, house: House) -> None:
-    assert "data date 2022-05-09 is after the last file, of 2022-05-08" in refusal(house, AFTER_THE_LAST)
+def test_a_truncated_file_is_named(spark: SparkSession, project: SampleProject) -> None:
+    content = project.log_file(DAY).read_bytes()
+    project.log_file(DAY).write_bytes(content[: len(content) // 2])
+
+    assert "log/2022-05-03.parquet: no readable Parquet file" in refusal(project)
 
 
-def test_a_date_without_events_is_blocked(spark: SparkSession, house: House) -> None:
-    rewrite(house.log_file(DAY), lambda rows: [])
+def test_a_file_that_is_no_parquet_is_named(spark: SparkSession, project: SampleProject) -> None:
+    project.log_file(DAY).write_text("user_id,video_id\n1,2\n")
+
+    assert "log/2022-05-03.parquet: no readable Parquet file" in refusal(project)
+
+
+def test_a_file_with_another_days_rows_is_not_what_its_name_says(
+    spark: SparkSession, project: SampleProject
+) -> None:
+    shutil.copy(project.log_file(date(2022, 5, 6)), project.log_file(DAY))
+
+    assert "not what its name says" in refusal(project)
+    assert "2022-05-06" in refusal(project)
+
+
+def test_a_date_after_the_last_file_says_which_the_last_is(
+    spark: SparkSession, project: SampleProject
+) -> None:
+    assert "data date 2022-05-09 is after the last file, of 2022-05-08" in refusal(project, AFTER_THE_LAST)
+
+
+def test_a_date_without_events_is_blocked(spark: SparkSession, project: SampleProject) -> None:
+    rewrite(project.log_file(DAY), lambda rows: [])
 
     with pytest.raises(BlockedError, match="no acceptable event of data date 2022-05-03") as error:
-        ingest(house.ask(DAY))
+        ingest(project.ask(DAY))
 
     assert error.value.exit_code == 3
     assert "--allow-empty" in str(error.value)
 
 
 def test_an_empty_date_may_be_allowed_and_is_scored_as_of_itself(
-    spark: SparkSession, old_house: House
+    spark: SparkSession, used_project: SampleProject
 ) -> None:
-    ask = old_house.ask(AFTER_THE_LAST, allow_empty=True)
+    ask = used_project.ask(AFTER_THE_LAST, allow_empty=True)
     for job in (ingest, check, build_features, label_cohorts, score, publish):
         job(ask)
 
-    store = old_house.scene().store
+    store = used_project.opened().store
     tonight = store.rows("user_features", "data_date = '2022-05-09'")
     before = {row["user_id"]: row for row in store.rows("user_features", "data_date = '2022-05-08'")}
     assert len(tonight) == len(before)
@@ -114,7 +118,7 @@ def test_an_empty_date_may_be_allowed_and_is_scored_as_of_itself(
 
 
 def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
-    spark: SparkSession, house: House
+    spark: SparkSession, project: SampleProject
 ) -> None:
     def spoil(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         noon = int(datetime(2022, 5, 3, 4, tzinfo=UTC).timestamp() * 1000)  # 12:00 in Shanghai
@@ -136,13 +140,13 @@ def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
             twice,
         ]
 
-    sound = pq.read_table(house.log_file(DAY)).num_rows
-    rewrite(house.log_file(DAY), spoil)
-    run = ingest(house.ask(DAY))
+    sound = pq.read_table(project.log_file(DAY)).num_rows
+    rewrite(project.log_file(DAY), spoil)
+    run = ingest(project.ask(DAY))
 
     found = {
         json.loads(row["raw_row"])["video_id"]: set(row["failed_rules"])
-        for row in house.scene().store.rows("quarantine")
+        for row in project.opened().store.rows("quarantine")
         if json.loads(row["raw_row"])["video_id"] in range(70, 79)
     }
     assert found == {
@@ -159,39 +163,39 @@ def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
     balance = run.entry.facts["balance"]["2022-05-03"]
     assert balance["read"] == sound + 11
     assert balance["read"] == sum(balance[n] for n in ("accepted", "duplicate", "conflict", "quarantined"))
-    kept = [row for row in house.scene().store.rows("events") if row["item_id"] == 77]
+    kept = [row for row in project.opened().store.rows("events") if row["item_id"] == 77]
     assert [float(row["play_seconds"]) for row in kept] == [9.0]  # the longer play stays
 
 
-def test_too_many_bad_rows_block_the_date(spark: SparkSession, house: House) -> None:
-    rewrite(house.log_file(DAY), lambda rows: [row | {"user_id": None} for row in rows])
+def test_too_many_bad_rows_block_the_date(spark: SparkSession, project: SampleProject) -> None:
+    rewrite(project.log_file(DAY), lambda rows: [row | {"user_id": None} for row in rows])
 
     with pytest.raises(BlockedError, match="user_id"):
-        ingest(house.ask(DAY))
+        ingest(project.ask(DAY))
 
 
-def test_a_late_row_goes_to_the_date_of_its_event(spark: SparkSession, house: House) -> None:
-    late = pq.read_table(house.log_file(DAY)).to_pylist()[-1]  # of 05-03, delivered on 05-04
-    rewrite(house.log_file(DAY), lambda rows: rows[:-1])
-    rewrite(house.log_file(date(2022, 5, 4)), lambda rows: [*rows, late])
+def test_a_late_row_goes_to_the_date_of_its_event(spark: SparkSession, project: SampleProject) -> None:
+    late = pq.read_table(project.log_file(DAY)).to_pylist()[-1]  # of 05-03, delivered on 05-04
+    rewrite(project.log_file(DAY), lambda rows: rows[:-1])
+    rewrite(project.log_file(date(2022, 5, 4)), lambda rows: [*rows, late])
     events = {f"{late['user_id']}:{late['video_id']}:{late['time_ms']}"}
 
-    ingest(house.ask(DAY))
-    assert not events & ids(house, DAY)
-    ingest(house.ask(date(2022, 5, 4)))
-    assert not events & ids(house, date(2022, 5, 4))
-    ingest(house.ask(DAY))  # the manifest knows by now that the later file covers this date
-    assert events <= ids(house, DAY)
+    ingest(project.ask(DAY))
+    assert not events & ids(project, DAY)
+    ingest(project.ask(date(2022, 5, 4)))
+    assert not events & ids(project, date(2022, 5, 4))
+    ingest(project.ask(DAY))  # the manifest knows by now that the later file covers this date
+    assert events <= ids(project, DAY)
 
 
-def ids(house: House, day: date) -> set[str]:
+def ids(project: SampleProject, day: date) -> set[str]:
     """Event ids of one data date."""
-    return {row["event_id"] for row in house.scene().store.rows("events", f"data_date = '{day}'")}
+    return {row["event_id"] for row in project.opened().store.rows("events", f"data_date = '{day}'")}
 
 
-def test_a_job_says_which_job_must_come_first(spark: SparkSession, house: House) -> None:
+def test_a_job_says_which_job_must_come_first(spark: SparkSession, project: SampleProject) -> None:
     with pytest.raises(LamplighterError) as error:
-        score(house.ask(FIRST_NIGHT))
+        score(project.ask(FIRST_NIGHT))
 
     assert str(error.value) == (
         "score 2022-05-07: build_features is not done for data date 2022-05-07, which score reads; "
@@ -199,13 +203,13 @@ def test_a_job_says_which_job_must_come_first(spark: SparkSession, house: House)
     )
 
 
-def test_without_a_champion_nothing_is_scored(spark: SparkSession, old_house: House) -> None:
+def test_without_a_champion_nothing_is_scored(spark: SparkSession, used_project: SampleProject) -> None:
     with pytest.raises(LamplighterError, match="no champion as of 2022-05-06"):
-        score(old_house.ask(date(2022, 5, 6)))
+        score(used_project.ask(date(2022, 5, 6)))
 
 
-def test_a_bundle_that_no_longer_fits_is_refused(spark: SparkSession, old_house: House) -> None:
-    ask = old_house.ask(FIRST_NIGHT)
+def test_a_bundle_that_no_longer_fits_is_refused(spark: SparkSession, used_project: SampleProject) -> None:
+    ask = used_project.ask(FIRST_NIGHT)
     other = type(ask)(
         ask.first,
         ask.last,
@@ -220,16 +224,16 @@ def test_a_bundle_that_no_longer_fits_is_refused(spark: SparkSession, old_house:
     )
 
 
-def test_a_second_writer_is_refused_while_one_is_at_work(spark: SparkSession, house: House) -> None:
-    first = hold_elsewhere(house.scene().catalog.lock("events"))
+def test_a_second_writer_is_refused_while_one_is_at_work(spark: SparkSession, project: SampleProject) -> None:
+    first = hold_elsewhere(project.opened().catalog.lock("events"))
     try:
         with pytest.raises(LamplighterError, match=r"events: another writer is at work \(run 20220507-a"):
-            ingest(house.ask(DAY))
+            ingest(project.ask(DAY))
     finally:
         first.kill()
         first.wait()
 
-    ingest(house.ask(DAY))
+    ingest(project.ask(DAY))
 
 
 def test_run_ids_sort_by_time() -> None:

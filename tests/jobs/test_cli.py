@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.load import PROJECT_DIR
-from tests.jobs.house import SECOND_NIGHT, House
+from tests.jobs.sample_project import SECOND_NIGHT, SampleProject
 
 SPARK_SUBMIT = str(Path(sys.executable).parent / "spark-submit")
 LAMPLIGHTER = str(Path(sys.executable).parent / "lamplighter")
@@ -20,8 +20,8 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=600, check=False)
 
 
-def flags(house: House) -> list[str]:
-    return [part for setting in house.settings for part in ("--set", setting)]
+def flags(project: SampleProject) -> list[str]:
+    return [part for setting in project.settings for part in ("--set", setting)]
 
 
 def test_wrong_usage_ends_with_2_and_one_line() -> None:
@@ -36,13 +36,13 @@ def test_wrong_usage_ends_with_2_and_one_line() -> None:
 
 
 @pytest.mark.spark
-def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_repairs(house: House) -> None:
-    command = [LAMPLIGHTER, "ingest", "--data-date", str(SECOND_NIGHT), *flags(house)]
+def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_repairs(project: SampleProject) -> None:
+    command = [LAMPLIGHTER, "ingest", "--data-date", str(SECOND_NIGHT), *flags(project)]
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     deadline = time.monotonic() + 60
-    while not house.warehouse.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not project.warehouse.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(4)  # Spark is at work by then
     process.send_signal(signal.SIGINT)
@@ -55,29 +55,29 @@ def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_repairs(house: House
 
 
 @pytest.mark.slow
-def test_spark_submit_runs_a_job_by_itself(old_house: House) -> None:
-    found = run(SPARK_SUBMIT, "jobs/label_cohorts.py", "--data-date", str(SECOND_NIGHT), *flags(old_house))
+def test_spark_submit_runs_a_job_by_itself(used_project: SampleProject) -> None:
+    found = run(SPARK_SUBMIT, "jobs/label_cohorts.py", "--data-date", str(SECOND_NIGHT), *flags(used_project))
 
     assert found.returncode == 0, found.stdout + found.stderr
     assert "label_cohorts" in found.stdout
 
 
 @pytest.mark.slow
-def test_a_blocked_date_ends_with_3_under_spark_submit(house: House) -> None:
-    house.log_file(SECOND_NIGHT).write_bytes(house.log_file(SECOND_NIGHT).read_bytes()[:100])
-    truncated = run(SPARK_SUBMIT, "jobs/ingest.py", "--data-date", str(SECOND_NIGHT), *flags(house))
+def test_a_blocked_date_ends_with_3_under_spark_submit(project: SampleProject) -> None:
+    project.log_file(SECOND_NIGHT).write_bytes(project.log_file(SECOND_NIGHT).read_bytes()[:100])
+    truncated = run(SPARK_SUBMIT, "jobs/ingest.py", "--data-date", str(SECOND_NIGHT), *flags(project))
     assert truncated.returncode == 1
     assert "no readable Parquet file" in truncated.stdout
 
-    found = run(LAMPLIGHTER, "lists", "--user", "0", *flags(house))
+    found = run(LAMPLIGHTER, "lists", "--user", "0", *flags(project))
     assert found.returncode == 1
     assert "publications is empty" in found.stdout
 
 
 @pytest.mark.spark
-def test_one_can_ask_for_runs_tables_models_and_lists(lived_in: House) -> None:
-    asked = {name: run(LAMPLIGHTER, name, *flags(lived_in)) for name in ("runs", "tables", "models")}
-    asked["lists"] = run(LAMPLIGHTER, "lists", "--user", "20", *flags(lived_in))
+def test_one_can_ask_for_runs_tables_models_and_lists(after_two_nights: SampleProject) -> None:
+    asked = {name: run(LAMPLIGHTER, name, *flags(after_two_nights)) for name in ("runs", "tables", "models")}
+    asked["lists"] = run(LAMPLIGHTER, "lists", "--user", "20", *flags(after_two_nights))
 
     assert all(found.returncode == 0 for found in asked.values()), asked
     assert "build_features" in asked["runs"].stdout

@@ -13,16 +13,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from core.load import PROJECT_DIR
-from jobs.cli.night import run_history
-from tests.jobs.cli.test_night import digest_of
-from tests.jobs.house import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, House
+from jobs.runtime.night import run_history
+from tests.jobs.runtime.test_night import digest_of
+from tests.jobs.sample_project import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, SampleProject
 
 pytestmark = pytest.mark.slow
 
 
-def night(house: House, day: str, model: str) -> "subprocess.Popen[bytes]":
+def night(project: SampleProject, day: str, model: str) -> "subprocess.Popen[bytes]":
     """A night in a process group of its own."""
-    settings = [part for setting in house.settings for part in ("--set", setting)]
+    settings = [part for setting in project.settings for part in ("--set", setting)]
     command = [
         sys.executable,
         "-m",
@@ -53,14 +53,14 @@ def children_of(pid: int) -> set[int]:
 
 
 def test_a_killed_night_run_again_leaves_what_an_undisturbed_one_does(
-    spark: SparkSession, lived_in: House, fresh: House, tmp_path: Path
+    spark: SparkSession, after_two_nights: SampleProject, fresh: SampleProject, tmp_path: Path
 ) -> None:
-    house = fresh.copy(tmp_path)
-    run_history(house.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
+    project = fresh.copy(tmp_path)
+    run_history(project.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
     chance = random.Random(20220508)
     for day, model in ((FIRST_NIGHT, "ple"), (SECOND_NIGHT, "mfh")):
         for delay in sorted(chance.uniform(8, 60) for _ in range(3)):
-            process = night(house, str(day), model)
+            process = night(project, str(day), model)
             time.sleep(delay)
             below = children_of(process.pid)
             os.kill(process.pid, signal.SIGKILL)
@@ -69,9 +69,9 @@ def test_a_killed_night_run_again_leaves_what_an_undisturbed_one_does(
             while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
                 time.sleep(0.5)
             assert not [pid for pid in below if _is_alive(pid)], "something outlived the night"
-        assert night(house, str(day), model).wait() == 0
+        assert night(project, str(day), model).wait() == 0
 
-    assert digest_of(spark, house) == digest_of(spark, lived_in)
+    assert digest_of(spark, project) == digest_of(spark, after_two_nights)
 
 
 def _is_alive(pid: int) -> bool:

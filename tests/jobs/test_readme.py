@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.load import PROJECT_DIR
-from tests.jobs.house import House
+from tests.jobs.sample_project import SampleProject
 
 README = (PROJECT_DIR / "README.md").read_text(encoding="utf-8")
 LINES = [line for block in re.findall(r"^```\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
@@ -31,9 +31,9 @@ def test_a_target_of_the_readme_exists(target: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_ends_well(command: str, old_house: House) -> None:
+def test_a_command_of_the_readme_ends_well(command: str, used_project: SampleProject) -> None:
     program, *arguments = shlex.split(command)
-    flags = [part for setting in old_house.settings for part in ("--set", setting)]
+    flags = [part for setting in used_project.settings for part in ("--set", setting)]
     found = subprocess.run(
         [str(Path(sys.executable).parent / Path(program).name), *arguments, *flags],
         cwd=PROJECT_DIR,

@@ -1,29 +1,71 @@
-"""`--data-date` is a day or a range."""
+"""What `--data-date` takes, for every job and for the commands of many jobs."""
 
+import subprocess
+import sys
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from core.errors import ConfigError
-from jobs.runtime.arguments import parse_dates
+from jobs.runtime.arguments import Arguments, one_date, parse_dates
+from jobs.runtime.job import ONE
+from jobs.runtime.pipeline import all_jobs
+
+DAY, NEXT = date(2022, 5, 7), date(2022, 5, 8)
 
 
-def test_a_day_is_a_range_of_one() -> None:
-    assert parse_dates("2022-05-07") == (date(2022, 5, 7), date(2022, 5, 7))
-
-
-def test_a_range_names_its_first_and_last_day() -> None:
-    assert parse_dates("2022-04-24..2022-05-06") == (date(2022, 4, 24), date(2022, 5, 6))
+def test_one_date_or_a_range() -> None:
+    assert parse_dates("2022-05-07") == (DAY, DAY)
+    assert parse_dates("2022-05-07..2022-05-08") == (DAY, NEXT)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("yesterday", "is no date; expected YYYY-MM-DD"),
-        ("2022-02-30", "is no date"),
-        ("2022-05-07..2022-05-01", "runs backwards"),
-    ],
+    "text", ["", "yesterday", "2022-13-01", "2022-05-07..", "2022-05-07..x", "2022-02-30"]
 )
-def test_anything_else_is_wrong_usage(text: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+def test_what_is_no_date_is_named(text: str) -> None:
+    if text == "2022-05-07..":
+        assert parse_dates(text) == (DAY, DAY)
+        return
+    with pytest.raises(ConfigError, match="is no date; expected YYYY-MM-DD"):
         parse_dates(text)
+
+
+def test_a_range_that_runs_backwards_is_refused() -> None:
+    with pytest.raises(ConfigError, match="runs backwards"):
+        parse_dates("2022-05-08..2022-05-07")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "1970-01-01..2999-12-31"])
+def test_a_date_whose_neighbours_are_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="out of range"):
+        parse_dates(text)
+
+
+@pytest.mark.parametrize("name", sorted(all_jobs()))
+def test_a_job_takes_a_range_only_if_it_declares_one(name: str) -> None:
+    job = all_jobs()[name]
+
+    if job.dates is ONE:
+        with pytest.raises(ConfigError, match=f"{name} takes one data date, not the range") as error:
+            job(Arguments(DAY, NEXT))
+        assert error.value.exit_code == 2
+    else:
+        job.check_dates(Arguments(DAY, NEXT))
+
+
+def test_commands_of_one_date_refuse_a_range() -> None:
+    with pytest.raises(ConfigError, match="night takes one data date"):
+        one_date("2022-05-07..2022-05-08", "night")
+
+
+@pytest.mark.parametrize("command", ["score", "night"])
+def test_a_range_for_one_date_ends_with_2_before_anything_starts(command: str, tmp_path: Path) -> None:
+    lamplighter = str(Path(sys.executable).parent / "lamplighter")
+    flags = ["--data-date", "2022-05-07..2022-05-08", "--set", f"paths.warehouse={tmp_path / 'w'}"]
+
+    done = subprocess.run([lamplighter, command, *flags], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "takes one data date" in done.stdout
+    assert not (tmp_path / "w").exists()

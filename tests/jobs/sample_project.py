@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from core.load import PROJECT_DIR, load_config
 from jobs.runtime.arguments import Arguments
-from jobs.runtime.run import Scene
+from jobs.runtime.project import Project
 
 EMBEDDED = PROJECT_DIR / "data" / "kuairand_pure"
 FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT = date(2022, 5, 3), date(2022, 5, 7), date(2022, 5, 8)
@@ -20,7 +20,7 @@ ONE_USER_IN = 10
 
 
 @dataclass(frozen=True)
-class House:
+class SampleProject:
     """A source folder and a warehouse, and how to ask for jobs on them."""
 
     source: Path
@@ -55,20 +55,20 @@ class House:
     def ask(
         self, first: date, last: date | None = None, model: str | None = None, allow_empty: bool = False
     ) -> Arguments:
-        """Arguments of a job on this house."""
+        """Arguments of a job on this project."""
         return Arguments(first, last or first, settings=self.settings, model=model, allow_empty=allow_empty)
 
-    def scene(self, day: date = SECOND_NIGHT) -> Scene:
+    def opened(self, day: date = SECOND_NIGHT) -> Project:
         """What there is on a date."""
-        return Scene(self.ask(day))
+        return Project(self.ask(day))
 
     def log_file(self, day: date) -> Path:
         """A file of the log."""
         return self.source / "log" / f"{day}.parquet"
 
-    def copy(self, folder: Path) -> "House":
+    def copy(self, folder: Path) -> "SampleProject":
         """The same, to be broken at will."""
-        copied = House(folder / "source", folder / "warehouse")
+        copied = SampleProject(folder / "source", folder / "warehouse")
         shutil.copytree(self.source, copied.source)
         if self.warehouse.exists():
             shutil.copytree(self.warehouse, copied.warehouse)
@@ -82,7 +82,7 @@ def _with_cohorts() -> list[dict[str, Any]]:
     return [*(column.model_dump(exclude_defaults=True) for column in declared), *cohorts]
 
 
-def cut_slice(folder: Path) -> House:
+def cut_slice(folder: Path) -> SampleProject:
     """Every 10th user of the embedded log, from 05-03 on, with a folder for a warehouse."""
     source = folder / "source"
     (source / "log").mkdir(parents=True)
@@ -91,7 +91,7 @@ def cut_slice(folder: Path) -> House:
             _filter_users(file, source / "log" / file.name)
     _filter_users(EMBEDDED / "user_features.parquet", source / "user_features.parquet")
     shutil.copy(EMBEDDED / "video_features_basic.parquet", source)
-    return House(source, folder / "warehouse")
+    return SampleProject(source, folder / "warehouse")
 
 
 def _filter_users(file: Path, to: Path) -> None:

@@ -1,0 +1,126 @@
+"""`lamplighter runs`, `tables`, `models`, `lists` and `describe-model`: questions, nothing is written."""
+
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from core.errors import LamplighterError
+from core.load import DEFAULT_DATASET
+from jobs.cli.sheets import sheet
+from jobs.runtime.arguments import LATEST, one_date, span_of
+from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, arguments_for, exit_codes
+from jobs.runtime.lists import list_of, list_sheet, served_date
+from jobs.runtime.logs import CONSOLE
+from jobs.runtime.project import Project
+from jobs.tables.digest import digests
+
+Digest = Annotated[bool, typer.Option("--digest", help="A hash of the content per data date.")]
+
+
+def runs(
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
+    project: ProjectFolder = "",
+    last: Annotated[int, typer.Option(help="How many, newest first.")] = 30,
+) -> None:
+    """Print the ledger: each run's newest state."""
+    with exit_codes():
+        newest: dict[str, dict[str, Any]] = {}
+        for row in opened(dataset, env, settings, project).ledger.rows():
+            dates = newest.get(row["run_id"], {}).get("dates", set()) | {row["data_date"]}
+            newest[row["run_id"]] = row | {"dates": dates}
+        table = sheet("run", "job", "data date", "state", "seconds", "rows", "message")
+        for row in list(reversed(newest.values()))[:last]:
+            job = f"{row['job']} {row['model']}".strip()
+            span = span_of(min(row["dates"]), max(row["dates"]))
+            seconds = f"{row['seconds']:.1f}"
+            table.add_row(row["run_id"], job, span, row["state"], seconds, row["rows"], row["message"])
+        CONSOLE.print(table)
+
+
+def tables(
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # as above
+    project: ProjectFolder = "",
+    digest: Digest = False,
+) -> None:
+    """Print the tables with grain and version; with --digest one line per table and data date."""
+    with exit_codes():
+        found = opened(dataset, env, settings, project)
+        if digest:
+            for each in digests(found.spark, found.store):
+                line = f"{each.table:<18} {each.data_date:<12} {each.rows:>9} {each.digest}"
+                CONSOLE.print(line, highlight=False)
+            return
+        table = sheet("table", "grain", "partitioned by", "version")
+        for name, declared in found.catalog.tables.items():
+            version = found.store.version(name)
+            shown = "-" if version is None else str(version)
+            table.add_row(name, ", ".join(declared.grain), ", ".join(declared.partition), shown)
+        CONSOLE.print(table)
+
+
+def models(
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # as above
+    project: ProjectFolder = "",
+) -> None:
+    """Print the trained versions, and which one is the champion."""
+    with exit_codes():
+        found = opened(dataset, env, settings, project)
+        champion = found.champion(LATEST).version
+        table = sheet("version", "data date", "training set", "champion", "bundle")
+        rows = sorted(found.store.rows("models"), key=lambda row: (row["data_date"], row["model"]))
+        for row in reversed(rows):
+            name = row["model_version"]
+            serves = "yes" if name == champion else ""
+            bundle = str(found.catalog.bundle(name))
+            table.add_row(name, str(row["data_date"]), row["training_set"], serves, bundle)
+        CONSOLE.print(table)
+
+
+def lists(
+    user: Annotated[str, typer.Option("--user", help="A user id.")],
+    data_date: Annotated[str, typer.Option("--data-date", help="Default: what readers are served.")] = "",
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # as above
+    project: ProjectFolder = "",
+) -> None:
+    """Print one user's published list."""
+    with exit_codes():
+        found = opened(dataset, env, settings, project)
+        day = one_date(data_date, "lists") if data_date else served_date(found.store)
+        rows = list_of(found, user, day)
+        if not rows:
+            raise LamplighterError(
+                f"scores {day}: no list of user {user}; expected one for every user as of that date"
+            )
+        CONSOLE.print(list_sheet(rows))
+
+
+def describe_model(
+    file: Annotated[str, typer.Argument(metavar="FILE.yaml", help="A model YAML: a path, or a name.")],
+    dataset: Dataset = DEFAULT_DATASET,
+    as_diagram: Annotated[
+        bool, typer.Option("--picture", help="Its diagram, as a Mermaid flowchart.")
+    ] = False,
+) -> None:
+    """Print shapes, parameters and FLOPs of a model YAML, before anything is trained."""
+    with exit_codes():
+        from jobs.cli.describe_model import describe_file, description_sheet, picture
+
+        config, found = describe_file(file, dataset)
+        if as_diagram:
+            CONSOLE.print(picture(found), markup=False, highlight=False, soft_wrap=True)
+        else:
+            CONSOLE.print(description_sheet(config, found), highlight=False)
+
+
+def opened(dataset: str, env: str, settings: list[str], project: str, day: date = LATEST) -> Project:
+    """Return the project that flags name."""
+    return Project(arguments_for(day, day, dataset=dataset, env=env, settings=settings, project=project))

@@ -1,0 +1,92 @@
+"""`lamplighter night`, `history` and `plan`."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from core.errors import ConfigError
+from core.load import DEFAULT_DATASET
+from jobs.cli.sheets import sheet
+from jobs.runtime.arguments import one_date, parse_dates
+from jobs.runtime.command import (
+    AllowEmpty,
+    DataDate,
+    DataDates,
+    Dataset,
+    Env,
+    ModelName,
+    ProjectFolder,
+    Settings,
+    arguments_for,
+    exit_codes,
+)
+from jobs.runtime.logs import CONSOLE
+from jobs.runtime.night import plan_history, plan_night, run_history, run_night, run_nights
+from jobs.runtime.plan import PlannedStep
+
+log = logging.getLogger("lamplighter")
+
+Nights = Annotated[bool, typer.Option("--nights", help="Whole nights, one after another.")]
+
+
+def night(
+    data_date: DataDate,
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
+    model: ModelName = "",
+    allow_empty: AllowEmpty = False,
+    project: ProjectFolder = "",
+) -> None:
+    """Run a night in one session, from the first unfinished step on."""
+    with exit_codes():
+        day = one_date(data_date, "night")
+        values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
+        arguments = arguments_for(day, day, model=model, allow_empty=allow_empty, **values)
+        _say_if_nothing_ran(data_date, run_night(arguments))
+
+
+def history(
+    data_date: DataDates,
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # as above
+    model: ModelName = "",
+    nights: Nights = False,
+    project: ProjectFolder = "",
+) -> None:
+    """Run the steps that take a range over many data dates, one pass each; with --nights, whole nights."""
+    with exit_codes():
+        first, last = parse_dates(data_date)
+        if model and not nights:
+            raise ConfigError("--model is for whole nights; add --nights, or leave it out")
+        values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
+        arguments = arguments_for(first, last, model=model, **values)
+        _say_if_nothing_ran(data_date, run_nights(arguments) if nights else run_history(arguments))
+
+
+def plan(
+    data_date: DataDates,
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # as above
+    model: ModelName = "",
+    project: ProjectFolder = "",
+) -> None:
+    """Print what a night (or, for a range, a history) would run, and which file or key is the reason."""
+    with exit_codes():
+        first, last = parse_dates(data_date)
+        values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
+        arguments = arguments_for(first, last, model=model, **values)
+        steps = plan_night(arguments) if first == last else plan_history(arguments)
+        table = sheet("step", "runs", "why")
+        for step in steps:
+            table.add_row(step.job, step.span or "no", step.why)
+        CONSOLE.print(table)
+
+
+def _say_if_nothing_ran(data_date: str, steps: Sequence[PlannedStep]) -> None:
+    if not any(step.dates for step in steps):
+        log.info(f"{data_date}: every step is up to date")

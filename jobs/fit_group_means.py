@@ -1,0 +1,31 @@
+"""Average labels per user cohort and item group: the baseline that a model has to beat, and the fallback.
+
+spark-submit jobs/fit_group_means.py --data-date 2022-05-07
+
+Cost: examples of the training window, aggregated to cohorts x values of one attribute.
+"""
+
+from datetime import timedelta
+
+from features.group_means import to_group_means
+from jobs.runtime.job import RANGE, job
+from jobs.runtime.reads import trailing
+from jobs.runtime.run import Run
+
+
+@job(
+    reads=(trailing("examples", lambda config: config.training.window_days, "days of a training window"),),
+    writes=("group_means",),
+    config=("baselines", "tasks[].name", "training.window_days"),
+    dates=RANGE,
+)
+def fit_group_means(run: Run) -> None:
+    """Replace the data dates of `group_means`."""
+    days = run.config.training.window_days
+    examples = run.read("examples", run.first - timedelta(days=days - 1), run.data_date)
+    means = to_group_means(examples, run.config.baselines, run.config.tasks, run.first, run.data_date, days)
+    run.commit("group_means", means)
+
+
+if __name__ == "__main__":
+    fit_group_means.main()

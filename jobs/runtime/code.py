@@ -1,0 +1,146 @@
+"""Hashes of the code that a job can reach: the part of a fingerprint that follows a change of code.
+
+The code of a job is the static import closure of its module, imports inside functions included, with
+the entry points of subprocesses and the template folders that the job declares. Of the architectures
+of models/ only those count that the configured model uses. Sources are hashed as syntax trees without
+docstrings and comments, so that a change of words changes nothing.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds our packages."""
+
+PACKAGES = frozenset({"core", "features", "models", "quality", "jobs"})
+ARCHITECTURES = "models.architectures."
+NO_EFFECT_ON_CONTENT = frozenset(
+    {
+        # Their result, the resolved configuration, is hashed by value.
+        "core.load",
+        # They decide when a job runs, whether its rows become visible, and what people see of it; never what
+        # a table holds.
+        "jobs.runtime.architectures",
+        "jobs.runtime.checks",
+        "jobs.runtime.command",
+        "jobs.runtime.code",
+        "jobs.runtime.fingerprints",
+        "jobs.runtime.logs",
+        "jobs.runtime.pipeline",
+        "jobs.runtime.plan",
+        "jobs.runtime.progress",
+        "jobs.tables.faults",
+        "jobs.tables.ledger",
+        "jobs.tables.locks",
+        "jobs.tables.history",
+        "jobs.tables.registry",
+    }
+)
+TEMPLATE_SUFFIXES = frozenset({".j2", ".html", ".css", ".svg"})
+
+
+def code_of(
+    module: str,
+    entry_points: Iterable[str] = (),
+    templates: Iterable[str] = (),
+    architectures: Iterable[str] = (),
+) -> dict[str, str]:
+    """Return file -> hash of all code that a module can reach.
+
+    Args:
+        module: dotted name of the job's module.
+        entry_points: modules that subprocesses start with.
+        templates: folders of templates, relative to the root of the packages.
+        architectures: names of the architectures that the configured model uses.
+    """
+    begin = [module, *entry_points, *(ARCHITECTURES + name for name in architectures)]
+    hashes = {_relative(file): _hash_of_source(file, file.stat().st_mtime_ns) for file in _closure(begin)}
+    for folder in templates:
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.suffix in TEMPLATE_SUFFIXES:
+                hashes[_relative(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return dict(sorted(hashes.items()))
+
+
+def hash_of(entries: Mapping[str, str]) -> str:
+    """Return one hash of named hashes, which does not depend on their order."""
+    text = "\n".join(f"{name}={entries[name]}" for name in sorted(entries))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _closure(begin: Iterable[str]) -> list[Path]:
+    """Files of all modules that can be reached from some; an architecture only if it is named."""
+    named = set(begin)
+    waiting, seen = [*named], set(named)
+    files = set()
+    while waiting:
+        module = waiting.pop()
+        file = _file_of(module)
+        if file is None:
+            continue
+        files.add(file)
+        for imported in _imports(file, file.stat().st_mtime_ns):
+            is_other_architecture = imported.startswith(ARCHITECTURES) and not module.startswith(
+                ARCHITECTURES
+            )
+            if imported not in seen and imported not in NO_EFFECT_ON_CONTENT and not is_other_architecture:
+                seen.add(imported)
+                waiting.append(imported)
+    return sorted(files)
+
+
+def _file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _imports(file: Path, _mtime_ns: int) -> frozenset[str]:
+    """Return the modules of ours that a file imports anywhere, except for type checkers only."""
+    return frozenset(
+        name for name in _imported_names(ast.parse(file.read_text())) if name.partition(".")[0] in PACKAGES
+    )
+
+
+def _imported_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for other in node.orelse:
+                yield from _imported_names(other)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            # `from package import module` names a module, too; what is none has no file.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            yield from _imported_names(node)
+
+
+@lru_cache(maxsize=1024)
+def _hash_of_source(file: Path, _mtime_ns: int) -> str:
+    """Return the hash of a file's syntax tree, without docstrings, comments and positions."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _is_text(statement)]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a string by itself: a docstring of a module, class, function or attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _relative(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()

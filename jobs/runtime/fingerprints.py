@@ -1,0 +1,191 @@
+"""Fingerprints: what the content of a partition follows from, as a chain of hashes.
+
+A fingerprint covers the code that a job can reach, the keys of the configuration that it declares, and
+the fingerprints of the partitions that it reads, down to the SHA-256 of source files. Equal fingerprint,
+equal content: no table is read to know whether it is up to date. See docs/adr/0006.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from core.declared_config import hashes_of_keys
+from core.schema import Config
+from core.training_days import pinned_date
+from jobs.runtime.architectures import architectures_of
+from jobs.runtime.code import code_of, hash_of
+from jobs.runtime.job import Job
+from jobs.runtime.pipeline import all_jobs, writers
+from jobs.runtime.reads import Read
+from jobs.tables.ledger import NewestRun, RunKey
+
+NONE = "none"
+"""The fingerprint of a partition that was never made."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The fingerprint of one partition, with its parts.
+
+    Attributes:
+        code: hash of the code, or of the older code that `lamplighter adopt` found equal to it.
+        config: hash of the declared configuration.
+        inputs: `label=hash` of each input, in the order of the declared reads.
+    """
+
+    code: str
+    config: str
+    inputs: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        """The fingerprint itself."""
+        return _hash([self.code, self.config, *self.inputs])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a job makes its tables, whatever data there are: hashes of files, and of configuration keys."""
+
+    code: Mapping[str, str]
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves as of a data date, and the architectures that its model is made of."""
+
+    version: str | None
+    architectures: tuple[str, ...] = ()
+
+
+@dataclass
+class Lineage:
+    """Fingerprints of partitions: recorded ones, and what they would be now.
+
+    Attributes:
+        config: the whole configuration.
+        source_hashes: (what, data date) -> label -> SHA-256 of the files that the source offers.
+        known: (job, model, data date) -> newest run.
+        champion: (data date, candidate) -> who serves, the candidate's own decision left out.
+        pinned: (pinning date, recipe) -> the inputs of a training set that was pinned before.
+        equal_code: (job, hash of code) -> hash of older code with the same results.
+        dates: the data dates that a plan or a run is for.
+        expected: jobs whose state at `dates` is computed rather than looked up.
+    """
+
+    config: Config
+    source_hashes: Callable[[str, date], Mapping[str, str]]
+    known: Mapping[RunKey, NewestRun]
+    champion: Callable[[date, str | None], Champion]
+    pinned: Mapping[tuple[date, str], tuple[str, ...]] = field(default_factory=dict)
+    equal_code: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    dates: frozenset[date] = frozenset()
+    expected: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._made: dict[tuple[str, date], Fingerprint] = {}
+        self._recipes: dict[str, Recipe] = {}
+
+    # --- what a job makes of what --------------------------------------------------------------
+
+    def make(self, job: str, day: date) -> Fingerprint:
+        """Return the fingerprint that a job's partition has, given its inputs."""
+        if (job, day) not in self._made:
+            declared = all_jobs()[job]
+            inputs = [text for read in declared.reads for text in self._inputs_of(declared, read, day)]
+            self._made[job, day] = Fingerprint(
+                self.code_hash(job), hash_of(self.recipe(job).config), tuple(inputs)
+            )
+        return self._made[job, day]
+
+    def recipe(self, job: str) -> Recipe:
+        """Return the job's code by file and its configuration by key."""
+        if job not in self._recipes:
+            declared = all_jobs()[job]
+            is_of_model = any(key == "model" or key.startswith("model.") for key in declared.config)
+            architectures = architectures_of(self.config.model) if is_of_model else ()
+            keys = [*declared.config, *(f"suites.{table}" for table in declared.writes)]
+            self._recipes[job] = Recipe(
+                code_of(declared.module, declared.entry_points, declared.templates, architectures),
+                hashes_of_keys(self.config, keys),
+            )
+        return self._recipes[job]
+
+    def code_hash(self, job: str) -> str:
+        """Return the hash of a job's code, or that of the oldest code known to have the same results."""
+        found = hash_of(self.recipe(job).code)
+        seen = {found}
+        while (older := self.equal_code.get((job, found))) is not None and older not in seen:
+            seen.add(older)
+            found = older
+        return found
+
+    def recipe_hash(self, job: str) -> str:
+        """Return a hash of the recipes of a job and of all jobs before it, whatever data there are."""
+        declared = all_jobs()[job]
+        producers = {self._producer(table) for read in declared.reads for table in read.names(self.config)}
+        before = sorted(name for name in producers if name is not None and name != job)
+        own = [self.code_hash(job), hash_of(self.recipe(job).config)]
+        return _hash([*own, *(self.recipe_hash(name) for name in before)])
+
+    # --- inputs --------------------------------------------------------------------------------
+
+    def of(self, job: str, day: date) -> str:
+        """Return the fingerprint of a partition; "none" where it was never made."""
+        if job in self.expected and day in self.dates:
+            return self.make(job, day).value
+        return self._recorded(job, self.config.model.name if all_jobs()[job].is_per_model else "", day)
+
+    def pinned_inputs(self, job: str, day: date) -> tuple[str, ...] | None:
+        """Return the inputs of the training set that is current as of a data date, if it is pinned."""
+        pinned = pinned_date(self.config.training, day)
+        return None if pinned is None else self.pinned.get((pinned, self.recipe_hash(job)))
+
+    def model_version(self, day: date) -> str:
+        """Return the version that training the configured model as of a data date gives."""
+        return f"{self.config.model.name}-{self.of('train', day)[:12]}"
+
+    def _inputs_of(self, job: Job, read: Read, day: date) -> list[str]:
+        if read.kind == "source":
+            files = [self.source_hashes(table, day) for table in read.names(self.config)]
+            return [f"{label}={sha}" for each in files for label, sha in each.items()]
+        if read.kind == "champion":
+            candidate = self.model_version(day) if job.is_per_model else None
+            champion = self.champion(day, candidate)
+            code = code_of("models.model", architectures=champion.architectures)
+            return [f"champion={champion.version}", f"code of the champion={hash_of(code)}"]
+        if read.is_pinned and (pinned := self.pinned_inputs(job.name, day)) is not None:
+            return list(pinned)
+        return [
+            f"{table} {label}={made}"
+            for table in read.names(self.config)
+            for each in read.dates(self.config, day)
+            for label, made in self._partition(job, table, each, day)
+        ]
+
+    def _partition(self, job: Job, table: str, each: date, day: date) -> list[tuple[str, str]]:
+        """Return the fingerprints of a partition that a job reads; one per model if it knows no model."""
+        producer = self._producer(table)
+        if producer is None or (producer == job.name and each >= day):
+            return []  # the job's own output is no input
+        if all_jobs()[producer].is_per_model and not job.is_per_model:
+            models = {model for name, model, at in self.known if (name, at) == (producer, each)}
+            made = {model: self._recorded(producer, model, each) for model in models}
+            if (own := self.of(producer, each)) != NONE:
+                made[self.config.model.name] = own
+            return [(f"as of {each} of {model}", made[model]) for model in sorted(made)]
+        return [(f"as of {each}", self.of(producer, each))]
+
+    def _recorded(self, job: str, model: str, day: date) -> str:
+        run = self.known.get(RunKey(job, model, day))
+        return run.fingerprint if run is not None and run.state == "done" else NONE
+
+    @staticmethod
+    def _producer(table: str) -> str | None:
+        return writers(all_jobs()).get(table)
+
+
+def _hash(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

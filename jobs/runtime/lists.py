@@ -1,0 +1,67 @@
+"""Published lists of single users, for people."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow.dataset as ds
+from pyspark.sql import functions as F
+from rich.table import Table as Sheet
+
+from core.errors import LamplighterError
+from jobs.tables.store import Store
+
+if TYPE_CHECKING:
+    from jobs.runtime.project import Project
+
+
+def list_of(project: "Project", user: str, day: date) -> list[dict[str, Any]]:
+    """Return one user's rows of `scores` of a data date, by rank."""
+    kind = project.config.source.events.columns["user_id"].type
+    key = int(user) if kind in ("bigint", "int") else user
+    rows = project.store.rows("scores", f"data_date = '{day}'", ds.field("user_id") == key)
+    return sorted(rows, key=lambda row: row["rank"])
+
+
+class TypicalUser(NamedTuple):
+    """A user whose list is shown as an example."""
+
+    who: str
+    user_id: str
+
+
+def typical_users(project: "Project", data_date: date) -> list[TypicalUser]:
+    """Return one user without events and the most active one as of a data date, ties by id."""
+    frame = project.store.read(project.spark, "user_features")
+    users = frame.where(F.col("data_date") == F.lit(data_date))
+    shown = F.col(f"user_{project.config.exposure}_all")
+    never_seen = users.where("user_is_never_seen").orderBy("user_id").select("user_id").first()
+    most_active = users.orderBy(shown.desc(), "user_id").select("user_id").first()
+    found = (("a user without events", never_seen), ("the most active user", most_active))
+    return [TypicalUser(who, str(user["user_id"])) for who, user in found if user is not None]
+
+
+def served_date(store: Store) -> date:
+    """Return the data date that readers are served: the last publication.
+
+    Raises:
+        LamplighterError: nothing was published yet.
+    """
+    published = store.rows("publications")
+    if not published:
+        raise LamplighterError("publications is empty: nothing was published yet; run a night first")
+    served: date = max(published, key=lambda row: row["seq"])["data_date"]
+    return served
+
+
+def list_sheet(rows: list[dict[str, Any]]) -> Sheet:
+    """Return a list as a table for people."""
+    first = rows[0]
+    tasks = [name for name in first if name.startswith("p_")]
+    sheet = Sheet("rank", "item", "score", *tasks, box=None, pad_edge=False)
+    sheet.title = (
+        f"user {first['user_id']} ({first['cohort']}), as of {first['data_date']}, {first['model_version']}"
+    )
+    for row in rows:
+        numbers = [f"{row[name]:.4f}" for name in ("score", *tasks)]
+        sheet.add_row(str(row["rank"]), str(row["item_id"]), *numbers)
+    return sheet

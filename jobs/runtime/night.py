@@ -1,0 +1,136 @@
+"""A night in one session: every step in order, from the first unfinished one; and a history of many dates.
+
+A night for data date D also repairs earlier data dates that its file brings late rows of, up to and
+including the tables that a history builds. Training sets, models, decisions and published lists of
+repaired dates stay as they are.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from core.training_days import date_range
+from jobs.runtime.arguments import Arguments, one_date, span_of
+from jobs.runtime.pipeline import all_jobs, data_steps
+from jobs.runtime.plan import PlannedStep, Planner, covers_range, plan, require_readable
+from jobs.runtime.project import Project
+
+log = logging.getLogger("lamplighter")
+
+
+def steps_of_night(project: Project) -> list[str]:
+    """Return the steps of a night: with those for training on a training night."""
+    is_training_night = project.no_training(project.arguments.last) is None
+    return [job.name for job in all_jobs().values() if is_training_night or not job.is_training]
+
+
+def plan_night(arguments: Arguments) -> list[PlannedStep]:
+    """Return what a night would run, and why; a change runs through to later steps."""
+    project = Project(arguments)
+    steps = plan(project, steps_of_night(project))
+    late = Planner(project, project.dates, ()).late_dates("ingest", arguments.last)
+    return [_with_late(step, late, arguments.last) if covers_range(step.job) else step for step in steps]
+
+
+def plan_history(arguments: Arguments) -> list[PlannedStep]:
+    """Return what a history would run, and why."""
+    project = Project(arguments)
+    return plan(project, data_steps())
+
+
+def run_night(arguments: Arguments, jobs: Sequence[str] | None = None) -> list[PlannedStep]:
+    """Run what is unfinished, step by step; return the steps as they were planned at their turn.
+
+    A step is planned when its turn comes, since steps before it may have changed what it reads.
+
+    Args:
+        arguments: for one data date.
+        jobs: names of steps; None: those of the night.
+    """
+    project = Project(arguments)
+    require_readable(project)
+    done: list[PlannedStep] = []
+    for name in jobs or steps_of_night(project):
+        step = _next_step(arguments, name)
+        if step.dates:
+            all_jobs()[name](for_dates(arguments, name, step.dates))
+        done.append(step)
+    return done
+
+
+def run_step(arguments: Arguments, name: str) -> list[PlannedStep]:
+    """Run one step of a night by itself: what a scheduler does, one task per step.
+
+    Raises:
+        ConfigError: a range of data dates.
+    """
+    one_date(arguments.span, "--night-step")
+    steps = steps_of_night(Project(arguments))
+    return run_night(arguments, [name]) if name in steps else []
+
+
+def run_history(arguments: Arguments) -> list[PlannedStep]:
+    """Run the steps that take a range over a range of data dates, one pass each.
+
+    Examples begin where both the configuration and the features of the day before allow it.
+    """
+    project = Project(arguments)
+    require_readable(project)
+    done: list[PlannedStep] = []
+    for name in data_steps():
+        step = _range_step(arguments, name)
+        if step.dates:
+            all_jobs()[name](for_dates(arguments, name, step.dates))
+        done.append(step)
+    return done
+
+
+def run_nights(arguments: Arguments) -> list[PlannedStep]:
+    """Run whole nights of a range of data dates, one after another."""
+    dates = date_range(arguments.first, arguments.last)
+    return [step for day in dates for step in run_night(replace(arguments, first=day, last=day))]
+
+
+def for_dates(arguments: Arguments, name: str, dates: Sequence[date]) -> Arguments:
+    """Return the arguments of one step: its dates, and no model where the champion decides."""
+    model = arguments.model if all_jobs()[name].is_per_model else None
+    return replace(arguments, first=dates[0], last=dates[-1], model=model)
+
+
+def _next_step(arguments: Arguments, name: str) -> PlannedStep:
+    """Plan one step of a night; one that takes a range also covers earlier dates with late rows."""
+    project = Project(arguments)
+    planner = Planner(project, project.dates, [name])
+    step = planner.step(name, project.dates)
+    late = planner.late_dates(name, arguments.last) if covers_range(name) else []
+    if late and name == "ingest":
+        span = span_of(late[0], late[-1])
+        log.info(f"{span}: files have changed or brought late rows; this night repairs these data dates")
+    return _with_late(step, late, arguments.last)
+
+
+def _with_late(step: PlannedStep, late: Sequence[date], last: date) -> PlannedStep:
+    """Return a step that begins with the first date to repair: what follows it is made of it."""
+    if not late:
+        return step
+    why = f"source files of {span_of(late[0], late[-1])} changed or brought late rows"
+    return PlannedStep(step.job, tuple(date_range(late[0], last)), why)
+
+
+def _range_step(arguments: Arguments, name: str) -> PlannedStep:
+    """Plan one step of a history: the dates that need it, from the first that it can be built for."""
+    project = Project(arguments)
+    dates = [day for day in project.dates if day >= first_date_of(project, name)]
+    if not dates:
+        return PlannedStep(name, (), "no data date that it can be built for")
+    return Planner(project, dates, [name]).step(name, dates)
+
+
+def first_date_of(project: Project, name: str) -> date:
+    """Return the first data date that a step can be built for, as the jobs that it needs were built."""
+    if not any(read.when == "day before" and read.is_needed for read in all_jobs()[name].reads):
+        return project.arguments.first
+    built = project.store.data_dates("user_features")
+    begun = [date.fromordinal(built[0].toordinal() + 1)] if built else []
+    return max([project.arguments.first, project.config.training.first_data_date, *begun])

@@ -1,0 +1,195 @@
+"""What would run for some data dates, and why: down to the file or the configuration key that changed.
+
+A step is up to date if its newest run is done, the commits of that run are still in the tables, and its
+fingerprint is what it would be now. Nothing is read but the ledger, the tables' logs, and the names,
+sizes and hashes of source files.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Literal
+
+from core.errors import ConfigError
+from jobs.runtime.arguments import span_of
+from jobs.runtime.fingerprints import Fingerprint, Lineage
+from jobs.runtime.job import RANGE
+from jobs.runtime.pipeline import all_jobs, jobs_before
+from jobs.runtime.project import Project
+from jobs.tables.ledger import NewestRun, RunKey
+
+Cause = Literal["state", "table", "input", "config", "code"]
+NAMED = 3  # changes that a reason names; the others are counted
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a step has to run for a data date."""
+
+    cause: Cause
+    text: str
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of a plan.
+
+    Attributes:
+        job: its name.
+        dates: the data dates that need it; none: it is up to date.
+        why: the reasons in one line.
+    """
+
+    job: str
+    dates: tuple[date, ...]
+    why: str
+
+    @property
+    def span(self) -> str:
+        """The data dates as `--data-date` takes them; empty if there are none."""
+        return span_of(self.dates[0], self.dates[-1]) if self.dates else ""
+
+
+class Planner:
+    """Decides which steps are out of date, for one state of the ledger and the tables."""
+
+    def __init__(self, project: Project, dates: Sequence[date], expected: Sequence[str]) -> None:
+        self.project = project
+        self.dates = tuple(dates)
+        self.lineage: Lineage = project.lineage(dates, expected)
+
+    def step(self, job: str, dates: Sequence[date]) -> PlannedStep:
+        """Return a step for the given data dates: those that need it, and why."""
+        found = {day: reason for day in dates if (reason := self.reason(job, day)) is not None}
+        why = "; ".join(dict.fromkeys(reason.text for reason in found.values())) or "up to date"
+        return PlannedStep(job, tuple(found), why)
+
+    def reason(self, job: str, day: date) -> Reason | None:
+        """Return why a job has to run for a data date; None: it is up to date."""
+        model = self.project.config.model.name if all_jobs()[job].is_per_model else ""
+        run = self.lineage.known.get(RunKey(job, model, day))
+        if run is None:
+            return Reason("state", "never run")
+        if run.state != "done":
+            return Reason("state", f"the last run {'was cut off' if run.state == 'started' else run.state}")
+        if (lost := self._lost_commit(job, model, day, run)) is not None:
+            return Reason("table", lost)
+        now = self.lineage.make(job, day)
+        return None if now.value == run.fingerprint else self._difference(job, run, now)
+
+    def late_dates(self, job: str, data_date: date) -> list[date]:
+        """Return the data dates before a night's that the job has to repair, oldest first.
+
+        Those are dates within the lateness horizon that were built before and whose inputs have changed
+        since, or whose repair was cut off. A change of code or configuration is no late row.
+        """
+        horizon = self.project.config.source.events.lateness_days
+        dates = [data_date - timedelta(days=back) for back in range(horizon, 0, -1)]
+        found = {day: self.reason(job, day) for day in dates if self._was_built(job, day)}
+        return [
+            day
+            for day, reason in found.items()
+            if reason is not None and reason.cause in ("state", "input", "table")
+        ]
+
+    def _was_built(self, job: str, day: date) -> bool:
+        return RunKey(job, "", day) in self.lineage.known
+
+    # --- why ------------------------------------------------------------------------------------
+
+    def _lost_commit(self, job: str, model: str, day: date, run: NewestRun) -> str | None:
+        """Say which table no longer has the commit that this run recorded."""
+        for table in all_jobs()[job].writes:
+            if table not in run.rows:
+                continue  # this run had nothing to write there
+            commits = self.project.store.commits(table)
+            made = [
+                commit
+                for commit in commits.values()
+                if (commit.get("job"), commit.get("model", "")) == (job, model)
+                and str(day) in commit.get("partitions", {})
+            ]
+            if not any(commit["run_id"] == run.run_id for commit in made) and 0 in commits:
+                return f"the commit of {table} by run {run.run_id} is gone from the table's log"
+        return None
+
+    def _difference(self, job: str, run: NewestRun, now: Fingerprint) -> Reason:
+        """Name what has changed since a run: inputs first, then configuration, then code."""
+        before, after = _named(run.inputs), _named(now.inputs)
+        changed = [
+            *(f"{name} changed" for name in after if name in before and after[name] != before[name]),
+            *(f"{name} is new" for name in after if name not in before),
+            *(f"{name} is gone" for name in before if name not in after),
+        ]
+        if changed:
+            return Reason("input", _listed(changed))
+        recipe = self.lineage.recipe(job)
+        if now.config != run.config_hash:
+            return Reason("config", f"configuration: {self._changed(run.config_hash, recipe.config)}")
+        return Reason("code", f"code: {self._changed(run.code_hash, recipe.code)}")
+
+    def _changed(self, recorded: str, now: Mapping[str, str]) -> str:
+        before = self._recipes.get(recorded)
+        if before is None:
+            return "changed"
+        keys = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+        return _listed(keys) + " changed"
+
+    @cached_property
+    def _recipes(self) -> dict[str, dict[str, str]]:
+        return {row["hash"]: _named(row["entries"]) for row in self.project.store.rows("recipes")}
+
+
+def plan(project: Project, jobs: Sequence[str]) -> list[PlannedStep]:
+    """Return what would run for the project's data dates, in order; a change runs through to later steps."""
+    require_readable(project)
+    dates = project.dates
+    planner = Planner(project, dates, jobs)
+    steps: list[PlannedStep] = []
+    is_open = False
+    for job in jobs:
+        step = planner.step(job, dates)
+        reads_champion = any(read.kind == "champion" for read in all_jobs()[job].reads)
+        follows = reads_champion or any(s.why == OPEN for s in steps if s.job in _producers(job))
+        if not step.dates and is_open and not all_jobs()[job].is_training and follows:
+            step = PlannedStep(job, tuple(dates), OPEN)
+        is_open |= job == "promote" and bool(step.dates)
+        steps.append(step)
+    return steps
+
+
+OPEN = "the champion is not decided yet"
+
+
+def require_readable(project: Project) -> None:
+    """Stop where an existing table has other columns than the configuration declares.
+
+    Raises:
+        ConfigError: naming tables and columns; before Spark starts.
+    """
+    large = [name for name, table in project.catalog.tables.items() if table.is_large]
+    found = [text for table in large for text in project.store.schema_difference(table)]
+    if found:
+        raise ConfigError(
+            f"{'; '.join(found)}; restore the declaration, or start a warehouse of its own "
+            "(--set paths.warehouse=...): a column cannot be added to existing tables yet"
+        )
+
+
+def covers_range(job: str) -> bool:
+    """Return whether a job takes a range of data dates."""
+    return all_jobs()[job].dates is RANGE
+
+
+def _producers(job: str) -> set[str]:
+    return jobs_before(all_jobs())[job]
+
+
+def _named(entries: Iterable[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (entry.rpartition("=") for entry in entries)}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,81 @@
+"""A trial run: a job computes its tables again and compares them with what is stored; nothing is written."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from jobs.runtime.job import Job
+from jobs.runtime.project import Project
+from jobs.runtime.run import Run
+from jobs.tables.compare import Difference, difference
+from jobs.tables.store import Commit, dates_where
+from quality.verdicts import Verdict
+
+
+class TrialRun(Run):
+    """A run whose commits are comparisons.
+
+    Attributes:
+        differences: what was made otherwise than it is stored.
+        compared: tables that were compared.
+    """
+
+    def __init__(self, job: Job, project: Project) -> None:
+        super().__init__(job, project)
+        self.differences: list[Difference] = []
+        self.compared: set[str] = set()
+        self._folder = tempfile.TemporaryDirectory(prefix="lamplighter-trial-")
+
+    def commit_checked(
+        self, table: str, frame: DataFrame, where: str | None = None, made_of: str | None = None
+    ) -> Commit:
+        """Compare rows with those that a run would replace."""
+        self._require_written(table)
+        return self._compare(table, frame, where or dates_where(self.first, self.data_date))
+
+    def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], where: str) -> Commit:
+        """Compare rows of a small table with those that a run would replace."""
+        self._require_written(table)
+        return self._compare(table, self._to_frame(table, rows), where)
+
+    def append_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Commit:
+        """Compare rows with stored ones of the same keys."""
+        self._require_written(table)
+        frame = self._to_frame(table, rows)
+        keys = frame.select(*self.project.catalog[table].grain)
+        stored = self.project.store.read(self.spark, table).join(keys, on=keys.columns, how="left_semi")
+        return self._compare(table, frame, None, stored)
+
+    def is_written(self, table: str, **key: Any) -> bool:
+        """Return False: a trial computes what is there already."""
+        return False
+
+    def bundle_folder(self, model_version: str) -> Path:
+        """Return a folder of the trial's own."""
+        return Path(self._folder.name) / model_version
+
+    def register_model(self, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
+        """Register nothing."""
+
+    def record_verdict(self, verdict: Verdict, data_date: date) -> None:
+        """Record nothing."""
+
+    def _to_frame(self, table: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+        declared = self.project.catalog[table]
+        values = [tuple(row.get(name) for name in declared.columns) for row in rows]
+        return self.spark.createDataFrame(values, declared.schema)
+
+    def _compare(
+        self, table: str, made: DataFrame, where: str | None, stored: DataFrame | None = None
+    ) -> Commit:
+        declared = self.project.catalog[table]
+        if stored is None:
+            stored = self.project.store.read(self.spark, table).where(str(where))
+        if (found := difference(stored, made, declared)) is not None:
+            self.differences.append(found)
+        self.compared.add(table)
+        return Commit(table, self.project.store.version(table) or 0, 0)

@@ -1,0 +1,75 @@
+"""Lists by a model: the pool of a night and all users, encoded, through the bundle in Spark workers."""
+
+from datetime import date
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from core.errors import LamplighterError
+from core.schema import Config
+from features.encoding import encoded
+from jobs.workers.inference import to_arrays, to_lists
+from models.serving.bundle import Bundle
+from models.serving.scorer import Pool
+
+
+def to_pool(spark: SparkSession, items: DataFrame, bundle: Bundle, config: Config, data_date: date) -> Pool:
+    """Return the night's items and the context of lists, encoded; bounded by `candidates`.
+
+    Args:
+        spark: the session.
+        items: features of the pool's items, with item_cohort.
+        bundle: of the model.
+        config: its list_context.
+        data_date: for messages.
+
+    Raises:
+        LamplighterError: there is no item.
+    """
+    side = bundle.encoder.side("item")
+    columns = items.select("item_id", "item_cohort", *encoded(items, side))
+    rows: pd.DataFrame = columns.orderBy("item_id").toPandas()
+    if rows.empty:
+        raise LamplighterError(f"item_features has no item as of {data_date}; build features first")
+    context = spark.createDataFrame([tuple(config.list_context.values())], list(config.list_context))
+    context_side = bundle.encoder.side("context")
+    one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
+    categorical, dense = to_arrays(one_row, context_side)
+    return Pool(
+        item_ids=rows["item_id"].to_numpy(),
+        item_group=bundle.places("item_cohort", rows["item_cohort"].to_numpy()),
+        items=to_arrays(rows, side),
+        context=(categorical[0], dense[0]),
+    )
+
+
+def to_model_lists(
+    users: DataFrame, pool: Pool, bundle: Bundle, config: Config, schema: T.StructType
+) -> DataFrame:
+    """Return each user's best items, one row per rank.
+
+    Grain: (user_id, data_date, rank). Cost: users x items of the pool forward passes.
+
+    Args:
+        users: features of all users as of one data date, with user_cohort.
+        pool: what they are scored against.
+        bundle: of the model.
+        config: its ranking.
+        schema: columns of `scores_staging` without the fingerprint.
+    """
+    bucket = F.pmod(F.xxhash64("user_id"), F.lit(config.ranking.buckets)).cast("int")
+    users = users.repartition(config.ranking.buckets, bucket)  # AQE would make one task of small tables
+    encoded_users = users.select(
+        "user_id",
+        "data_date",
+        "user_cohort",
+        bucket.alias("bucket"),
+        *encoded(users, bundle.encoder.side("user")),
+    )
+    lists = to_lists(
+        str(bundle.path), pool, config.ranking.weights, config.ranking.top_k, to_arrow_schema(schema)
+    )
+    return encoded_users.groupBy("bucket").applyInArrow(lists, schema)

@@ -1,0 +1,15 @@
+"""The Python API of Lamplighter: open a project, read its tables, plan and run jobs.
+
+    import lamplighter
+
+    project = lamplighter.open()
+    project.read("user_features", data_date="2022-05-08").show()
+    project.plan("2022-05-09")
+    project.lists(user=40)
+
+Everything here is what the command `lamplighter` does, as functions that return values.
+"""
+
+from lamplighter.project import Project, open  # noqa: A004  # read as lamplighter.open(...)
+
+__all__ = ["Project", "open"]

@@ -1,0 +1,152 @@
+"""A project, opened from Python."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from core.errors import ConfigError
+from core.load import DEFAULT_DATASET
+from core.schema import Config
+from jobs.runtime import night
+from jobs.runtime.arguments import EARLIEST, LATEST, Arguments, one_date, parse_dates
+from jobs.runtime.lists import list_of, served_date
+from jobs.runtime.pipeline import all_jobs
+from jobs.runtime.plan import PlannedStep
+from jobs.runtime.project import Project as JobProject
+from jobs.tables.catalog import Table
+
+DataDate = str | date
+NIGHT, HISTORY = "night", "history"
+
+
+def open(  # noqa: A001  # read as lamplighter.open(...)
+    folder: str | PathLike[str] | None = None,
+    *,
+    dataset: str = DEFAULT_DATASET,
+    env: str = "local",
+    settings: Sequence[str] = (),
+) -> "Project":
+    """Open a data set of a project folder.
+
+    Args:
+        folder: folder that holds conf/; None: the one that holds the installed code.
+        dataset: name of a file in conf/datasets.
+        env: name of a file in conf: local, cluster.
+        settings: `key=value` each, as `--set` takes them.
+
+    Raises:
+        ConfigError: the configuration is missing or wrong.
+    """
+    project = None if folder is None else Path(folder).resolve()
+    return Project(Arguments(EARLIEST, LATEST, dataset, env, tuple(settings), project=project))
+
+
+class Project:
+    """One data set of a project folder in one environment.
+
+    A Spark session is started when a table is first read, and is shared by the process.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._project = JobProject(arguments)
+
+    @property
+    def config(self) -> Config:
+        """The whole configuration, frozen."""
+        return self._project.config
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of all tables."""
+        return tuple(self._project.catalog.tables)
+
+    def table(self, name: str) -> Table:
+        """Return the declaration of a table: grain, partitioning, columns, constraints.
+
+        Raises:
+            ConfigError: there is no such table.
+        """
+        if name not in self._project.catalog.tables:
+            raise ConfigError(f"{name!r} is no table; there are {sorted(self.tables)}")
+        return self._project.catalog[name]
+
+    def read(self, name: str, data_date: DataDate | None = None, version: int | None = None) -> DataFrame:
+        """Return a table as a DataFrame; a table that was never written has no rows.
+
+        Args:
+            name: of the table.
+            data_date: one data date, or a range "A..B"; None: all rows.
+            version: Delta version; None: the newest.
+
+        Raises:
+            ConfigError: there is no such table, or it has no data dates.
+        """
+        declared = self.table(name)
+        rows = self._project.store.read(self._project.spark, name, version)
+        if data_date is None:
+            return rows
+        if "data_date" not in declared.columns:
+            raise ConfigError(f"{name} has no column data_date; its grain is {list(declared.grain)}")
+        first, last = parse_dates(str(data_date))
+        return rows.where(F.col("data_date").between(F.lit(first), F.lit(last)))
+
+    def plan(self, data_date: DataDate, *, model: str | None = None) -> list[PlannedStep]:
+        """Return what a night (for a range: a history) would run, with the reason of each step."""
+        arguments = self._asked(data_date, model)
+        is_night = arguments.first == arguments.last
+        return night.plan_night(arguments) if is_night else night.plan_history(arguments)
+
+    def run(
+        self,
+        what: str,
+        data_date: DataDate,
+        *,
+        model: str | None = None,
+        allow_empty: bool = False,
+    ) -> list[PlannedStep]:
+        """Run a job, a night or a history; return the steps with the data dates that ran.
+
+        Args:
+            what: name of a job, "night" or "history".
+            data_date: one data date; a range "A..B" for jobs that take one, and for "history".
+            model: name of a file in conf/models; None: the default.
+            allow_empty: accept data dates without events.
+
+        Raises:
+            ConfigError: an unknown job, or a range where one date is expected.
+            LamplighterError: the run failed; the message says what to do.
+        """
+        arguments = replace(self._asked(data_date, model), allow_empty=allow_empty)
+        if what == NIGHT:
+            one_date(str(data_date), "a night")
+            return night.run_night(arguments)
+        if what == HISTORY:
+            return night.run_history(arguments)
+        if what not in all_jobs():
+            raise ConfigError(f"{what!r} is no job; there are {[NIGHT, HISTORY, *all_jobs()]}")
+        run = all_jobs()[what](arguments)
+        return [PlannedStep(what, tuple(run.dates), "; ".join(run.notes) or "done")]
+
+    def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
+        """Return a user's published list by rank; empty for a user who is not known.
+
+        Args:
+            user: id.
+            data_date: None: what readers are served.
+
+        Raises:
+            LamplighterError: nothing was published yet.
+        """
+        day = served_date(self._project.store) if data_date is None else parse_dates(str(data_date))[0]
+        return list_of(self._project, str(user), day)
+
+    def _asked(self, data_date: DataDate, model: str | None) -> Arguments:
+        first, last = parse_dates(str(data_date))
+        return replace(self._arguments, first=first, last=last, model=model)

@@ -1,0 +1,100 @@
+"""Rows that a later file brings reach the tables of their own data date, whichever way dates are run."""
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.runtime.night import plan_night, run_history, run_night
+from jobs.runtime.pipeline import data_steps
+from jobs.tables.digest import digests
+from tests.jobs.sample_project import FIRST_LOG_DATE, SampleProject
+from tests.jobs.test_bad_input import rewrite
+
+DAYS = (FIRST_LOG_DATE, date(2022, 5, 4), date(2022, 5, 5))
+LATE = 10
+TABLES = {"events", "quarantine", "row_balance", "examples", "group_means"} | {
+    f"{entity}_{kind}" for entity in ("user", "item") for kind in ("daily", "features", "cohorts")
+}
+
+
+def delay(project: SampleProject, day: date, to: date) -> set[str]:
+    """Move the last rows of a file into a later one; return the ids of their events."""
+    late = pq.read_table(project.log_file(day)).to_pylist()[-LATE:]
+    rewrite(project.log_file(day), lambda rows: rows[:-LATE])
+    rewrite(project.log_file(to), lambda rows: [*rows, *late])
+    return {f"{row['user_id']}:{row['video_id']}:{row['time_ms']}" for row in late}
+
+
+def contents(spark: SparkSession, project: SampleProject) -> dict[tuple[str, str], str]:
+    found = digests(spark, project.opened().store)
+    return {(each.table, each.data_date): each.digest for each in found if each.table in TABLES}
+
+
+def events_of(project: SampleProject, table: str, day: date) -> set[str]:
+    return {row["event_id"] for row in project.opened().store.rows(table, f"data_date = '{day}'")}
+
+
+@pytest.fixture(scope="module")
+def night_by_night(
+    spark: SparkSession, fresh: SampleProject, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SampleProject, set[str]]:
+    """A log whose second file lacks rows that the third brings, run one data date after another."""
+    project = fresh.copy(tmp_path_factory.mktemp("late"))
+    late = delay(project, DAYS[1], DAYS[2])
+    for day in DAYS:
+        run_night(project.ask(day), data_steps())
+    return project, late
+
+
+def test_a_night_repairs_the_dates_that_its_file_brings_rows_of(
+    night_by_night: tuple[SampleProject, set[str]],
+) -> None:
+    project, late = night_by_night
+
+    assert late <= events_of(project, "events", DAYS[1])
+    assert late <= events_of(project, "examples", DAYS[1])
+    assert not late & events_of(project, "events", DAYS[2])
+
+
+def test_a_repaired_date_counts_its_late_rows(night_by_night: tuple[SampleProject, set[str]]) -> None:
+    project, late = night_by_night
+    rows = {row["data_date"]: row["late"] for row in project.opened().store.rows("row_balance")}
+
+    assert rows == {DAYS[0]: 0, DAYS[1]: len(late), DAYS[2]: 0}
+
+
+def test_night_by_night_ends_as_a_history_at_once(
+    spark: SparkSession,
+    fresh: SampleProject,
+    night_by_night: tuple[SampleProject, set[str]],
+    tmp_path: Path,
+) -> None:
+    at_once = fresh.copy(tmp_path)
+    delay(at_once, DAYS[1], DAYS[2])
+    run_history(at_once.ask(DAYS[0], DAYS[-1]))
+
+    assert contents(spark, night_by_night[0]) == contents(spark, at_once)
+
+
+def test_after_a_repair_everything_is_up_to_date(night_by_night: tuple[SampleProject, set[str]]) -> None:
+    project, _ = night_by_night
+
+    steps = run_night(project.ask(DAYS[-1]), data_steps())
+
+    assert [(step.job, step.why) for step in steps if step.dates] == []
+
+
+def test_a_plan_names_the_file_that_was_delivered_anew(
+    night_by_night: tuple[SampleProject, set[str]], tmp_path: Path
+) -> None:
+    project = night_by_night[0].copy(tmp_path)
+    rewrite(project.log_file(DAYS[1]), lambda rows: rows[1:])
+
+    steps = {step.job: step for step in plan_night(project.ask(DAYS[-1]))}
+
+    assert steps["ingest"].dates == (DAYS[1], DAYS[2])
+    assert steps["build_examples"].dates == (DAYS[1], DAYS[2])
+    assert "source files of 2022-05-04 changed" in steps["ingest"].why
