@@ -90,7 +90,9 @@ def test_a_rank_that_fails_ends_the_training_with_its_reason(tmp_path: Path) -> 
     files = BlockFiles(train=uneven, validation=tuple(write_blocks(tmp_path, "validation")))
     spec = make_spec(tmp_path).model_copy(update={"blocks": files, "distributed": "single"})
 
-    with pytest.raises(LamplighterError, match="training ended with exit code 1: .*; nothing was registered"):
+    with pytest.raises(
+        LamplighterError, match=r"training ended with exit code 1: .*; nothing was registered"
+    ):
         run_ranks(spec, 1, Path(spec.out_dir))
 
 
