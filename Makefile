@@ -46,7 +46,7 @@ airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05
 golden: $(READY) ## rewrite the golden files of tests/ (the commit says why they changed)
 	@LAMPLIGHTER_GOLDEN=1 $(PYTEST) -m "not slow" -k golden
 
-docs: $(READY) ## rewrite the generated parts of docs/models.md: pictures and costs of conf/models
+docs: $(READY) ## rewrite the generated parts of docs/models/README.md: costs of conf/models
 	@$(BIN)/python tools/model_guide.py
 
 format: $(READY) ## let ruff lay out the code and order the imports
