@@ -1,4 +1,4 @@
-"""Order-independent hashes of what tables say: what "equal" means everywhere."""
+"""Order-independent hashes of the content of tables: what "equal" means everywhere."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from jobs.tables.store import Store
 
 @dataclass(frozen=True)
 class Digest:
-    """Content of one table and data date ("-" for a table without data dates)."""
+    """Hash of the content of one table and data date ("-" for a table without data dates)."""
 
     table: str
     data_date: str
@@ -21,7 +21,7 @@ class Digest:
 
 
 def digests(spark: SparkSession, store: Store) -> list[Digest]:
-    """Digest of every table that has content. Cost: one scan of each table."""
+    """Return the digests of every table that has content. Cost: one scan of each table."""
     found = []
     for name, table in store.catalog.tables.items():
         if table.has_content and store.version(name) is not None:
@@ -30,7 +30,7 @@ def digests(spark: SparkSession, store: Store) -> list[Digest]:
 
 
 def digest_table(frame: DataFrame, table: Table) -> list[Digest]:
-    """Hash each row's content with two seeds, and add the hashes up a data date."""
+    """Hash the content of each row with two seeds, and return the sums of the hashes per data date."""
     day = F.col("data_date").cast("string") if "data_date" in table.columns else F.lit("-")
     rows = (
         frame.select(day.alias("day"), _row_hash(table, 1).alias("one"), _row_hash(table, 2).alias("two"))

@@ -250,7 +250,8 @@ def _data_file(error: BaseException, fault: _Fault) -> str | None:
             return None
         return f"{fault.place}: a data file in {fault.folder} cannot be read; {_remedy(fault)}"
     state = "is missing" if is_lost else "is cut off or overwritten and cannot be read"
-    return f"{fault.place}: data file {fault.file} {state}; {_remedy(fault)}"
+    what = f"{fault.table}: data file" if fault.folder else "source file"
+    return f"{what} {fault.file} {state}; {_remedy(fault)}"
 
 
 def _remedy(fault: _Fault) -> str:

@@ -11,11 +11,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
 from core.errors import LamplighterError
@@ -61,83 +61,56 @@ class FileLocks:
     @contextmanager
     def hold(self, spark: SparkSession, table: str, owner: str) -> Iterator[None]:
         """See `Locks.hold`."""
-        with explained(table, self.file(table).parent):
-            lock = TableLock.take(spark, self.file(table), owner)
+        file = self.file(table)
+        with explained(table, self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            channel = _lock_in_jvm(spark, file)
+            _owner_file(file).write_text(owner)
         try:
             yield
         finally:
-            lock.release()
+            _owner_file(file).unlink(missing_ok=True)
+            with suppress(OSError, Py4JError):  # a JVM that died has released its locks
+                channel.close()
 
     @contextmanager
     def commit(self, table: str, owner: str) -> Iterator[None]:
         """See `Locks.commit`."""
-        with commit_lock(self.file(table), owner, self.wait_seconds):
+        file = self.file(table)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        until = time.monotonic() + self.wait_seconds
+        with file.open("a") as handle:
+            while True:
+                try:
+                    fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() >= until:
+                        raise LamplighterError(_busy(file)) from error
+                    time.sleep(0.05)
+            _owner_file(file).write_text(owner)
             yield
 
 
-class TableLock:
-    """A lock on one table's file, held by the JVM of a Spark session."""
-
-    def __init__(self, file: Path, channel: Any) -> None:
-        self.file = file
-        self._channel = channel
-
-    @classmethod
-    def take(cls, spark: SparkSession, file: Path, owner: str) -> "TableLock":
-        """Lock the table.
-
-        Raises:
-            LamplighterError: another process, or another job of this one, is writing the table.
-        """
-        file.parent.mkdir(parents=True, exist_ok=True)
-        gateway: Any = spark.sparkContext._gateway
-        jvm = gateway.jvm
-        options = gateway.new_array(jvm.java.nio.file.OpenOption, 2)
-        options[0] = jvm.java.nio.file.StandardOpenOption.CREATE
-        options[1] = jvm.java.nio.file.StandardOpenOption.WRITE
-        path = jvm.java.nio.file.Paths.get(str(file), gateway.new_array(jvm.java.lang.String, 0))
-        channel = jvm.java.nio.channels.FileChannel.open(path, options)
-        try:
-            lock = channel.tryLock()
-        except Py4JJavaError as error:
-            if "OverlappingFileLockException" not in str(error.java_exception):
-                raise
-            lock = None  # this JVM has it already
-        if lock is None:
-            channel.close()
-            raise LamplighterError(_busy(file))
-        _owner_file(file).write_text(owner)
-        return cls(file, channel)
-
-    def release(self) -> None:
-        """Release the table; a JVM that is gone has done so already."""
-        _owner_file(self.file).unlink(missing_ok=True)
-        try:
-            self._channel.close()
-        except OSError:
-            return  # connection refused: with the JVM, its locks are gone
-
-
-@contextmanager
-def commit_lock(file: Path, owner: str, wait_seconds: float) -> Iterator[None]:
-    """Hold a lock file for one commit from Python, waiting for others.
-
-    Raises:
-        LamplighterError: still busy after wait_seconds.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + wait_seconds
-    with file.open("a") as handle:
-        while True:
-            try:
-                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= until:
-                    raise LamplighterError(_busy(file)) from error
-                time.sleep(0.05)
-        _owner_file(file).write_text(owner)
-        yield
+def _lock_in_jvm(spark: SparkSession, file: Path) -> Any:
+    """Lock a file from the JVM; return the channel that holds the lock until it is closed."""
+    gateway: Any = spark.sparkContext._gateway
+    jvm = gateway.jvm
+    options = gateway.new_array(jvm.java.nio.file.OpenOption, 2)
+    options[0] = jvm.java.nio.file.StandardOpenOption.CREATE
+    options[1] = jvm.java.nio.file.StandardOpenOption.WRITE
+    path = jvm.java.nio.file.Paths.get(str(file), gateway.new_array(jvm.java.lang.String, 0))
+    channel = jvm.java.nio.channels.FileChannel.open(path, options)
+    try:
+        lock = channel.tryLock()
+    except Py4JJavaError as error:
+        if "OverlappingFileLockException" not in str(error.java_exception):
+            raise
+        lock = None  # this JVM has it already
+    if lock is None:
+        channel.close()
+        raise LamplighterError(_busy(file))
+    return channel
 
 
 def owner_text(run_id: str) -> str:

@@ -10,7 +10,7 @@ from jobs.tables.sources import SourceFile, Sources
 
 
 def read_log(spark: SparkSession, sources: Sources, files: list[SourceFile]) -> DataFrame:
-    """Rows of log files with source_path, source_sha256, file_date and row_index.
+    """Return rows of log files with source_path, source_sha256, file_date and row_index.
 
     Files of one schema are read together; a column that only some have is null in the others.
     Cost: one scan.
@@ -25,7 +25,7 @@ def read_log(spark: SparkSession, sources: Sources, files: list[SourceFile]) -> 
 
 
 def read_attributes(spark: SparkSession, file: SourceFile) -> DataFrame:
-    """Rows of one attribute file."""
+    """Return the rows of one attribute file."""
     return spark.read.parquet(str(file.full_path))
 
 

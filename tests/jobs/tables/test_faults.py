@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
@@ -122,6 +124,17 @@ def test_the_table_that_is_broken_is_named_not_the_one_that_is_written(
             store.read(spark, "numbers").selectExpr("sum(value)").collect()
 
     assert one_line(read_and_write).startswith("numbers: data file ")
+
+
+def test_a_source_file_is_no_file_of_a_table(spark: SparkSession, tmp_path: Path) -> None:
+    file = tmp_path / "2022-05-07.parquet"
+    pq.write_table(pa.table({"user_id": list(range(1000))}), file)
+    frame = spark.read.parquet(str(file))
+    file.unlink()
+
+    assert one_line(frame.selectExpr("sum(user_id)").collect) == (
+        f"source file {file} is missing; restore it, then run again"
+    )
 
 
 def test_paths_with_blanks_and_signs_are_named_as_they_are(
