@@ -6,6 +6,7 @@ expression is parsed (sqlglot, Spark dialect) and everything in it must be on th
 """
 
 from collections.abc import Iterable, Iterator
+from zoneinfo import available_timezones
 
 import sqlglot
 from sqlglot import exp
@@ -17,13 +18,21 @@ from core.errors import ConfigError
 from core.schema import Config, EntityFeatures
 
 SAFE_NODES: tuple[type[exp.Expression], ...] = (
-    *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.DataType),
+    *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren),
+    *(exp.DataType, exp.DataTypeParam),
     *(exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.GT, exp.GTE, exp.LT, exp.LTE),
     *(exp.Between, exp.In, exp.Is, exp.Like, exp.Case, exp.If, exp.Coalesce, exp.Nullif),
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Round),
     *(exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.Bracket, exp.Split, exp.RegexpSplit),
     *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat),
     *(exp.Hour, exp.DayOfWeek, exp.AtTimeZone, exp.UnixToTime, exp.StrToTime, exp.TsOrDsToDate),
+)
+CONSTANTS: tuple[tuple[type[exp.Expr], str, str], ...] = (
+    (exp.RegexpSplit, "expression", "pattern"),
+    (exp.Like, "expression", "pattern"),
+    (exp.AtTimeZone, "zone", "time zone"),
+    (exp.StrToTime, "format", "format"),
+    (exp.TsOrDsToDate, "format", "format"),
 )
 RESERVED = frozenset(  # columns of events and examples that no configuration declares
     {"event_id", "user_id", "item_id", "event_time", "data_date", "user_cohort", "item_cohort", "weight"}
@@ -62,7 +71,30 @@ def columns_of(text: str, where: str) -> set[str]:
             if node.table:
                 raise ConfigError(f"{where}: {node.sql()} in {text!r} names a table; name the column alone")
             columns.add(node.name)
+        _require_constants(node, text, where)
     return columns
+
+
+def _require_constants(node: exp.Expr, text: str, where: str) -> None:
+    """Refuse patterns, zones and formats that depend on a row, since a bad one could not be read as null."""
+    for kind, argument, what in CONSTANTS:
+        given = node.args.get(argument) if isinstance(node, kind) else None
+        if given is not None and not (isinstance(given, exp.Literal) and given.is_string):
+            raise ConfigError(f"{where}: the {what} in {text!r} must be a text constant, such as 'x'")
+        if given is not None and argument == "format" and _format_of(node) not in text:
+            raise ConfigError(
+                f"{where}: the format in {text!r} is not known; write it with yyyy, MM, dd, HH, mm and ss"
+            )
+    zone = node.args.get("zone") if isinstance(node, exp.AtTimeZone) else None
+    if zone is not None and zone.name not in available_timezones():
+        raise ConfigError(f"{where}: {zone.name!r} in {text!r} is no time zone; name one as Asia/Shanghai is")
+    index = node.expressions[0] if isinstance(node, exp.Bracket) and node.args.get("offset") else None
+    if isinstance(index, exp.Literal) and index.name == "0":
+        raise ConfigError(f"{where}: element_at in {text!r} counts from 1; write 1 for the first element")
+
+
+def _format_of(node: exp.Expr) -> str:
+    return str(sqlglot.Dialect.get_or_raise("spark").generator().format_time(node))
 
 
 def _require(text: str, known: Iterable[str], where: str) -> None:

@@ -79,7 +79,7 @@ def readable(text: str, rows: DataFrame) -> Column:
 @lru_cache(maxsize=4096)
 def _rewritten(text: str, schema: str) -> str:
     """Return the SQL of `readable`; the schema is JSON, to be a key."""
-    tree = sqlglot.parse_one(text, dialect="spark").transform(desugared)
+    tree = desugared(sqlglot.parse_one(text, dialect="spark"))
     value, fails, hides = _Rewriter(text, tree, T.StructType.fromJson(json.loads(schema))).part(tree)
     if fails is not None and hides:
         value = case([(fails, exp.Null())], value)

@@ -5,8 +5,18 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 
-def desugared(node: exp.Expr) -> exp.Expr:
-    """Return BETWEEN, IF, NULLIF and CASE of a value as comparisons and CASE, any other node as it is."""
+def desugared(tree: exp.Expr) -> exp.Expr:
+    """Return a tree whose BETWEEN, IF, NULLIF and CASE of a value are comparisons and CASE WHEN."""
+    for node in reversed(list(tree.walk(bfs=True))):  # operands before operators
+        plain = _desugared(node)
+        if node is tree:
+            return plain
+        if plain is not node:
+            node.replace(plain)
+    return tree
+
+
+def _desugared(node: exp.Expr) -> exp.Expr:
     match node:
         case exp.Between():
             low = exp.GTE(this=node.this.copy(), expression=node.args["low"])

@@ -15,6 +15,9 @@ from core.load import load_config
         ("a between 1 and 2 and not b is null or c in (1, 2)", {"a", "b", "c"}),
         ("case when a > 1 then b else 0 end", {"a", "b"}),
         ("element_at(split(tag, ','), 1)", {"tag"}),
+        ("to_timestamp(a, 'yyyy-MM-dd HH:mm:ss.SSS')", {"a"}),
+        ("to_date(a, 'dd/MM/yyyy')", {"a"}),
+        ("cast(a AS decimal(9, 1)) * 60", {"a"}),
     ],
 )
 def test_columns_are_read_off_the_expression(text: str, columns: set[str]) -> None:
@@ -31,6 +34,13 @@ def test_columns_are_read_off_the_expression(text: str, columns: set[str]) -> No
         ("rand() < 0.5", "Rand is not allowed"),
         ("a < current_date()", "CurrentDate is not allowed"),
         ("other.a = 1", "names a table"),
+        ("split(a, b)[0]", "the pattern in"),
+        ("a like b", "the pattern in"),
+        ("from_utc_timestamp(a, b)", "the time zone in"),
+        ("from_utc_timestamp(a, 'Nowhere')", "'Nowhere' in"),
+        ("to_timestamp(a, b)", "the format in"),
+        ("to_date(a, '%Y')", "the format in"),
+        ("element_at(split(a, ','), 0)", "counts from 1"),
         ("a <= ", "is no Spark SQL expression"),
     ],
 )

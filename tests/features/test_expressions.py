@@ -51,6 +51,8 @@ def rows(spark: SparkSession) -> DataFrame:
         ("small = 3 OR text = 1", [True, None, None, None, None, None, None, None, None, False]),
         ("greatest(big + 1, 3)",
          [8, 3, 3, None, 3, 4_102_444_800_000, 3, 9_223_372_036_854_776, 10**15 + 1, 6]),
+        ("nullif(nullif(text, 7), 0) / 1", [None] * 10),
+        ("CASE text WHEN if(small = 3, 7, 8) THEN 1 END", [1, *[None] * 9]),
         # as in SQL without ANSI: no failure, just null
         ("coalesce(7 / small, 0)", [7 / 3, 0, 0, 7 / (2**31 - 1), 7 / -(2**31), 7, -7, 3.5, 0, 1.4]),
         ("coalesce(split(text, ',')[1], 'none')", ["none"] * 7 + ["5", "none", "none"]),

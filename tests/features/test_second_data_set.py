@@ -1,0 +1,131 @@
+"""The pure functions know nothing of KuaiRand: a data set of other names, types and shapes goes through."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from core.columns import input_sides
+from core.load import load_config
+from core.schema import Config
+from features.candidates import to_item_pool
+from features.encoding import encoded, fit_encoder
+from features.entities import to_entities
+from features.events import to_events, with_verdict
+from features.group_means import to_group_lists, to_group_means
+from features.outcomes import to_outcomes
+from features.packing import to_blocks
+from tests.features.small import Tables, build
+from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_second_data_set(tmp_path_factory.mktemp("library"), rows_per_day=60)
+
+
+@pytest.fixture(scope="module")
+def library(project: Path) -> Config:
+    return load_config(NAME, folder=project)
+
+
+@pytest.fixture(scope="module")
+def judged(spark: SparkSession, project: Path, library: Config) -> DataFrame:
+    """All rows of all files, each with its status; null where something could not be read."""
+    files = sorted((project / "data" / NAME / "loans").glob("*.parquet"))
+    raw = [
+        spark.read.parquet(str(file)).select(
+            "*",
+            F.lit(file.name).alias("source_path"),
+            F.lit(file.name).alias("source_sha256"),
+            F.lit(file.stem.removeprefix("day=")).cast("date").alias("file_date"),
+            F.monotonically_increasing_id().alias("row_index"),
+        )
+        for file in files
+    ]
+    events = to_events(reduce_union(raw), library)
+    needed = ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds")
+    unreadable = F.array_compact(F.array(*(F.when(F.col(name).isNull(), F.lit(name)) for name in needed)))
+    return with_verdict(events.withColumn("failed_rules", unreadable), library).persist()
+
+
+def reduce_union(frames: list[DataFrame]) -> DataFrame:
+    first, *others = frames
+    for frame in others:
+        first = first.unionByName(frame)
+    return first
+
+
+@pytest.fixture(scope="module")
+def tables(spark: SparkSession, project: Path, judged: DataFrame, library: Config) -> Tables:
+    data = project / "data" / NAME
+    accepted = judged.where(F.col("verdict") == "accepted")
+    users = to_entities(
+        spark.read.parquet(str(data / "readers.parquet")), library.source.users, "user", "string"
+    )
+    items = to_entities(
+        spark.read.parquet(str(data / "books.parquet")), library.source.items, "item", "string"
+    )
+    return build(accepted, users, items, library, FIRST, LAST - timedelta(days=1))
+
+
+def test_unreadable_values_are_null_and_the_others_are_read(judged: DataFrame) -> None:
+    rows = judged.collect()
+
+    assert {row["verdict"] for row in rows} == {"accepted", "duplicate", "quarantined"}
+    bad = [row for row in rows if row["verdict"] == "quarantined"]
+    assert {rule for row in bad for rule in row["failed_rules"]} == {
+        "user_id", "event_time", "has_borrowed", "reading_seconds"
+    }  # fmt: skip
+    assert all("" not in (row["user_id"], row["item_id"]) for row in rows)
+    assert any(float(row["reading_seconds"] or 0) > 0 for row in rows)
+    assert {row["days_late"] for row in rows if row["verdict"] == "accepted"} == {0, 1}
+
+
+def test_everybody_has_features_and_a_cohort(tables: Tables) -> None:
+    users = tables.user_features.where(F.col("data_date") == LAST - timedelta(days=1)).collect()
+
+    assert {row["user_id"] for row in users} == {*READERS, "Nie:gesehen"}
+    assert {row["user_is_never_seen"] for row in users if row["user_id"] == "Nie:gesehen"} == {True}
+    assert {row["cohort"] for row in tables.user_cohorts.collect()} == {"guest", "regular"}
+    assert {row["item_id"] for row in tables.item_features.collect()} == set(BOOKS)
+
+
+def test_examples_are_encoded_and_packed(tables: Tables, library: Config) -> None:
+    encoder = fit_encoder(tables.examples, library.inputs, input_sides(library))
+    blocks = to_blocks(tables.examples, encoder, library, "set", "train").collect()
+
+    device = next(c for c in encoder.categorical if c.column == "user_device")
+    assert (device.side, set(device.vocabulary)) == ("context", {"phone", "desk"})
+    assert [c.column for c in encoder.side("context").categorical] == ["user_device", "shelf"]
+    assert sum(block["rows"] for block in blocks) == tables.examples.count()
+    labels = tables.examples.agg(F.max("label_borrow"), F.max("label_minutes")).first()
+    assert labels is not None
+    assert (labels[0], labels[1] > 1) == (1.0, True)
+    assert tables.examples.select(*encoded(tables.examples, encoder)).first() is not None
+
+
+def test_lists_are_made_without_a_model_and_looked_back_at(
+    tables: Tables, judged: DataFrame, library: Config
+) -> None:
+    day = LAST - timedelta(days=1)
+    means = to_group_means(tables.examples, library.baselines, library.tasks, day, day, 4)
+    items = tables.item_features.where(F.col("data_date") == day)
+    pool = items.join(
+        to_item_pool(items, library.candidates, library.exposure), on="item_id", how="left_semi"
+    )
+    users = tables.user_features.where(F.col("data_date") == day).join(
+        tables.user_cohorts.withColumnRenamed("cohort", "user_cohort"), on=["user_id", "data_date"]
+    )
+
+    lists = to_group_lists(users, pool, means, library)
+    events = judged.where((F.col("verdict") == "accepted") & (F.col("data_date") == LAST))
+    outcomes = to_outcomes(lists, events, library).collect()
+
+    assert lists.count() == 5 * (len(READERS) + 1)
+    assert lists.where("p_borrow IS NULL OR p_borrow NOT BETWEEN 0 AND 1").isEmpty()
+    assert {(row["task"], row["cohort"]) for row in outcomes} == {
+        ("borrow", cohort) for cohort in ("all", "user:guest", "user:regular")
+    }

@@ -1,0 +1,206 @@
+"""A data set of another shape than KuaiRand: readers of a small online library, Berlin time.
+
+Ids are strings with letters outside of ASCII and with ":", no column is called impression or click, a
+context column is called `user_device`, one behaviour is in seconds, times are text, and some values cannot
+be read. `write_second_data_set(folder)` writes its files and its configuration into a project's folder.
+"""
+
+import random
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+NAME = "library"
+FIRST, LAST = date(2023, 3, 20), date(2023, 3, 27)  # summer time begins on the 26th
+READERS = [f"Leser:{letter}{n}" for n in range(12) for letter in "äß東"]
+BOOKS = [f"Büch{n:02d}" for n in range(25)]
+GENRES = ["Märchen", "Krimi", "", None]
+
+DATASET = """
+dataset: library
+source:
+  root: data/library
+  format: parquet
+  time_zone: Europe/Berlin
+  events:
+    path: loans/day={data_date}.parquet
+    event_id: [reader, book, opened_at]
+    lateness_days: 1
+    keep: [reading_seconds DESC, shelf]
+    columns:
+      user_id: {from: reader, type: string}
+      item_id: {from: book, type: string}
+      event_time: {from: "to_timestamp(opened_at, 'yyyy-MM-dd HH:mm:ss')", type: timestamp}
+      shelf: {from: shelf, type: int}
+      user_device: {from: lower(device), type: string}
+  users:
+    path: readers.parquet
+    key: reader
+    snapshot_date: undated
+    columns:
+      user_born: {from: born, type: int}
+  items:
+    path: books.parquet
+    key: book
+    snapshot_date: undated
+    columns:
+      item_genre: {from: genre, type: string}
+      item_pages: {from: pages, type: int}
+behaviours:
+  has_borrowed: {from: CASE WHEN borrowed = 'yes' THEN 1 WHEN borrowed = 'no' THEN 0 END, kind: binary}
+  reading_seconds: {from: "cast(reading_minutes AS decimal(9,1)) * 60", kind: seconds}
+exposure: offer_count
+features:
+  user:
+    aggregates:
+      - {name: offer_count, agg: count, windows: [3d, all]}
+      - {name: borrowed_count, agg: sum, of: has_borrowed, windows: [3d, all]}
+      - {name: longest_seconds, agg: max, of: reading_seconds, windows: [all]}
+    rates:
+      - {name: borrowing_rate, of: borrowed_count, per: offer_count, windows: [all]}
+    attributes: [user_born]
+  item:
+    aggregates:
+      - {name: offer_count, agg: count, windows: [2d, all]}
+      - {name: reading_seconds, agg: sum, of: reading_seconds, windows: [2d]}
+    attributes: [item_genre, item_pages]
+cohorts:
+  user:
+    version: 1
+    rules: [{name: guest, when: user_offer_count_all < 4}]
+    default: regular
+  item:
+    version: 1
+    rules: [{name: fresh, when: item_offer_count_all < 6}]
+    default: known
+inputs:
+  vocabulary_min_count: 1
+  vocabulary_max_size: 50
+  categorical:
+    - {column: item_id, hash_size: 64, dim: 4}
+    - {column: item_genre, dim: 2}
+    - {column: user_device, dim: 2}
+    - {column: shelf, dim: 2}
+  dense:
+    - {column: user_is_never_seen}
+    - {column: user_offer_count_all, transform: log1p}
+    - {column: user_borrowing_rate_all}
+    - {column: user_born}
+    - {column: item_offer_count_2d, transform: log1p}
+    - {column: item_reading_seconds_2d, transform: quantile}
+    - {column: item_pages, transform: log1p}
+tasks:
+  - {name: borrow, label: has_borrowed = 1, kind: binary}
+  - {name: minutes, label: reading_seconds / 60, kind: regression, where: has_borrowed = 1, huber: 5.0}
+training:
+  first_data_date: 2023-03-21
+  anchor: 2023-03-26
+  every_days: 7
+  window_days: 4
+  validation_days: 1
+  block_rows: 32
+  shards: 2
+  ranks: 1
+  distributed: single
+  reader: pyarrow
+  seed: 5
+evaluation: {replicates: 40, min_class_count: 3}
+promotion: {primary_tasks: [borrow]}
+baselines: {group: item_genre, strength: 10}
+candidates: {most_shown: 15, window: 2d, newest: 3}
+ranking: {weights: {borrow: 1.0}, top_k: 5, buckets: 2}
+list_context: {shelf: 1, user_device: phone}
+"""
+
+NOT_NULL, IN_SET, BETWEEN = (
+    f"expect_column_values_to_{what}" for what in ("not_be_null", "be_in_set", "be_between")
+)
+AT_ENTRY = [
+    *(
+        {"type": NOT_NULL, "kwargs": {"column": column}, "max_failing_share": 0.1}
+        for column in ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds")
+    ),
+    {"type": BETWEEN, "name": "too_late", "kwargs": {"column": "days_late", "max_value": 1}},
+    {"type": BETWEEN, "name": "after_its_file", "kwargs": {"column": "days_late", "min_value": 0}},
+]
+SUITES = {
+    "events": AT_ENTRY,
+    "user_features": [{"type": NOT_NULL, "kwargs": {"column": "user_offer_count_all"}}],
+    "item_features": [{"type": NOT_NULL, "kwargs": {"column": "item_offer_count_all"}}],
+    "user_cohorts": [{"type": IN_SET, "kwargs": {"column": "cohort", "value_set": ["guest", "regular"]}}],
+    "item_cohorts": [{"type": IN_SET, "kwargs": {"column": "cohort", "value_set": ["fresh", "known"]}}],
+    "examples": [{"type": NOT_NULL, "kwargs": {"column": "user_cohort"}}],
+    "evaluations": [{"type": NOT_NULL, "kwargs": {"column": "task"}}],
+    "scores": [{"type": BETWEEN, "kwargs": {"column": "p_borrow", "min_value": 0, "max_value": 1}}],
+}
+
+
+def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
+    """Write data/library, and conf/ of this checkout with the data set added, into a folder.
+
+    Args:
+        folder: the project's folder; `conf` is copied there unless it exists.
+        rows_per_day: rows of a log file; about one in forty cannot be read somewhere.
+
+    Returns:
+        The folder: `load_config("library", folder=folder)`, FIRST to LAST.
+    """
+    conf = folder / "conf"
+    if not conf.exists():
+        shutil.copytree(Path(__file__).parents[1] / "conf", conf)
+    (conf / "datasets" / f"{NAME}.yaml").write_text(DATASET, encoding="utf-8")
+    suites = conf / "suites" / NAME
+    suites.mkdir(parents=True, exist_ok=True)
+    for table, rules in SUITES.items():
+        (suites / f"{table}.yaml").write_text(yaml.safe_dump({"rules": rules}), encoding="utf-8")
+
+    chance = random.Random(11)
+    data = folder / "data" / NAME
+    (data / "loans").mkdir(parents=True, exist_ok=True)
+    _write(
+        data / "readers.parquet", [{"reader": r, "born": _born(chance)} for r in [*READERS, "Nie:gesehen"]]
+    )
+    _write(
+        data / "books.parquet",
+        [{"book": b, "genre": chance.choice(GENRES), "pages": str(chance.randint(20, 900))} for b in BOOKS],
+    )
+    for number in range((LAST - FIRST).days + 1):
+        day = FIRST + timedelta(days=number)
+        rows = [_row(chance, day) for _ in range(rows_per_day)]
+        rows[7] |= {"opened_at": f"{day - timedelta(days=1)} 11:11:11"}  # a day late
+        _write(data / "loans" / f"day={day}.parquet", [*rows, rows[0]])  # one of them twice
+    return folder
+
+
+def _row(chance: random.Random, day: date) -> dict[str, object]:
+    opened = datetime(day.year, day.month, day.day, 8, tzinfo=UTC) + timedelta(
+        seconds=chance.randint(0, 40_000)
+    )
+    number = min(chance.randrange(len(BOOKS)), chance.randrange(len(BOOKS)))  # some books are offered more
+    borrowed = chance.random() < 0.15 + 0.02 * number
+    row: dict[str, object] = {
+        "reader": chance.choice(READERS),
+        "book": BOOKS[number],
+        "opened_at": f"{opened:%Y-%m-%d %H:%M:%S}",
+        "shelf": str(chance.randint(0, 3)),
+        "device": chance.choice(["Phone", "DESK", None]),
+        "borrowed": "yes" if borrowed else "no",
+        "reading_minutes": f"{chance.randint(0, 400) / 10 * borrowed}",
+    }
+    if chance.random() < 1 / 40:
+        row |= chance.choice(
+            [{"reader": ""}, {"reading_minutes": "viel"}, {"borrowed": "?"}, {"opened_at": "gestern"}]
+        )
+    return row
+
+
+def _born(chance: random.Random) -> str | None:
+    return chance.choice([None, "unknown", str(chance.randint(1930, 2015))])
+
+
+def _write(path: Path, rows: list[dict[str, object]]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows), path)
