@@ -12,6 +12,7 @@ from core.errors import LamplighterError
 from jobs.tables.registry import mirror_champion, register, registered
 from tests.jobs.tables.small import SmallCatalog
 
+pytestmark = pytest.mark.spark  # no session, but MLflow takes seconds: not for `make check`
 TAGS = {"training_set": "set", "model": "ple", "code_revision": "r1"}
 
 

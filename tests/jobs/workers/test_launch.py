@@ -72,6 +72,7 @@ def test_a_process_id_that_is_used_again_does_not_keep_a_folder(tmp_path: Path) 
     assert sorted(path.name.rpartition("-")[2] for path in tmp_path.iterdir()) == ["b", "c", "notes"]
 
 
+@pytest.mark.spark  # no session, but ranks take seconds: not for `make check`
 def test_epochs_are_reported_while_ranks_train(tmp_path: Path) -> None:
     spec = make_spec(tmp_path).model_copy(update={"distributed": "single"})
     epochs: list[tuple[int, int]] = []
@@ -82,6 +83,7 @@ def test_epochs_are_reported_while_ranks_train(tmp_path: Path) -> None:
     assert (Path(spec.out_dir) / "weights.safetensors").exists()
 
 
+@pytest.mark.spark  # as above
 def test_a_rank_that_fails_ends_the_training_with_its_reason(tmp_path: Path) -> None:
     uneven = (
         *write_blocks(tmp_path, "extra", shards=1, blocks=5),
@@ -106,6 +108,7 @@ run_ranks(spec, 1, Path(spec.out_dir), on_epoch=lambda *_: print("epoch", flush=
 """
 
 
+@pytest.mark.spark  # as above
 def test_ranks_end_when_their_launcher_is_killed(tmp_path: Path) -> None:
     spec = make_spec(tmp_path)
     optimiser = spec.model.optimiser.model_copy(update={"max_epochs": 100_000, "patience": 100_000})
