@@ -6,7 +6,7 @@ do, in one line. Codes 2 and 3 are never worth a retry: the same input gives the
 
 
 class LamplighterError(Exception):
-    """A job cannot go on; its tables are as they were. Exit code 1."""
+    """A job cannot continue; its tables are as they were. Exit code 1."""
 
     exit_code = 1
 

@@ -42,7 +42,7 @@ SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "
 
 
 def columns_of(text: str, where: str) -> set[str]:
-    """The columns that one expression reads.
+    """Return the columns that one expression reads.
 
     Args:
         text: a Spark SQL expression.

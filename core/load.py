@@ -85,7 +85,7 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
 
 
 def resolve_path(path: str) -> Path:
-    """A path of a configuration; relative ones are relative to the project's folder."""
+    """Return a path of a configuration; relative ones are relative to the project's folder."""
     return PROJECT_DIR / path  # an absolute path replaces the left side
 
 

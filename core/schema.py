@@ -18,7 +18,7 @@ from core.paths import StoragePath
 def _each_once(names: list[str], what: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{what} {twice} are named twice; give each its own name")
+        raise ValueError(f"{what} {twice} are named twice; rename one of each")
 
 
 # --- source -------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ class Mapping(ConfigModel):
 
 
 class EventSource(ConfigModel):
-    """The log: one file a data date, named by it."""
+    """The log: one file per data date, named by it."""
 
     path: str  # under source.root, holds {data_date}
     columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
@@ -49,12 +49,12 @@ class EventSource(ConfigModel):
         if missing:
             raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
         if "{data_date}" not in self.path:
-            raise ValueError(f"path {self.path!r} must hold {{data_date}}: one file a data date")
+            raise ValueError(f"path {self.path!r} must hold {{data_date}}: one file per data date")
         return self
 
 
 class AttributeSource(ConfigModel):
-    """A file of attributes; `undated` is one snapshot, valid since ever."""
+    """A file of attributes; `undated` is one snapshot that is always valid."""
 
     path: str
     key: str
@@ -120,11 +120,11 @@ class Rate(ConfigModel):
 
 
 BUILT_IN = ("is_never_seen", "recency_days", "first_event_time", "last_data_date")
-"""Features that every entity has, and that nobody declares."""
+"""Features that every entity has, without being declared."""
 
 
 class EntityFeatures(ConfigModel):
-    """Features of one entity: aggregates, rates of them, and attributes taken along."""
+    """Features of one entity: aggregates, rates of them, and attributes."""
 
     aggregates: tuple[Aggregate, ...]
     rates: tuple[Rate, ...] = ()
@@ -232,7 +232,7 @@ class Training(ConfigModel):
     window_days: Positive
     validation_days: Positive
     block_rows: Positive
-    shards: Positive  # files a split, each with as many blocks; a multiple of the world size
+    shards: Positive  # files per split, each with as many blocks; a multiple of the world size
     ranks: Positive
     distributed: Literal["horovod", "torch", "single"]
     reader: Literal["petastorm", "pyarrow"]
@@ -338,10 +338,10 @@ class Runtime(ConfigModel):
 
 
 class Expectation(ConfigModel):
-    """One Great Expectations rule: its type, its arguments, how bad its failure is."""
+    """One Great Expectations rule: its type, its arguments, the severity of its failure."""
 
     type: str
-    name: Name | None = None  # in verdicts and quarantine; none: made of the column and the type
+    name: Name | None = None  # in messages and quarantine; default: made of column and type
     kwargs: dict[str, Any] = Field(default_factory=dict)
     severity: Literal["critical", "warning"] = "critical"
     max_failing_share: Share = 0.0
@@ -359,7 +359,7 @@ class Suite(ConfigModel):
 
 
 class Config(ConfigModel):
-    """All that a job may know."""
+    """One whole configuration."""
 
     dataset: Name
     paths: Paths

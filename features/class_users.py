@@ -1,4 +1,4 @@
-"""How many users stand behind a cell: those with a positive, and those with a negative."""
+"""The number of users in a cell: those with a positive, and those with a negative."""
 
 from collections.abc import Sequence
 

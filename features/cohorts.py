@@ -1,4 +1,4 @@
-"""Cohorts: which band of users or items somebody is in as of a data date, by rules over features."""
+"""Cohorts: the band of each user or item as of a data date, by rules over features."""
 
 from functools import reduce
 
@@ -39,7 +39,7 @@ def cohort_of(cohorts: Cohorts, features: DataFrame) -> Column:
 
 
 def axis(cohorts: Cohorts) -> tuple[str, ...]:
-    """All values of a cohort axis: the cohorts in order, then the roll-ups."""
+    """Return all values of a cohort axis: the cohorts in order, then the roll-ups."""
     return (*cohorts.names, *cohorts.rollups)
 
 

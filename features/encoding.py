@@ -1,6 +1,6 @@
 """The encoder: fitted on training examples once, applied by one function wherever a model reads.
 
-`pack` and `score` both select `encoded(...)`, so a value has one id, whoever asks.
+`pack` and `score` both select `encoded(...)`, so a value has one id everywhere.
 """
 
 import json
@@ -92,7 +92,7 @@ def _to_categorical(c: CategoricalInput, side: Entity, vocabulary: Sequence[str]
 
 
 def encoded(rows: DataFrame, encoder: Encoder) -> list[Column]:
-    """Columns `cat_<column>` (int, 0 = missing or unseen) and `dense_<column>` (float, null stays null).
+    """Return columns `cat_<column>` (int, 0 = missing or unseen) and `dense_<column>` (float, null is null).
 
     A bag has a column for each of its values, `cat_<column>__1` and so on, 0 where it has fewer.
 
@@ -118,7 +118,7 @@ def encoded(rows: DataFrame, encoder: Encoder) -> list[Column]:
 
 
 def _categorical(encoding: CategoricalEncoding) -> list[Column]:
-    """The ids of a value, or of a bag's first values."""
+    """Return the ids of a value, or of the first values of a bag."""
     if encoding.split is None:
         values = [F.col(encoding.column).cast("string")]
     else:
@@ -131,7 +131,7 @@ def _categorical(encoding: CategoricalEncoding) -> list[Column]:
 
 
 def _id(value: Column, encoding: CategoricalEncoding) -> Column:
-    """The id of one string: its place in the vocabulary, or its hash into [1, size)."""
+    """Return the id of one string: its place in the vocabulary, or its hash into [1, size)."""
     if encoding.kind == "hash":
         known = 1 + F.pmod(F.xxhash64(value), F.lit(encoding.size - 1))
         return F.when(value.isNotNull(), known).otherwise(0)
@@ -143,7 +143,7 @@ def _id(value: Column, encoding: CategoricalEncoding) -> Column:
 
 
 def _bag(column: str, separator: str) -> Column:
-    """The values between separators, without blanks around them; empty ones are left out."""
+    """Return the values between separators, without blanks around them; empty ones are left out."""
     pieces = F.split(F.col(column).cast("string"), re.escape(separator))
     # Not F.trim itself: to a function of two parameters, transform hands the value's index as well.
     trimmed = F.transform(pieces, lambda value: F.trim(value))  # noqa: PLW0108
@@ -151,7 +151,7 @@ def _bag(column: str, separator: str) -> Column:
 
 
 def _to_summary(examples: DataFrame, inputs: Inputs) -> DataFrame:
-    """What the encoder needs to know of every input column, in the order of vocabulary ids.
+    """Return the statistics of every input column, in the order of vocabulary ids.
 
     Grain: (column, value). A vocabulary's table has a row for each value that is kept, with its count in
     `rows`; a dense column has one row, of value null, with the sum and the sum of squares of its
@@ -200,7 +200,7 @@ def _summarised(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _quantiles(
     examples: DataFrame, columns: Sequence[str], rows: int
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Column -> its quantiles, each value once, and the levels that they stand for.
+    """Return column -> its quantiles, each value once, and the levels that they stand for.
 
     Exact over about _SAMPLED_ROWS rows that a hash of event_id picks, so that any run picks the same. A
     frequent value, such as 0 of counts, stands for the middle of the levels that it takes up.
@@ -224,7 +224,7 @@ def _quantiles(
 
 
 def _transformed(dense: DenseInput) -> Column:
-    """A value as the model's input layer sees it before scaling: log1p takes negatives for 0."""
+    """Return a value as the model's input layer sees it before scaling: log1p takes negatives for 0."""
     value = _known(dense.column)
     if dense.transform != "log1p":
         return value
@@ -232,12 +232,12 @@ def _transformed(dense: DenseInput) -> Column:
 
 
 def _known(column: str) -> Column:
-    """A column as a double, null for NaN."""
+    """Return a column as a double, null for NaN."""
     return F.nanvl(F.col(column).cast("double"), F.lit(None).cast("double"))
 
 
 def _mean_and_std(rows: int, total: float, squares: float) -> tuple[float, float]:
-    """Mean and population standard deviation; 1 for a constant column, 0 and 1 for an empty one.
+    """Return mean and population standard deviation; 1 for a constant column, 0 and 1 for an empty one.
 
     To six significant digits: partial sums merge in any order, so the last bits of two runs differ.
     """

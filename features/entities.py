@@ -9,7 +9,7 @@ from core.config_model import EntityName
 from core.schema import AttributeSource
 from features.casts import read_as, read_id
 
-SINCE_EVER = date(1900, 1, 1)
+ALWAYS = date(1900, 1, 1)
 
 
 def to_entities(
@@ -18,7 +18,7 @@ def to_entities(
     """Read an attribute file as the table `users` or `items`.
 
     Grain: (<entity>_id, valid_from), if the file's key is unique; the table's key check says so.
-    As of: an undated snapshot counts as valid since ever. What cannot be read is null.
+    As of: an undated snapshot is always valid. What cannot be read is null.
     Cost: one narrow pass.
 
     Args:
@@ -29,7 +29,7 @@ def to_entities(
     """
     return raw_attributes.select(
         read_id(source.key, id_type, raw_attributes).alias(f"{entity}_id"),
-        F.lit(SINCE_EVER).alias("valid_from"),
+        F.lit(ALWAYS).alias("valid_from"),
         F.lit(None).cast("date").alias("valid_to"),
         *(
             read_as(column.expr, column.type, raw_attributes).alias(name)
@@ -41,7 +41,7 @@ def to_entities(
 def to_known_keys(
     entities: DataFrame, tiles: DataFrame, state: DataFrame, entity: EntityName, first: date, last: date
 ) -> DataFrame:
-    """All users (items) known as of each data date of a range: everybody is in.
+    """Return all users (items) known as of each data date of a range, with or without events.
 
     A key is known as of a date if its attributes are valid then, or if it has an event up to then.
 

@@ -1,4 +1,4 @@
-"""From rows of a log file to events: typed columns, an identity, a data date, a verdict."""
+"""From rows of a log file to events: typed columns, an identity, a data date, a row status."""
 
 import re
 from functools import reduce
@@ -63,8 +63,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     )
 
 
-def with_verdict(events: DataFrame, config: Config) -> DataFrame:
-    """Say of each row whether it is accepted, a duplicate, a conflict or quarantined.
+def with_row_status(events: DataFrame, config: Config) -> DataFrame:
+    """Add `row_status`: accepted, duplicate, conflict or quarantined.
 
     Of the sound rows of one event_id, the first in the order of `source.events.keep` is accepted (ties by
     source_row_id). A row equal to it in all declared columns is a duplicate; another is a conflict
@@ -78,20 +78,20 @@ def with_verdict(events: DataFrame, config: Config) -> DataFrame:
     """
     declared = F.struct(*config.source.events.columns, *config.behaviours)
     is_quarantined = F.size("failed_rules") > 0
-    event = F.coalesce("event_id", "source_row_id")  # rows without an id are never each other's duplicates
+    event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
     order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
     rivals = (
         Window.partitionBy(is_quarantined, event)
         .orderBy(*order)
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    verdict = (
+    row_status = (
         F.when(is_quarantined, "quarantined")
         .when(F.col("_place") == 1, "accepted")
         .when(F.col("_is_like_the_kept"), "duplicate")
         .otherwise("conflict")
     )
-    is_conflict = F.col("verdict") == "conflict"
+    is_conflict = F.col("row_status") == "conflict"
     failed_rules = F.when(is_conflict, F.array_append("failed_rules", F.lit(CONFLICT))).otherwise(
         F.col("failed_rules")
     )
@@ -100,7 +100,7 @@ def with_verdict(events: DataFrame, config: Config) -> DataFrame:
         .withColumn(
             "_is_like_the_kept", declared.eqNullSafe(F.first(declared, ignorenulls=False).over(rivals))
         )
-        .withColumn("verdict", verdict)
+        .withColumn("row_status", row_status)
         .withColumn("failed_rules", failed_rules)
         .drop("_place", "_is_like_the_kept")
     )
@@ -122,7 +122,7 @@ def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
 
 
 def _order_term(term: str) -> Column:
-    """One ORDER BY term of `keep`; nulls last either way, since a value tells more than none."""
+    """Return one ORDER BY term of `keep`; nulls are last in both directions."""
     match = _ORDER_TERM.match(term.strip())
     if match is None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Examples: an event of day D with all that was known at the end of D - 1, and what it teaches."""
+"""Examples: an event of day D with all that was known at the end of D - 1, and its labels."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,7 +8,7 @@ from core.config_model import EntityName
 from core.schema import Cohorts, Config, EntityFeatures
 from features.cohorts import cohort_of
 from features.labels import label, mask
-from features.windows import silent_defaults
+from features.windows import unknown_defaults
 
 
 def to_examples(
@@ -19,9 +19,9 @@ def to_examples(
     item_cohorts: DataFrame,
     config: Config,
 ) -> DataFrame:
-    """Join events to the features and cohorts as of the day before.
+    """Join events with the features and cohorts as of the day before.
 
-    Who was not known then gets the features of the silent, and the cohort that the rules give them.
+    An unknown user or item gets the features of one without events, and the cohort of the rules for these.
 
     Grain: event_id, the events as they came. As of: data_date - 1; labels are of data_date itself.
     Cost: four joins of the range's events with dense tables of as many dates.
@@ -65,7 +65,7 @@ def _with_entity(
     """Add an entity's features and cohort as of the day before each row's data date."""
     grain = [f"{entity}_id", "data_date"]
     cohort = f"{entity}_cohort"
-    defaults = silent_defaults(declared, entity)
+    defaults = unknown_defaults(declared, entity)
     known = features.select(*grain, *defaults).withColumn("data_date", F.date_add("data_date", 1))
     labelled = cohorts.select(
         f"{entity}_id", F.date_add("data_date", 1).alias("data_date"), F.col("cohort").alias(cohort)

@@ -1,4 +1,4 @@
-"""Configured SQL as Spark columns that no value can stop: what cannot be read becomes null.
+"""Configured SQL as Spark columns that raise for no value: what cannot be read becomes null.
 
 With ANSI on, which stays on, `'x' / 1000` ends the job at the first bad row, because the cast that Spark
 adds throws. So an expression is rewritten before Spark sees it: strings are cast by `try_cast` to the type

@@ -83,7 +83,7 @@ def with_group_means(rows: DataFrame, means: DataFrame, config: Config) -> DataF
     and 0 for a regression. Never null.
 
     Grain: as it came: examples, or pairs of users and items.
-    Cost: no shuffle; the means are broadcast.
+    Cost: a join with the means, (cohorts x values) rows.
 
     Args:
         rows: with user_cohort and the attribute `baselines.group`.
@@ -105,7 +105,9 @@ def with_group_means(rows: DataFrame, means: DataFrame, config: Config) -> DataF
             *(F.col(f"rate_{task}").alias(f"_{level}_{task}") for task in tasks),
         )
         found = found.join(
-            F.broadcast(named), on=(cohort == F.col("_c")) & (group == F.col("_g")), how="left"
+            named if level == "value" else F.broadcast(named),
+            on=(cohort == F.col("_c")) & (group == F.col("_g")),
+            how="left",
         ).drop("_c", "_g")
     nearest = {
         f"p_{task}": F.coalesce(*(F.col(f"_{level}_{task}") for level, *_ in levels), F.lit(unknown))

@@ -66,7 +66,7 @@ def to_blocks(
 
 
 def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> DataFrame:
-    """Examples as flat numbers, with the shard they go to and their place in it."""
+    """Return examples as flat numbers, with their shard and their place in it."""
     event, seed = F.col("event_id"), F.lit(config.training.seed)
     return examples.select(
         event,
@@ -88,7 +88,7 @@ def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> Data
 
 
 def _place(column: str, names: tuple[str, ...]) -> Column:
-    """The place of a row's cohort among the configured ones, from 0."""
+    """Return the place of a row's cohort among the configured ones, from 0."""
     place = F.array_position(F.lit(list(names)), F.col(column))
     unknown = F.raise_error(
         F.concat(
@@ -101,7 +101,7 @@ def _place(column: str, names: tuple[str, ...]) -> Column:
 
 
 def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
-    """Rows of weight 0 that bring every shard up to as many whole blocks as the fullest one needs."""
+    """Return rows of weight 0 that bring every shard up to as many whole blocks as the fullest one needs."""
     counts = rows.groupBy("shard").count()
     most = counts.agg((F.ceil(F.max("count") / block_rows) * block_rows).alias("most"))
     lacking = F.col("most") - F.coalesce("count", F.lit(0))
@@ -127,7 +127,7 @@ def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
 
 
 def _partition_keys(spark: SparkSession, shards: int) -> list[int]:
-    """For each shard a number that `repartition(shards, ...)` puts into a partition of its own.
+    """Return for each shard a number that `repartition(shards, ...)` puts into a partition of its own.
 
     Hashing the shard itself would put several shards into one partition, and so into one file.
     """
@@ -175,7 +175,7 @@ def _in_blocks(batches: Iterable[pa.RecordBatch], block_rows: int) -> Iterator[p
 
 
 def _matrix(table: pa.Table, prefix: str, dtype: str) -> pa.Array:
-    """The columns of one prefix as a binary matrix (rows, columns), row-major; null is NaN."""
+    """Return the columns of one prefix as a binary matrix (rows, columns), row-major; null is NaN."""
     names = [name for name in table.column_names if name.startswith(prefix)]
     matrix = np.empty((table.num_rows, len(names)), dtype=dtype)
     for number, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Daily tiles: what one day's events of one user or item add up to, in parts that merge exactly."""
+"""Daily tiles: what one day's events of one user or item sum up to, in parts that merge exactly."""
 
 from collections.abc import Mapping
 
@@ -19,12 +19,12 @@ def to_daily_tiles(
     features: EntityFeatures,
     behaviours: Mapping[str, Behaviour],
 ) -> DataFrame:
-    """Aggregate accepted events to one row a user (item) and day; the silent have none.
+    """Aggregate accepted events to one row per user (item) and day with events.
 
     Grain: (<entity>_id, data_date). As of: the day alone.
     Units: counts and sums of binary behaviours are bigint, sums of seconds decimal(22,3), both 0 when no
     row satisfies `where`; minima and maxima have their column's type and are null then.
-    Cost: one shuffle of (events a day) partial rows.
+    Cost: one shuffle of (events per day) partial rows.
 
     Args:
         events: accepted events, grain event_id.

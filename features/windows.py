@@ -1,6 +1,6 @@
 """Features of all users or items as of each data date of a range.
 
-The way of a number: a daily tile -> the data dates that still see it -> a sum per trailing window;
+Steps: a daily tile -> the data dates whose windows contain it -> a sum per trailing window;
 all-time = state as of the day before the range + running sum over the range; at the end one dense
 row for each known key. Sums are bigint or decimal, so a range equals its dates taken one by one.
 """
@@ -54,8 +54,8 @@ def to_features(
 
     Grain: (<entity>_id, data_date), the rows of `keys`.
     As of: the end of data_date; 7d reads data_date - 6 .. data_date, no later day.
-    Units: counts are events and sums their behaviour's unit, 0 for the silent; minima, maxima, recency
-    (days since the last day with an event) and rates are null where there is nothing to tell.
+    Units: counts are events and sums their behaviour's unit, 0 without events; minima, maxima, recency
+    (days since the last day with an event) and rates are null where there is no value.
     Cost: tiles of the range x days of the longest window, and dense keys x dates; both are shuffled.
 
     Args:
@@ -73,7 +73,7 @@ def to_features(
     sightings = _to_sightings(tiles, longest_window_days(features), first, last)
     rows = keys.select(*grain).join(_to_sums(sightings, measures, grain), on=grain, how="left")
     rows = _with_all_time(rows, state, measures, f"{entity}_id")
-    rows = _with_zeros_for_the_silent(rows, measures, dict(sightings.dtypes))
+    rows = _with_zeros(rows, measures, dict(sightings.dtypes))
     rows = _with_attributes(rows, entities, features.attributes, f"{entity}_id")
 
     last_seen = F.col(f"{entity}_last_data_date_all")
@@ -87,22 +87,22 @@ def to_features(
     )
 
 
-def silent_defaults(features: EntityFeatures, entity: EntityName) -> dict[str, bool | int | None]:
-    """What `to_features` would say of a key that it does not know: never seen, no event, no attribute."""
+def unknown_defaults(features: EntityFeatures, entity: EntityName) -> dict[str, bool | int | None]:
+    """Return the feature columns of a key that is not known: never seen, counts 0, no attribute."""
     unknown: dict[str, bool | int | None] = dict.fromkeys(feature_columns(features, entity))
     totals = [measure.column for measure in _measures(features, entity) if measure.is_total]
     return unknown | {f"{entity}_is_never_seen": True} | dict.fromkeys(totals, 0)
 
 
 def longest_window_days(features: EntityFeatures) -> int:
-    """Days of tiles that one data date reads, itself included."""
+    """Return how many days of tiles one data date reads, itself included."""
     return max(
         (_days(window) for aggregate in features.aggregates for window in aggregate.windows), default=1
     )
 
 
 def no_state(tiles: DataFrame, features: EntityFeatures, entity: EntityName) -> DataFrame:
-    """The state before the first event of all: no rows, the all-time columns."""
+    """Return the state before the first event: no rows, the all-time columns."""
     all_time = [measure for measure in _measures(features, entity) if measure.window == ALL]
     return (
         tiles.where(F.lit(False))
@@ -112,7 +112,7 @@ def no_state(tiles: DataFrame, features: EntityFeatures, entity: EntityName) -> 
 
 
 def _measures(features: EntityFeatures, entity: EntityName) -> list[Measure]:
-    """All measures, in the order of their columns."""
+    """Return all measures, in the order of their columns."""
     return [
         Measure(f"{entity}_{aggregate.name}_{window}", aggregate.name, aggregate.agg, window)
         for aggregate in (*PRESENCE, *features.aggregates)
@@ -121,14 +121,14 @@ def _measures(features: EntityFeatures, entity: EntityName) -> list[Measure]:
 
 
 def _days(window: str) -> int:
-    """Days of tiles that a window merges; all-time adds the date's own to what is known before."""
+    """Return the days of tiles that a window merges; all-time adds the date's own tile to the state."""
     return 1 if window == ALL else int(window.removesuffix("d"))
 
 
 def _to_sightings(tiles: DataFrame, days: int, first: date, last: date) -> DataFrame:
-    """Each tile once for every data date of the range that still sees it, with its age there.
+    """Return each tile once per data date of the range whose windows contain it, with its age there.
 
-    A tile of 05-02 is seen by 05-02 (age 0) .. 05-08 (age 6) when the longest window is 7 days.
+    With a longest window of 7 days, a tile of 05-02 belongs to 05-02 (age 0) .. 05-08 (age 6).
     """
     seen_from = F.greatest("data_date", F.lit(first))
     seen_to = F.least(F.date_add("data_date", days - 1), F.lit(last))
@@ -141,7 +141,7 @@ def _to_sightings(tiles: DataFrame, days: int, first: date, last: date) -> DataF
 
 
 def _to_sums(sightings: DataFrame, measures: list[Measure], grain: list[str]) -> DataFrame:
-    """Merge what a data date sees: its trailing windows; for all-time, its own tile."""
+    """Merge the tiles of each data date: its trailing windows; for all-time, its own tile."""
 
     def merged(measure: Measure) -> Column:
         is_inside = F.col("age_days") < _days(measure.window)
@@ -151,7 +151,7 @@ def _to_sums(sightings: DataFrame, measures: list[Measure], grain: list[str]) ->
 
 
 def _with_all_time(rows: DataFrame, state: DataFrame, measures: list[Measure], key: str) -> DataFrame:
-    """Turn each date's own tile into all-time: state merged with the range up to the date."""
+    """Add all-time measures: the state merged with the range up to each date."""
     all_time = [measure for measure in measures if measure.window == ALL]
     up_to_the_date = (
         Window.partitionBy(key).orderBy("data_date").rowsBetween(Window.unboundedPreceding, Window.currentRow)
@@ -174,20 +174,18 @@ def _with_all_time(rows: DataFrame, state: DataFrame, measures: list[Measure], k
     )
 
 
-def _with_zeros_for_the_silent(
-    rows: DataFrame, measures: list[Measure], tile_types: dict[str, str]
-) -> DataFrame:
-    """Counts and sums of nothing are 0; every measure has the type that it has in a tile."""
+def _with_zeros(rows: DataFrame, measures: list[Measure], tile_types: dict[str, str]) -> DataFrame:
+    """Set counts and sums without events to 0, and give each measure the type that it has in a tile."""
 
-    def told(measure: Measure) -> Column:
+    def filled(measure: Measure) -> Column:
         value = F.coalesce(measure.column, F.lit(0)) if measure.is_total else F.col(measure.column)
         return value.cast(tile_types[measure.tile_column])
 
-    return rows.withColumns({measure.column: told(measure) for measure in measures})
+    return rows.withColumns({measure.column: filled(measure) for measure in measures})
 
 
 def _rate(rate: Rate, window: str, entity: EntityName) -> Column:
-    """(of + prior x strength) / (per + strength), in double; null when nothing was shown."""
+    """Return (of + prior x strength) / (per + strength), in double; null when nothing was shown."""
     of = F.col(f"{entity}_{rate.of}_{window}").cast("double")
     per = F.col(f"{entity}_{rate.per}_{window}").cast("double")
     prior, strength = (rate.smoothing.prior, rate.smoothing.strength) if rate.smoothing else (0.0, 0.0)

@@ -14,7 +14,7 @@ from core.config_model import EntityName
 from core.errors import BlockedError
 from core.schema import AttributeSource
 from features.entities import to_entities
-from features.events import to_events, with_verdict
+from features.events import to_events, with_row_status
 from jobs.runtime.arguments import span_of
 from jobs.runtime.checks import require_passed
 from jobs.runtime.job import RANGE, job
@@ -39,12 +39,12 @@ def ingest(run: Run) -> None:
 
     verdict = run.judge(rows, "events")
     require_passed(verdict)
-    judged = run.compute(with_verdict(with_failed_rules(rows, failing_filters(verdict)), run.config))
+    judged = run.compute(with_row_status(with_failed_rules(rows, failing_filters(verdict)), run.config))
     balance_rows(run, judged)
 
     replace_entities(run)
     run.commit_checked("quarantine", to_quarantine(judged, run))
-    accepted = judged.where(F.col("verdict") == "accepted")
+    accepted = judged.where(F.col("row_status") == "accepted")
     run.commit_checked("events", accepted.select(*run.project.catalog["events"].columns))
 
 
@@ -58,7 +58,7 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
     verdicts |= {"quarantined": "quarantined"}
     counted = judged.groupBy("data_date").agg(
         F.count(F.lit(1)).alias("read"),
-        *(F.count_if(F.col("verdict") == verdict).alias(name) for name, verdict in verdicts.items()),
+        *(F.count_if(F.col("row_status") == verdict).alias(name) for name, verdict in verdicts.items()),
         F.count_if(F.col("file_date") > F.col("data_date")).alias("late"),
     )
     by_date = {row["data_date"]: row.asDict() for row in counted.collect()}

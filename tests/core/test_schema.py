@@ -1,15 +1,15 @@
-"""Numbers that would turn a loss round are refused."""
+"""What one part of a configuration checks about itself."""
 
 import pytest
 
 from core.schema import Aggregate, EntityFeatures, Promotion, Task
 
 
-@pytest.mark.parametrize("knob", ["weight", "decay"])
-def test_a_task_is_never_learnt_the_wrong_way_round(knob: str) -> None:
-    assert getattr(Task.model_validate({"name": "a", "label": "b", "kind": "binary", knob: 0}), knob) == 0
-    with pytest.raises(ValueError, match=f"{knob}\n.*greater than or equal to 0"):
-        Task.model_validate({"name": "a", "label": "b", "kind": "binary", knob: -1})
+@pytest.mark.parametrize("option", ["weight", "decay"])
+def test_a_weight_of_a_task_is_not_negative(option: str) -> None:
+    assert getattr(Task.model_validate({"name": "a", "label": "b", "kind": "binary", option: 0}), option) == 0
+    with pytest.raises(ValueError, match=f"{option}\n.*greater than or equal to 0"):
+        Task.model_validate({"name": "a", "label": "b", "kind": "binary", option: -1})
 
 
 @pytest.mark.parametrize("name", ["recency_days", "first_event_time"])

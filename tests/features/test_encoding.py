@@ -92,7 +92,7 @@ def test_vocabularies_are_by_count_then_value_and_statistics_of_known_values(spa
     )
 
 
-def test_no_examples_make_an_encoder_that_knows_nothing(spark: SparkSession) -> None:
+def test_no_examples_make_an_encoder_without_vocabularies(spark: SparkSession) -> None:
     encoder = fit_encoder(spark.createDataFrame([], ROWS), INPUTS, SIDES)
 
     assert [c.size for c in encoder.categorical] == [1, 1, 1, 50]

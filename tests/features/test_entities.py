@@ -9,7 +9,7 @@ from tests.features.small import EVER, USERS, rows_of
 FIRST, LAST = date(2022, 5, 2), date(2022, 5, 4)
 
 
-def test_an_undated_snapshot_is_valid_since_ever(spark: SparkSession, config: Config) -> None:
+def test_an_undated_snapshot_is_always_valid(spark: SparkSession, config: Config) -> None:
     raw = spark.createDataFrame([(1, "Xi'an", "31"), (2, None, "old")], "user int, city string, age string")
 
     users = to_entities(raw, config.source.users, "user")
@@ -21,7 +21,7 @@ def test_an_undated_snapshot_is_valid_since_ever(spark: SparkSession, config: Co
     ]
 
 
-def test_everybody_is_in_who_is_described_then_or_was_seen_up_to_then(spark: SparkSession) -> None:
+def test_known_keys_are_valid_then_or_have_an_event_up_to_then(spark: SparkSession) -> None:
     users = spark.createDataFrame(
         [
             (1, EVER, None, "a", 1),  # always there, and seen on the 3rd: still one key a day

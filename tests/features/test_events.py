@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from core.errors import ConfigError
 from core.schema import Config
-from features.events import to_events, with_verdict
+from features.events import to_events, with_row_status
 from tests.features.small import rows_of
 
 RAW = """user bigint, video bigint, time_ms bigint, tab int, click double, play_ms bigint, note string,
@@ -87,7 +87,7 @@ def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Confi
     rows = raw(
         spark,
         (1, 10, millis(2, 3), 0, 2.0, -500),  # both wrong, both readable
-        (None, 10, millis(2, 3), 0, 0.5, 10**13),  # nobody; no whole number; more than fits
+        (None, 10, millis(2, 3), 0, 0.5, 10**13),  # no user; no whole number; more than fits
         (1, None, millis(2, 3), None, None, None),
     )
 
@@ -101,7 +101,7 @@ def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Confi
     ]
 
 
-VERDICTS = """source_row_id string, event_id string, user_id bigint, item_id bigint, event_time timestamp,
+STATUS_ROWS = """source_row_id string, event_id string, user_id bigint, item_id bigint, event_time timestamp,
     tab int, is_click int, play_seconds int, failed_rules array<string>"""
 
 
@@ -110,7 +110,7 @@ def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_confli
 ) -> None:
     at = datetime(2022, 5, 2)
     rows = [
-        # id, event, user, item, time, tab, click, seconds, failed rules -> verdict, failed rules
+        # id, event, user, item, time, tab, click, seconds, failed rules -> row status, failed rules
         ("a:1", "e1", 1, 1, at, 0, 0, 9, [], "accepted", []),  # most seconds
         ("a:2", "e1", 1, 1, at, 0, 0, 9, [], "duplicate", []),  # the same again
         ("a:0", "e1", 1, 1, at, 0, 0, 5, [], "conflict", ["conflicting_event"]),
@@ -120,15 +120,15 @@ def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_confli
         ("d:1", "e2", 1, 2, at, 0, 0, 0, [], "accepted", []),
         ("e:0", "e3", 1, 3, at, None, 1, None, [], "accepted", []),  # null equals null
         ("e:1", "e3", 1, 3, at, None, 1, None, [], "duplicate", []),
-        ("f:0", None, 1, 3, at, 0, 1, 1, [], "accepted", []),  # no id: nobody's duplicate
+        ("f:0", None, 1, 3, at, 0, 1, 1, [], "accepted", []),  # no id, so no duplicate
         ("f:1", None, 1, 3, at, 0, 1, 1, [], "accepted", []),
     ]
-    events = spark.createDataFrame([row[:9] for row in rows], VERDICTS)
+    events = spark.createDataFrame([row[:9] for row in rows], STATUS_ROWS)
 
-    result = with_verdict(events, config)
+    result = with_row_status(events, config)
 
-    assert result.columns == [*events.columns, "verdict"]
-    found = {row["source_row_id"]: (row["verdict"], row["failed_rules"]) for row in result.collect()}
+    assert result.columns == [*events.columns, "row_status"]
+    found = {row["source_row_id"]: (row["row_status"], row["failed_rules"]) for row in result.collect()}
     assert found == {row[0]: row[9:] for row in rows}
 
 
@@ -137,7 +137,7 @@ def test_an_order_that_is_none_is_a_configuration_error(spark: SparkSession, con
     broken = config.model_copy(update={"source": config.source.model_copy(update={"events": source})})
 
     with pytest.raises(ConfigError, match="'play_seconds BIGGEST' is no order"):
-        with_verdict(spark.createDataFrame([], VERDICTS), broken)
+        with_row_status(spark.createDataFrame([], STATUS_ROWS), broken)
 
 
 def test_an_id_has_no_empty_part_and_no_two_ways_to_be_read(spark: SparkSession, config: Config) -> None:

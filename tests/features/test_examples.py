@@ -1,4 +1,4 @@
-"""What an example knows: all up to the day before, in the shape that scoring sees it, nothing later."""
+"""An example contains what was known the day before, in the shape that scoring reads, and nothing later."""
 
 import random
 from datetime import date
@@ -79,7 +79,7 @@ def test_an_example_holds_features_and_cohorts_of_the_day_before(tables: Tables)
     assert compared > 30
 
 
-def test_who_is_unknown_gets_what_the_silent_have_and_the_cohort_of_the_rules(
+def test_an_unknown_key_has_the_features_of_one_without_events_and_the_cohort_of_the_rules(
     spark: SparkSession, users: DataFrame, items: DataFrame, config: Config
 ) -> None:
     events = [Event(user=1, item=1, day=1), Event(user=77, item=88, day=2, click=1, seconds="4", tab=2)]
@@ -88,16 +88,16 @@ def test_who_is_unknown_gets_what_the_silent_have_and_the_cohort_of_the_rules(
         build(to_frame(spark, events), users, items, config, FIRST, FIRST).examples, "event_id"
     )
 
-    silent = {name: value for name, value in example.items() if value is None}
-    assert set(silent) == {
+    missing = {name: value for name, value in example.items() if value is None}
+    assert set(missing) == {
         "user_recency_days", "user_first_event_time_all", "user_last_data_date_all",
         "user_longest_click_seconds_3d", "user_longest_click_seconds_all", "user_lowest_tab_1d",
         "user_lowest_tab_all", "user_click_rate_3d", "user_click_rate_all", "user_smooth_rate_3d",
         "user_city", "user_age", "item_recency_days", "item_first_event_time_all", "item_last_data_date_all",
         "item_click_rate_3d", "item_tag",
     }  # fmt: skip
-    told = {name: value for name, value in example.items() if value not in (None, 0)}
-    assert {name: told[name] for name in told if name not in ("event_id", "event_time")} == {
+    filled = {name: value for name, value in example.items() if value not in (None, 0)}
+    assert {name: filled[name] for name in filled if name not in ("event_id", "event_time")} == {
         "data_date": date(2022, 5, 2),
         "user_id": 77,
         "item_id": 88,

@@ -55,7 +55,7 @@ def test_a_mean_leans_towards_the_cohort_and_that_towards_the_task(
     ]
 
 
-def test_a_data_date_knows_its_window_and_no_later_day(spark: SparkSession, config: Config) -> None:
+def test_a_data_date_reads_its_window_and_no_later_day(spark: SparkSession, config: Config) -> None:
     rows = [
         (FIRST + timedelta(days=n), "new", "a", 1.0, 1.0, True, None, False) for n in (-3, -2, -1, 0, 1, 1, 2)
     ]

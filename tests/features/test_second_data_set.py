@@ -1,4 +1,4 @@
-"""The pure functions know nothing of KuaiRand: a data set of other names, types and shapes goes through."""
+"""The pure functions do not depend on KuaiRand: they accept a data set of other names, types and shapes."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from core.schema import Config
 from features.candidates import to_item_pool
 from features.encoding import encoded, fit_encoder
 from features.entities import to_entities
-from features.events import to_events, with_verdict
+from features.events import to_events, with_row_status
 from features.group_means import to_group_lists, to_group_means
 from features.outcomes import to_outcomes
 from features.packing import to_blocks
@@ -48,7 +48,7 @@ def judged(spark: SparkSession, project: Path, library: Config) -> DataFrame:
     events = to_events(reduce_union(raw), library)
     needed = ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds")
     unreadable = F.array_compact(F.array(*(F.when(F.col(name).isNull(), F.lit(name)) for name in needed)))
-    return with_verdict(events.withColumn("failed_rules", unreadable), library).persist()
+    return with_row_status(events.withColumn("failed_rules", unreadable), library).persist()
 
 
 def reduce_union(frames: list[DataFrame]) -> DataFrame:
@@ -61,7 +61,7 @@ def reduce_union(frames: list[DataFrame]) -> DataFrame:
 @pytest.fixture(scope="module")
 def tables(spark: SparkSession, project: Path, judged: DataFrame, library: Config) -> Tables:
     data = project / "data" / NAME
-    accepted = judged.where(F.col("verdict") == "accepted")
+    accepted = judged.where(F.col("row_status") == "accepted")
     users = to_entities(
         spark.read.parquet(str(data / "readers.parquet")), library.source.users, "user", "string"
     )
@@ -74,17 +74,17 @@ def tables(spark: SparkSession, project: Path, judged: DataFrame, library: Confi
 def test_unreadable_values_are_null_and_the_others_are_read(judged: DataFrame) -> None:
     rows = judged.collect()
 
-    assert {row["verdict"] for row in rows} == {"accepted", "duplicate", "quarantined"}
-    bad = [row for row in rows if row["verdict"] == "quarantined"]
+    assert {row["row_status"] for row in rows} == {"accepted", "duplicate", "quarantined"}
+    bad = [row for row in rows if row["row_status"] == "quarantined"]
     assert {rule for row in bad for rule in row["failed_rules"]} == {
         "user_id", "event_time", "has_borrowed", "reading_seconds"
     }  # fmt: skip
     assert all("" not in (row["user_id"], row["item_id"]) for row in rows)
     assert any(float(row["reading_seconds"] or 0) > 0 for row in rows)
-    assert {row["days_late"] for row in rows if row["verdict"] == "accepted"} == {0, 1}
+    assert {row["days_late"] for row in rows if row["row_status"] == "accepted"} == {0, 1}
 
 
-def test_everybody_has_features_and_a_cohort(tables: Tables) -> None:
+def test_every_user_has_features_and_a_cohort(tables: Tables) -> None:
     users = tables.user_features.where(F.col("data_date") == LAST - timedelta(days=1)).collect()
 
     assert {row["user_id"] for row in users} == {*READERS, "Nie:gesehen"}
@@ -121,7 +121,7 @@ def test_lists_are_made_without_a_model_and_looked_back_at(
     )
 
     lists = to_group_lists(users, pool, means, library)
-    events = judged.where((F.col("verdict") == "accepted") & (F.col("data_date") == LAST))
+    events = judged.where((F.col("row_status") == "accepted") & (F.col("data_date") == LAST))
     outcomes = to_outcomes(lists, events, library).collect()
 
     assert lists.count() == 5 * (len(READERS) + 1)

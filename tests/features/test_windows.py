@@ -11,14 +11,14 @@ from core.columns import feature_columns
 from core.schema import Aggregate, Config, EntityFeatures
 from features.entities import to_known_keys
 from features.tiles import to_daily_tiles
-from features.windows import longest_window_days, no_state, silent_defaults, to_features
+from features.windows import longest_window_days, no_state, to_features, unknown_defaults
 from tests.features.small import EVER, USERS, Event, rows_of, to_frame
 
 DAYS = range(1, 11)
 EMPTY_DAYS = (4, 8)
 
 
-def test_windows_end_with_the_data_date_and_the_silent_have_zeros(
+def test_windows_end_with_the_data_date_and_users_without_events_have_zeros(
     spark: SparkSession, config: Config
 ) -> None:
     events = [
@@ -30,16 +30,14 @@ def test_windows_end_with_the_data_date_and_the_silent_have_zeros(
     users = spark.createDataFrame([(1, EVER, None, "a", 30), (2, EVER, None, "b", None)], USERS)
     tiles = to_daily_tiles(to_frame(spark, events), "user", config.features.user, config.behaviours)
 
-    active, silent = rows_of(features_of(tiles, users, config, 4, 4), "user_id")
+    active, without_events = rows_of(features_of(tiles, users, config, 4, 4), "user_id")
 
     assert active == {
         "user_id": 1,
         "data_date": date(2022, 5, 4),
         "user_is_never_seen": False,
         "user_recency_days": 0,
-        "user_first_event_time_all": datetime(
-            2022, 5, 4, 12
-        ),  # the state is empty: it knows of no earlier day
+        "user_first_event_time_all": datetime(2022, 5, 4, 12),  # the state is empty: it has no earlier day
         "user_last_data_date_all": date(2022, 5, 4),
         "user_impression_count_1d": 1,
         "user_impression_count_3d": 2,
@@ -59,10 +57,10 @@ def test_windows_end_with_the_data_date_and_the_silent_have_zeros(
         "user_city": "a",
         "user_age": 30,
     }
-    assert silent == {
+    assert without_events == {
         "user_id": 2,
         "data_date": date(2022, 5, 4),
-        **silent_defaults(config.features.user, "user"),
+        **unknown_defaults(config.features.user, "user"),
         "user_city": "b",
     }
 
@@ -74,7 +72,7 @@ def test_a_row_has_the_declared_columns_and_types(spark: SparkSession, config: C
     features = features_of(tiles, users, config, 1, 1)
 
     assert features.columns == ["user_id", "data_date", *feature_columns(config.features.user, "user")]
-    assert list(silent_defaults(config.features.user, "user")) == features.columns[2:]
+    assert list(unknown_defaults(config.features.user, "user")) == features.columns[2:]
     assert [data_type for _, data_type in features.dtypes][2:] == [
         "boolean", "int", "timestamp", "date",
         "bigint", "bigint", "bigint",  # impressions
@@ -99,7 +97,7 @@ def test_one_date_reads_as_many_days_of_tiles_as_its_longest_window(config: Conf
 
 @pytest.fixture(scope="module")
 def log() -> list[Event]:
-    """A random log: users 1-30 are described, 25-30 silent, 31-40 known by events only, 11-20 enter late."""
+    """A random log: users 1-30 have attributes, 25-30 no events, 31-40 events only, 11-20 enter late."""
     chance = random.Random(5)
     users = [u for u in range(1, 41) if not 25 <= u <= 30]
     events = []
