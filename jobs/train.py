@@ -8,9 +8,12 @@ of the training set, the configuration and the code, so training what exists alr
 Cost: epochs x examples of the window.
 """
 
+from functools import partial
+
 from core.encoder import Encoder
 from jobs.runtime.architectures import architectures_of
 from jobs.runtime.job import ONE, job
+from jobs.runtime.progress import report_progress
 from jobs.runtime.reads import same_day
 from jobs.runtime.run import Run
 from jobs.workers.training import TrainedModel, train_bundle
@@ -42,6 +45,7 @@ def train(run: Run) -> None:
         table_versions=lambda: run.versions_read,
         code_revision=run.code_revision,
         ranks=run.config.training.ranks,
+        on_epoch=partial(report_progress, unit="epochs"),
     )
     if trained.is_old:
         run.note("trained already")

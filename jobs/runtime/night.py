@@ -13,7 +13,7 @@ from datetime import date
 from core.training_days import date_range
 from jobs.runtime.arguments import Arguments, one_date, span_of
 from jobs.runtime.pipeline import all_jobs, data_steps
-from jobs.runtime.plan import PlannedStep, Planner, covers_range, plan, require_readable
+from jobs.runtime.plan import PlannedStep, Planner, covers_range, plan, require_readable, require_sources
 from jobs.runtime.project import Project
 
 log = logging.getLogger("lamplighter")
@@ -50,6 +50,8 @@ def run_night(arguments: Arguments, jobs: Sequence[str] | None = None) -> list[P
     """
     project = Project(arguments)
     require_readable(project)
+    if jobs is None:
+        require_sources(project)
     done: list[PlannedStep] = []
     for name in jobs or steps_of_night(project):
         step = _next_step(arguments, name)
@@ -77,6 +79,7 @@ def run_history(arguments: Arguments) -> list[PlannedStep]:
     """
     project = Project(arguments)
     require_readable(project)
+    require_sources(project)
     done: list[PlannedStep] = []
     for name in data_steps():
         step = _range_step(arguments, name)

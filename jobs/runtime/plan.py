@@ -177,6 +177,20 @@ def require_readable(project: Project) -> None:
         )
 
 
+def require_sources(project: Project) -> None:
+    """Stop where a source file of the project's data dates, or a column in it, is missing.
+
+    Raises:
+        LamplighterError: naming the file and the columns; before Spark starts.
+    """
+    source = project.config.source
+    for attributes in (source.users, source.items):
+        file = project.sources.attribute_file(attributes)
+        project.sources.check_attribute_file(file, attributes)
+    for day in project.dates:
+        project.sources.require_log_file(day, project.arguments.allow_empty)
+
+
 def covers_range(job: str) -> bool:
     """Return whether a job takes a range of data dates."""
     return all_jobs()[job].dates is RANGE

@@ -14,8 +14,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from jobs.runtime.logs import CONSOLE, log
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from jobs.runtime.run import Run
 
 EVERY_SECONDS = 60.0
@@ -96,11 +94,11 @@ def step_progress(label: str, every_seconds: float | None = None) -> Iterator[St
         thread.join()
 
 
-@contextmanager
-def spark_progress(spark: "SparkSession", label: str) -> Iterator[None]:
-    """Show the Spark stages that run inside under a label; see `step_progress`."""
-    with step_progress(label):
-        yield
+def report_progress(completed: int, total: int, unit: str) -> None:
+    """Say how far the running step is, such as 2 of 10 epochs; outside of a step, do nothing."""
+    step = _current.get()
+    if step is not None:
+        step.update(completed, total, unit)
 
 
 def spark_position() -> Position | None:

@@ -151,7 +151,7 @@ class Run:
         if found is None:
             return []
         self._entry.versions_read[table] = found.version()
-        return sorted(f"file://{file}" for file in found.file_uris(file_pruning_predicate=predicate))
+        return [f"file://{file}" for file in self.project.store.files(table, predicate, found.version())]
 
     @property
     def versions_read(self) -> Mapping[str, int]:
@@ -169,7 +169,12 @@ class Run:
     # --- check and write -----------------------------------------------------------------------
 
     def commit(
-        self, table: str, frame: DataFrame, where: str | None = None, made_of: str | None = None
+        self,
+        table: str,
+        frame: DataFrame,
+        where: str | None = None,
+        made_of: str | None = None,
+        partition: str | None = None,
     ) -> Commit:
         """Compute rows once, check them, and replace our data dates (or `where`) by them in one commit.
 
@@ -180,6 +185,7 @@ class Run:
             frame: the rows, in the declared columns.
             where: SQL predicate that all rows meet; None: our data dates. "true": the whole table.
             made_of: what the whole table is made of, for `is_made_of`.
+            partition: name of the partition that is replaced, where it is not our data dates.
 
         Raises:
             BlockedError: the suite does not pass; the table is unchanged.
@@ -190,10 +196,15 @@ class Run:
         frame = self.compute(frame)
         if declared.has_suite:
             checks.require_passed(self.judge(frame, table))
-        return self.commit_checked(table, frame, where, made_of)
+        return self.commit_checked(table, frame, where, made_of, partition)
 
     def commit_checked(
-        self, table: str, frame: DataFrame, where: str | None = None, made_of: str | None = None
+        self,
+        table: str,
+        frame: DataFrame,
+        where: str | None = None,
+        made_of: str | None = None,
+        partition: str | None = None,
     ) -> Commit:
         """Replace rows as `commit` does, whose suite the job has run itself."""
         self._require_written(table)
@@ -201,7 +212,9 @@ class Run:
         rows = check_rows(frame, self.project.catalog[table])
         checked = time.monotonic()
         where = where or dates_where(self.first, self.data_date)
-        commit = self.project.store.replace(table, frame, where, self._metadata(table, made_of), rows)
+        commit = self.project.store.replace(
+            table, frame, where, self._metadata(table, made_of, partition), rows
+        )
         log.debug(
             "%s: checked in %.1f s, written in %.1f s", table, checked - started, time.monotonic() - checked
         )
@@ -334,7 +347,9 @@ class Run:
         record = self.fingerprints[self.data_date]
         return f"{record.code_hash}:{record.config_hash}:{made_of}"
 
-    def _metadata(self, table: str, made_of: str | None = None) -> dict[str, Any]:
+    def _metadata(
+        self, table: str, made_of: str | None = None, partition: str | None = None
+    ) -> dict[str, Any]:
         """Return what a commit carries: the run, and the fingerprint of each partition that it replaces."""
         metadata: dict[str, Any] = {
             "run_id": self.run_id,
@@ -342,6 +357,8 @@ class Run:
             "model": self._entry.model,
             "partitions": {str(day): record.fingerprint for day, record in self.fingerprints.items()},
         }
+        if partition is not None:
+            metadata["partitions"] |= {partition: self.fingerprint}
         columns = self.project.catalog[table].column_fingerprints
         metadata |= {"columns": dict(columns)} if columns else {}
         return metadata | ({} if made_of is None else {"made_of": self._made_of(made_of)})

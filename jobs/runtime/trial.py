@@ -31,7 +31,12 @@ class TrialRun(Run):
         self._folder = tempfile.TemporaryDirectory(prefix="lamplighter-trial-")
 
     def commit_checked(
-        self, table: str, frame: DataFrame, where: str | None = None, made_of: str | None = None
+        self,
+        table: str,
+        frame: DataFrame,
+        where: str | None = None,
+        made_of: str | None = None,
+        partition: str | None = None,
     ) -> Commit:
         """Compare rows with those that a run would replace."""
         self._require_written(table)

@@ -119,13 +119,14 @@ class Store:
         return next(reversed(list(self.commits(name).values())), {})
 
     def schema_difference(self, name: str) -> list[str]:
-        """Return how an existing table differs from its declaration, one clause per column.
+        """Return how an existing table differs from its declaration, one `TABLE: what differs` per column.
 
         Planning calls it for the tables that a job replaces (`replace`): these keep the columns that they
         were made with. Tables written by `append_rows` and `replace_rows` gain declared columns.
         """
         table = self.delta(name)
-        return [] if table is None else schema_differences(self.catalog[name], table)
+        differences = [] if table is None else schema_differences(self.catalog[name], table)
+        return [f"{name}: {difference}" for difference in differences]
 
     # --- read --------------------------------------------------------------------------------
 

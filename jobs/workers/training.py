@@ -1,12 +1,11 @@
 """From a run specification to a bundle: start the ranks, collect what they leave, write it as one folder."""
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.workers.launch import run_ranks
+from jobs.workers.launch import run_ranks, training_folder
 from models.model import build_model
 from models.serving.bundle import Manifest, read_bundle, write_bundle
 from models.serving.calibration import Calibration
@@ -42,6 +41,7 @@ def train_bundle(
     table_versions: Callable[[], Mapping[str, int]],
     code_revision: str,
     ranks: int,
+    on_epoch: Callable[[int, int], None],
 ) -> TrainedModel:
     """Train a model unless its bundle is there, and return what is known of it.
 
@@ -54,6 +54,7 @@ def train_bundle(
         table_versions: () -> table -> version that was read, asked after `to_spec`.
         code_revision: for people.
         ranks: processes.
+        on_epoch: called with the epochs done and their largest number.
 
     Raises:
         LamplighterError: a rank failed; nothing is left.
@@ -61,11 +62,9 @@ def train_bundle(
     history_file = bundle.with_suffix(".history.json")
     is_old = bundle.exists()
     if not is_old:
-        bundle.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="training-", dir=bundle.parent) as name:
-            folder = Path(name)
-            spec = to_spec(name)
-            run_ranks(spec, ranks, folder)
+        with training_folder(bundle.parent) as folder:
+            spec = to_spec(str(folder))
+            run_ranks(spec, ranks, folder, on_epoch)
             calibration = Calibration.model_validate_json((folder / "calibration.json").read_text())
             (folder / "history.json").replace(history_file)
             manifest = _manifest(

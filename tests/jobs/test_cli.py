@@ -37,19 +37,25 @@ def test_wrong_usage_ends_with_2_and_one_line() -> None:
 
 @pytest.mark.spark
 def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_repairs(project: SampleProject) -> None:
+    scanned = run(LAMPLIGHTER, "scan_sources", "--data-date", str(SECOND_NIGHT), *flags(project))
+    assert scanned.returncode == 0, scanned.stdout
     command = [LAMPLIGHTER, "ingest", "--data-date", str(SECOND_NIGHT), *flags(project)]
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     deadline = time.monotonic() + 60
-    while not project.warehouse.exists() and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (project.warehouse / "kuairand" / "_locks" / "events.lock").exists()
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.2)
     time.sleep(4)  # Spark is at work by then
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130, output
-    assert output.splitlines()[-1] == "interrupted; the same command goes on with the first unfinished step"
+    assert output.splitlines()[-1] == "interrupted; the same command resumes with the first unfinished step"
     assert "Traceback" not in output
     assert run(*command).returncode == 0
 
@@ -65,7 +71,7 @@ def test_spark_submit_runs_a_job_by_itself(used_project: SampleProject) -> None:
 @pytest.mark.slow
 def test_a_blocked_date_ends_with_3_under_spark_submit(project: SampleProject) -> None:
     project.log_file(SECOND_NIGHT).write_bytes(project.log_file(SECOND_NIGHT).read_bytes()[:100])
-    truncated = run(SPARK_SUBMIT, "jobs/ingest.py", "--data-date", str(SECOND_NIGHT), *flags(project))
+    truncated = run(SPARK_SUBMIT, "jobs/scan_sources.py", "--data-date", str(SECOND_NIGHT), *flags(project))
     assert truncated.returncode == 1
     assert "no readable Parquet file" in truncated.stdout
 

@@ -85,6 +85,13 @@ def test_a_job_declares_tables_of_the_catalog_and_keys_of_the_configuration(name
     declared_part(config, each.config)
 
 
+@pytest.mark.parametrize("name", sorted(all_jobs()))
+def test_the_file_of_a_job_is_an_outline(name: str) -> None:
+    lines = (PROJECT_DIR / "jobs" / f"{name}.py").read_text().splitlines()
+
+    assert len(lines) <= 120
+
+
 def test_every_table_has_a_writer() -> None:
     written = set(writers(all_jobs())) | SHARED_TABLES | {"code_equivalences"}
 

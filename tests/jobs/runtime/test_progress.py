@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.runtime.logs import log
-from jobs.runtime.progress import Position, spark_position, spark_progress, step_progress
+from jobs.runtime.progress import Position, report_progress, spark_position, step_progress
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_long_step_says_that_it_runs(lines: list[str]) -> None:
-    with step_progress("train 2022-05-07", every_seconds=0.2) as step:
+    with step_progress("train 2022-05-07", every_seconds=0.2):
         time.sleep(0.3)
-        step.update(2, 10, "epochs")
+        report_progress(2, 10, "epochs")
         time.sleep(0.25)
 
     assert lines == [
@@ -66,18 +66,19 @@ def test_a_step_that_fails_ends_its_lines(lines: list[str]) -> None:
     assert lines == []
 
 
-def test_lines_tell_the_stage_and_tasks_of_spark(
-    spark: SparkSession, lines: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("jobs.runtime.progress.EVERY_SECONDS", 0.1)
+def test_lines_tell_the_stage_and_tasks_of_spark(spark: SparkSession, lines: list[str]) -> None:
     slow = F.udf(lambda n: time.sleep(0.2) or n, "long")
     rows = spark.range(0, 8, 1, numPartitions=8).select(slow("id").alias("n"))
 
-    with spark_progress(spark, "score"):
+    with step_progress("score", every_seconds=0.1):
         rows.groupBy("n").count().collect()
 
     assert any(" of 8 tasks, " in line and "stage " in line for line in lines), lines
     assert spark_position() is None  # nothing runs any more
+
+
+def test_progress_outside_of_a_step_is_nobodys() -> None:
+    report_progress(1, 2, "epochs")
 
 
 def test_a_position_reads_as_words() -> None:

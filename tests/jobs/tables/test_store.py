@@ -88,7 +88,7 @@ def test_a_table_keeps_the_columns_that_it_was_made_with(
 
     assert error.value.exit_code == 2
     assert str(error.value).startswith(f"numbers: {difference}; table unchanged. ")
-    assert store.schema_difference("numbers") == [difference]
+    assert store.schema_difference("numbers") == [f"numbers: {difference}"]
     assert store.version("numbers") == 1  # 0 made it, 1 wrote the row
 
 
@@ -97,7 +97,7 @@ def test_planning_sees_a_new_column_before_spark_starts(spark: SparkSession, tmp
 
     assert small_store(tmp_path).schema_difference("numbers") == []
     assert small_store(tmp_path, WIDER).schema_difference("numbers") == [
-        "column clicks (bigint) is declared but not in the table"
+        "numbers: column clicks (bigint) is declared but not in the table"
     ]
 
 

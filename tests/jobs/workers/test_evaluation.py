@@ -1,6 +1,7 @@
 """Evaluation over a Delta table against one process, and against torch; GAUC across batches."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ from sklearn.metrics import roc_auc_score
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.model import Loss, Model, Optimiser
 from core.schema import CohortAxes, Cohorts, Evaluation, Task
-from jobs.evaluate import for_model, gains, measure, to_row, watch_gates, with_cohort_axes
-from jobs.workers.inference import STATE_SCHEMA, calibrated_logits, cohorts_of, merge_states, to_states
+from jobs.workers import evaluation
+from jobs.workers.evaluation import MetricCell, for_model, gains, measure_model, with_cohort_axes
+from jobs.workers.inference import (
+    STATE_SCHEMA,
+    calibrated_logits,
+    cohorts_of,
+    merge_states,
+    model_predictor,
+    to_states,
+)
 from models.metrics.binary import CellState
 from models.metrics.bootstrap import user_weights
 from models.metrics.device_states import DeviceStates
@@ -49,6 +58,7 @@ ENCODER = Encoder(
         DenseEncoding(column=name, transform="identity", mean=0.0, std=1.0) for name in ("user_x", "item_x")
     ),
 )
+DAYS = (date(2022, 5, 7), date(2022, 5, 8))
 EVALUATION = Evaluation(replicates=10, min_class_count=5)
 LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [4]}
 TRUNKS: dict[str, dict[str, Any]] = {"shared_bottom": {"widths": [8]}, "ple": {"levels": [LEVEL, LEVEL]}}
@@ -127,8 +137,9 @@ def examples(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def in_spark(examples: DataFrame, bundle: Bundle) -> dict[tuple[str, str, str], Any]:
     """(task, cohort, kind) -> state, as the workers and the merge of evaluation make it."""
+    predict = model_predictor(str(bundle.path), [task.name for task in TASKS])
     states = for_model(examples, bundle, TASKS).mapInPandas(
-        to_states(str(bundle.path), "v", TASKS, EVALUATION.replicates), STATE_SCHEMA
+        to_states(predict, "v", TASKS, EVALUATION.replicates), STATE_SCHEMA
     )
     rows = states.toPandas()
     assert len(rows) > 2 * len(rows.groupby(["task", "cohort", "kind"]))  # there is something to merge
@@ -216,19 +227,19 @@ def test_values_are_those_of_one_process_with_counts_and_intervals(
     rows = for_model(examples, shared_bottom, TASKS).toPandas()
     expected = in_one_process(rows, shared_bottom)
 
-    cells = measure(examples, shared_bottom, TASKS, EVALUATION)
+    cells = measure_model(examples, shared_bottom, TASKS, EVALUATION)
 
-    assert {cell["model_version"] for cell in cells} == {"shared_bottom-1"}
+    assert {cell.model_version for cell in cells} == {"shared_bottom-1"}
     kinds = {"gauc": "within_users", "mse": "regression", "mae": "regression"}
     for cell in cells:
-        metric = cell["metric"]
-        state = expected[cell["task"], cell["cohort"], kinds.get(metric, "binary")]
-        value = state.value(metric, EVALUATION.min_class_count)
-        assert cell["value"] == (None if value is None else pytest.approx(value, rel=1e-12))
-        assert {name: cell[name] for name in state.counts()} == state.counts()
-        row = to_row(cell, ["first", "last"])
-        assert (row["low"] is not None) == (metric in ("auc", "gauc", "mse", "mae") and value is not None)
-        if row["low"] is not None and cell["cohort"] == "all":
+        state = expected[cell.task, cell.cohort, kinds.get(cell.metric, "binary")]
+        value = state.value(cell.metric, EVALUATION.min_class_count)
+        assert cell.value == (None if value is None else pytest.approx(value, rel=1e-12))
+        assert {name: getattr(cell, name) for name in state.counts()} == state.counts()
+        row = cell.to_row(DAYS)
+        has_interval = cell.metric in ("auc", "gauc", "mse", "mae") and value is not None
+        assert (row["low"] is not None) == has_interval
+        if has_interval and cell.cohort == "all":
             assert row["low"] < row["value"] < row["high"]
 
 
@@ -249,12 +260,12 @@ def test_gauc_is_right_for_users_whose_rows_straddle_batches_and_tells_whom_it_s
 
     (gauc,) = [
         cell
-        for cell in measure(examples, shared_bottom, TASKS[:1], EVALUATION)
-        if (cell["metric"], cell["cohort"]) == ("gauc", "all")
+        for cell in measure_model(examples, shared_bottom, TASKS[:1], EVALUATION)
+        if (cell.metric, cell.cohort) == ("gauc", "all")
     ]
 
-    assert gauc["value"] == pytest.approx(np.average(aucs, weights=weights), rel=1e-12)
-    assert (gauc["users"], gauc["one_class_users"]) == (len(aucs), skipped)
+    assert gauc.value == pytest.approx(np.average(aucs, weights=weights), rel=1e-12)
+    assert (gauc.users, gauc.one_class_users) == (len(aucs), skipped)
     assert skipped >= 8
 
 
@@ -271,7 +282,7 @@ def test_gates_over_a_delta_table_are_those_of_one_process(examples: DataFrame, 
         dict(cohorts_of(rows)),
     )
 
-    found = watch_gates(examples, bundle)
+    found = evaluation.gate_state(examples, bundle)
 
     assert found.keys() == expected.keys()
     assert {"all", "user:old", "item:known"} <= {key.cohort for key in found}
@@ -281,15 +292,13 @@ def test_gates_over_a_delta_table_are_those_of_one_process(examples: DataFrame, 
 
 
 def test_a_model_without_gates_has_none(examples: DataFrame, shared_bottom: Bundle) -> None:
-    assert watch_gates(examples, shared_bottom) == {}
+    assert evaluation.gate_state(examples, shared_bottom) == {}
 
 
 def test_a_gain_is_what_the_candidate_is_better_by() -> None:
-    def cell(version: str, metric: str, value: float | None) -> dict[str, Any]:
-        counts = dict.fromkeys(("rows", "positives", "negatives", "users", "one_class_users"), 1)
-        replicates = [] if value is None else [value - 0.01, value, value + 0.02]
-        key = {"model_version": version, "task": "t", "cohort": "all", "metric": metric}
-        return key | counts | {"value": value, "replicates": replicates}
+    def cell(version: str, metric: str, value: float | None) -> MetricCell:
+        replicates = () if value is None else (value - 0.01, value, value + 0.02)
+        return MetricCell(version, "t", "all", metric, value, 1, 1, 1, 1, 1, replicates)
 
     cells = [
         *(cell("new", metric, value) for metric, value in (("auc", 0.75), ("mse", 3.0), ("gauc", None))),
@@ -298,7 +307,7 @@ def test_a_gain_is_what_the_candidate_is_better_by() -> None:
         cell("old", "ece", 0.2),
     ]
 
-    found = {row["metric"]: row for row in (to_row(gain, ["a", "b"]) for gain in gains(cells, "new", "old"))}
+    found = {gain.metric: gain.to_row(DAYS) for gain in gains(cells, "new", "old")}
 
     assert {name: row["value"] for name, row in found.items()} == {
         "auc_gain": 0.25,
