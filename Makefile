@@ -46,8 +46,10 @@ airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05
 golden: $(READY) ## rewrite the golden files of tests/ (the commit says why they changed)
 	@LAMPLIGHTER_GOLDEN=1 $(PYTEST) -m "not slow" -k golden
 
-docs: $(READY) ## rewrite the generated parts of docs/models/README.md: costs of conf/models
-	@$(BIN)/python tools/model_guide.py
+docs: $(READY) ## rewrite what docs/ and dags/jobs.json take from the code
+	@$(BIN)/python -m tools.write_jobs
+	@$(BIN)/python -m tools.write_reference
+	@$(BIN)/python -m tools.model_guide
 
 format: $(READY) ## let ruff lay out the code and order the imports
 	@$(BIN)/ruff check --quiet --fix --select I .

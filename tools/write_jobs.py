@@ -1,6 +1,6 @@
 """Write dags/jobs.json: names, edges and flags of the jobs, for programs that have no Spark, such as Airflow.
 
-make docs
+make docs        (= .venv/bin/python -m tools.write_jobs)
 """
 
 import json

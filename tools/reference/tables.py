@@ -1,0 +1,168 @@
+"""The page of tables: grain, partition, writer, readers, columns."""
+
+from collections.abc import Iterable
+
+from core.columns import feature_columns
+from core.config_model import EntityName
+from core.expressions import columns_of
+from core.load import load_config
+from core.schema import Config
+from jobs.runtime.pipeline import all_jobs, writers
+from jobs.runtime.run import SHARED_TABLES
+from jobs.tables.catalog import Catalog, Table
+from tools.reference.markdown import code, job_link, page, sheet
+
+HOLDS = {
+    "source_files": "manifest: every log file that was offered, with the data dates that it holds rows of",
+    "events": "accepted impressions: user, item, time, context, what the user did",
+    "row_balance": "source rows by status: read = accepted + duplicates + conflicts + quarantined",
+    "quarantine": "source rows that failed a rule, as received, with all rules that they failed",
+    "users": "attributes of users, with the dates between which they are valid",
+    "items": "attributes of items, with the dates between which they are valid",
+    "user_daily": "tiles: what the events of one data date add up to, per user",
+    "item_daily": "tiles: what the events of one data date add up to, per item",
+    "user_features": "features as of the data date; one row for every known user",
+    "item_features": "features as of the data date; one row for every known item",
+    "user_cohorts": "cohort as of the data date; one row for every known user",
+    "item_cohorts": "cohort as of the data date; one row for every known item",
+    "examples": "events with features and cohorts as of the day before, labels and masks",
+    "group_means": "mean label per user cohort and item group: the baseline `group_mean`",
+    "training_sets": "pinned training sets: their days, and the fingerprints that they were packed from",
+    "encoders": "vocabularies and statistics, fitted on the training days of a set",
+    "training_blocks": "encoded examples in blocks of equal size, which training streams",
+    "models": "trained model versions; the newest of each model YAML and data date",
+    "evaluations": "metrics per model, task and cohort, with intervals; gains over champion and baselines",
+    "model_warnings": "what the gates of a model lack, such as experts without output",
+    "calibration_curves": "predicted and observed rates per model and task",
+    "gate_weights": "what each gate gives each expert, per cohort",
+    "promotions": "decisions: candidate, champion before and after, reasons, warnings",
+    "promotion_cells": "the cells of each decision: gain, interval, weight, status",
+    "scores_staging": "lists of a night before publication, per bucket of users",
+    "scores": "published lists; readers take the data date that `publications` names last",
+    "publications": "append-only: which data date is served, by which model; the last row counts",
+    "outcomes": "lists of the day before against what users then did",
+    "quality_results": "verdicts of suites and audits, per rule",
+    "runs": "the ledger: every state of every run",
+    "recipes": "what hashes of code and configuration in the ledger stand for, for `lamplighter plan`",
+    "code_equivalences": "code that `lamplighter adopt` found to make the same as older code",
+}
+
+
+def tables_page() -> str:
+    """Return the page of all tables."""
+    config = load_config()
+    catalog = Catalog(config)
+    used = column_users(config)
+    index = [(f"[{name}](#{name})", HOLDS[name], writer_of(name)) for name in catalog.tables]
+    return page(
+        "Tables",
+        "Delta tables, one folder each: `<warehouse>/<dataset>/<table>`, declared in "
+        "`jobs/tables/catalog.py`.",
+        "`lamplighter.open().read(NAME, data_date=D)` returns one as a DataFrame; `lamplighter tables` "
+        "prints their versions, `lamplighter tables --digest` a hash of the content per table and data date. "
+        "Columns that depend on the data set are those of `kuairand`.",
+        sheet(("table", "holds", "written by"), index),
+        *(table_section(table, config, used) for table in catalog.tables.values()),
+    )
+
+
+def table_section(table: Table, config: Config, used: dict[str, list[str]]) -> str:
+    """Return the section of one table."""
+    facts = [
+        f"- grain: {code(table.grain)}",
+        f"- partition: {code(table.partition) or 'none'}",
+        f"- written by: {writer_of(table.name)}",
+        f"- read by: {readers_of(table.name, config) or 'no job'}",
+    ]
+    if table.constraints:
+        facts.append(f"- constraints: {code(table.constraints)}")
+    if table.has_suite:
+        facts.append(f"- suite: `conf/suites/{config.dataset}/{table.name}.yaml`")
+    if table.not_content and table.has_content:
+        facts.append(f"- outside of the digest: {code(table.not_content)}")
+    entity = table.name.removesuffix("_features")
+    if entity in ("user", "item"):
+        meanings = feature_meanings(config, "user" if entity == "user" else "item")
+        rows = [
+            (f"`{name}`", kind.simpleString(), meanings.get(name, ""), ", ".join(used.get(name, [])))
+            for name, kind in table.columns.items()
+        ]
+        columns = sheet(("column", "type", "is", "used by"), rows)
+    else:
+        columns = sheet(
+            ("column", "type"), [(f"`{name}`", kind.simpleString()) for name, kind in table.columns.items()]
+        )
+    return "\n\n".join([f"## {table.name}", f"{HOLDS[table.name].capitalize()}.", "\n".join(facts), columns])
+
+
+def writer_of(table: str) -> str:
+    """Return which job writes a table."""
+    producer = writers(all_jobs()).get(table)
+    if producer is not None:
+        return job_link(producer)
+    return "every run" if table in SHARED_TABLES else "`lamplighter adopt`"
+
+
+def readers_of(table: str, config: Config) -> str:
+    """Return which jobs declare to read a table, and which of its data dates."""
+    found: dict[str, list[str]] = {}
+    for job in all_jobs().values():
+        for read in job.reads:
+            if (
+                read.kind != "source"
+                and table in read.names(config)
+                and read.when not in found.get(job.name, [])
+            ):
+                found.setdefault(job.name, []).append(read.when)
+    return ", ".join(f"{job_link(name)} ({'; '.join(when)})" for name, when in found.items())
+
+
+def feature_meanings(config: Config, entity: EntityName) -> dict[str, str]:
+    """Return feature column -> what it is, as the data set declares it."""
+    features = getattr(config.features, entity)
+    source = getattr(config.source, f"{entity}s")
+    found = {
+        f"{entity}_is_never_seen": f"no event of the {entity} up to the data date",
+        f"{entity}_recency_days": "days since the last day with an event; null if there is none",
+        f"{entity}_first_event_time_all": "time of the first event",
+        f"{entity}_last_data_date_all": "last data date with an event",
+    }
+    for each in features.aggregates:
+        where = f" where `{each.where}`" if each.where else ""
+        what = "number of events" if each.of is None else f"{each.agg} of `{each.of}`"
+        found |= {f"{entity}_{each.name}_{w}": f"{what}{where}, {_window(w)}" for w in each.windows}
+    for rate in features.rates:
+        smoothed = "" if rate.smoothing is None else ", smoothed"
+        found |= {
+            f"{entity}_{rate.name}_{w}": f"`{rate.of}` / `{rate.per}`{smoothed}, {_window(w)}"
+            for w in rate.windows
+        }
+    found |= {
+        name: f"attribute: `{source.columns[name].expr}` of `{source.path}`" for name in features.attributes
+    }
+    return {name: found[name] for name in feature_columns(features, entity)}
+
+
+def _window(window: str) -> str:
+    return (
+        "all days" if window == "all" else f"{window.removesuffix('d')} days" if window != "1d" else "1 day"
+    )
+
+
+def column_users(config: Config) -> dict[str, list[str]]:
+    """Return feature column -> what reads it by name: models, cohorts, candidates, baselines."""
+    readers: dict[str, list[str]] = {}
+
+    def add(columns: Iterable[str], reader: str) -> None:
+        for column in columns:
+            known = readers.setdefault(column, [])
+            known += [] if reader in known else [reader]
+
+    add((each.column for each in config.inputs.categorical), "models (`inputs`)")
+    add((each.column for each in config.inputs.dense), "models (`inputs`)")
+    for entity, cohorts in (("user", config.cohorts.user), ("item", config.cohorts.item)):
+        for rule in cohorts.rules:
+            add(columns_of(rule.when, f"cohorts.{entity}"), "cohorts")
+    add([f"item_{config.exposure}_{config.candidates.window}"], "candidates")
+    add([config.baselines.group], "baselines")
+    return readers
