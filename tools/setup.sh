@@ -10,7 +10,8 @@
 # build/setup/STAGE.log; when it fails, the end of it is shown.
 #
 # PYTHON          the Python 3.11 to use, when it is not found
-# LAMPLIGHTER_DRIVER_MEMORY=6g   memory of Spark's driver; default: a quarter of the machine's, 2 to 8 GB
+# LAMPLIGHTER_DRIVER_MEMORY=6g   memory of Spark's driver, written into Spark's defaults: a quarter of the machine's,
+#                                2 to 8 GB, where it is not set; set for one run, it counts for that run
 # HOROVOD_GPU=0   build Horovod without NCCL on a machine that has a GPU and nvcc
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -216,7 +217,7 @@ configure_spark() {
 export SPARK_HOME='$spark'
 export PYSPARK_PYTHON="\${PYSPARK_PYTHON:-$root/.venv/bin/python}"
 export SPARK_LOCAL_IP="\${SPARK_LOCAL_IP:-127.0.0.1}"
-exec "\$SPARK_HOME/bin/spark-submit" "\$@"
+exec "\$SPARK_HOME/bin/spark-submit" \${LAMPLIGHTER_DRIVER_MEMORY:+--driver-memory "\$LAMPLIGHTER_DRIVER_MEMORY"} "\$@"
 EOF
   chmod +x .venv/bin/.spark-submit
   mv .venv/bin/.spark-submit .venv/bin/spark-submit

@@ -84,5 +84,5 @@ def test_an_error_in_a_worker_reaches_the_job_and_not_the_console() -> None:
     )
 
     assert found.stdout.splitlines() == ["local[2] 2", "PythonException", "SparkRuntimeException"]
-    assert "Traceback" not in found.stderr
-    assert "\tat " not in found.stderr
+    lines = [line for line in found.stderr.splitlines() if "incubator modules" not in line]  # the JVM's
+    assert lines == []
