@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -157,8 +158,9 @@ def _jvm(error: BaseException, fault: _Fault) -> str | None:
             f"{fault.table or 'Spark'}: the JVM ran out of memory; nothing was committed. Raise "
             "runtime.driver_memory (spark-submit: --driver-memory) or lower runtime.cores, then run again"
         )
-    is_of_py4j = type(error).__module__.startswith("py4j") or isinstance(error, OSError | EOFError)
-    if is_of_py4j and fault.has(*_DEAD_JVM):
+    is_of_py4j = type(error).__module__.startswith("py4j")
+    is_of_its_socket = isinstance(error, OSError | EOFError) and _has_gateway()
+    if (is_of_py4j or is_of_its_socket) and fault.has(*_DEAD_JVM):
         return (
             f"{fault.table or 'Spark'}: Spark's JVM has died (killed, or for lack of memory: see the "
             "kernel's log); nothing was committed. Run again; if it dies again, lower runtime.driver_memory "
@@ -301,6 +303,12 @@ def _table_folder(file: Path) -> Path | None:
     if "_delta_log" in file.parts:
         return Path(*file.parts[: file.parts.index("_delta_log")])
     return next((folder for folder in file.parents if (folder / "_delta_log").is_dir()), None)
+
+
+def _has_gateway() -> bool:
+    """Whether this process has talked to a JVM; without one, a refused connection is another program's."""
+    pyspark = sys.modules.get("pyspark")
+    return pyspark is not None and pyspark.SparkContext._gateway is not None
 
 
 def _existing(folder: Path | None) -> Path | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from core.errors import ConfigError, LamplighterError
@@ -347,6 +348,15 @@ def test_other_errors_are_not_explained(error: Exception) -> None:
     assert explain(error) is None
     with pytest.raises(type(error)), explained("numbers"):
         raise error
+
+
+def test_a_refused_connection_is_of_the_jvm_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(SparkContext, "_gateway", None)
+    assert explain(refused) is None
+    monkeypatch.setattr(SparkContext, "_gateway", object())
+    assert "Spark's JVM has died" in str(explain(refused))
 
 
 def test_an_error_of_ours_stays_as_it_is() -> None:
