@@ -43,9 +43,10 @@ def ingest(run: Run) -> None:
     balance_rows(run, judged)
 
     replace_entities(run)
-    run.commit_checked("quarantine", to_quarantine(judged, run))
+    run.commit("quarantine", to_quarantine(judged, run), is_judged=True)
     accepted = judged.where(F.col("row_status") == "accepted")
-    run.commit_checked("events", accepted.select(*run.project.catalog["events"].columns))
+    columns = run.project.catalog["events"].columns
+    run.commit("events", accepted.select(*columns), is_judged=True)
 
 
 def balance_rows(run: Run, judged: DataFrame) -> None:
@@ -99,8 +100,8 @@ def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
         "source_path",
         "raw_row",
         "failed_rules",
-        F.lit(run.run_id).alias("first_run_id"),
-        F.lit(run.run_id).alias("last_run_id"),
+        F.lit(run.record.run_id).alias("first_run_id"),
+        F.lit(run.record.run_id).alias("last_run_id"),
         F.lit(None).cast("string").alias("readmitted_by"),
         "data_date",
     )

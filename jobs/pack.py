@@ -58,9 +58,9 @@ def pack(run: Run) -> None:
     blocks = to_blocks(train, encoder, run.config, training_set, "train").unionByName(
         to_blocks(validation, encoder, run.config, training_set, "validation")
     )
-    run.commit("training_blocks", blocks, where, partition=training_set)
-    pinned = {"data_date": pinned_date(run.config.training, run.data_date), "recipe": run.recipe_hash}
-    run.commit_rows("training_sets", [of_set | pinned | {"inputs": list(run.inputs)}], where)
+    run.commit("training_blocks", blocks, where=where, partition=training_set)
+    pinned = {"data_date": pinned_date(run.config.training, run.data_date), "recipe": run.record.recipe_hash}
+    run.commit_rows("training_sets", [of_set | pinned | {"inputs": list(run.record.newest.inputs)}], where)
 
 
 def require_no_burn_in(days: list[date], earliest: date) -> None:

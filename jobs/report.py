@@ -13,7 +13,7 @@ from datetime import date
 from core.paths import exists, join, local_path, read_bytes, write_atomically
 from jobs.runtime.job import ONE, job
 from jobs.runtime.night_report import collect
-from jobs.runtime.reads import champion, same_day
+from jobs.runtime.reads import champion, same_day, trailing
 from jobs.runtime.run import Run
 from quality.report.model import IndexEntry, index_entry
 from quality.report.render import render_index, render_night
@@ -27,9 +27,16 @@ OF_THE_NIGHT = (
 
 
 @job(
-    reads=(*(same_day(table, is_needed=False) for table in OF_THE_NIGHT), champion()),
+    reads=(
+        *(same_day(table, is_needed=False) for table in OF_THE_NIGHT),
+        trailing("events", lambda config: config.audits.days_before + 1, "days of the audits"),
+        champion(),
+    ),
     writes=(),
-    config=("exposure", "cohorts", "tasks[].name", "source.users", "source.items", "audits"),
+    config=(
+        *("audits", "cohorts", "exposure", "source.events.lateness_days", "source.items", "source.users"),
+        "tasks[].name",
+    ),
     dates=ONE,
     templates=("quality/report/templates",),
 )

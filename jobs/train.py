@@ -42,8 +42,8 @@ def train(run: Run) -> None:
         training_set=training_set,
         rule_versions={c: axis.version for c, axis in run.config.cohorts.by_column.items()},
         types=run.project.catalog.input_types(),
-        table_versions=lambda: run.versions_read,
-        code_revision=run.code_revision,
+        table_versions=lambda: run.record.versions_read,
+        code_revision=run.record.code_revision,
         ranks=run.config.training.ranks,
         on_epoch=partial(report_progress, unit="epochs"),
     )
@@ -53,7 +53,7 @@ def train(run: Run) -> None:
     where = f"data_date = '{run.data_date}' AND model = '{model.name}'"
     run.commit_rows("models", [row | {"training_set": training_set} | summary(trained, run)], where)
     run.note(f"{trained.epochs} epochs, best validation loss {trained.validation_loss:.4f}")
-    tags = {"training_set": training_set, "model": model.name, "code_revision": run.code_revision}
+    tags = {"training_set": training_set, "model": model.name, "code_revision": run.record.code_revision}
     run.register_model(bundle, tags, {"validation_loss": trained.validation_loss})
 
 

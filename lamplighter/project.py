@@ -132,7 +132,7 @@ class Project:
         if what not in all_jobs():
             raise ConfigError(f"{what!r} is no job; there are {[NIGHT, HISTORY, *all_jobs()]}")
         run = all_jobs()[what](arguments)
-        return [PlannedStep(what, tuple(run.dates), "; ".join(run.notes) or "done")]
+        return [PlannedStep(what, tuple(run.dates), "; ".join(run.record.notes) or "done")]
 
     def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
         """Return a user's published list by rank; empty for a user who is not known.

@@ -18,6 +18,7 @@ from jobs.runtime.code import hash_of
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.progress import step_progress
 from jobs.runtime.project import Project
+from jobs.runtime.running import require_inputs
 from jobs.runtime.trial import TrialRun
 from jobs.tables.compare import Difference
 from jobs.tables.ledger import new_run_id
@@ -107,6 +108,6 @@ def _differences(job: str, arguments: Arguments, day: date, new: str, old: str) 
             f"run `lamplighter {job} --data-date {day}` instead"
         )
     with step_progress(f"adopt {job} {day}"):
-        run.require_inputs()
+        require_inputs(run)
         run.job.outline(run)
     return run.differences

@@ -32,6 +32,8 @@ NO_EFFECT_ON_CONTENT = frozenset(
         "jobs.runtime.pipeline",
         "jobs.runtime.plan",
         "jobs.runtime.progress",
+        "jobs.runtime.record",
+        "jobs.runtime.running",
         "jobs.tables.faults",
         "jobs.tables.ledger",
         "jobs.tables.locks",

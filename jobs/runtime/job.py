@@ -69,7 +69,7 @@ class Job:
             ConfigError: a range for a job that takes one date.
             LamplighterError: with job, data date, what was wrong and what to do.
         """
-        from jobs.runtime.run import run_job
+        from jobs.runtime.running import run_job
 
         self.check_dates(arguments)
         return run_job(self, arguments)

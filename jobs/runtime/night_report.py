@@ -10,21 +10,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.config_model import EntityName
+from features.list_counts import to_list_counts
 from jobs.runtime.lists import list_of, typical_users
+from jobs.runtime.night_decision import calibration_of, cells_of, decision_of, gates_of, warnings_of
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.run import Run
 from jobs.tables.ledger import NewestRun, RunKey
+from quality.audits import ListCounts, list_warnings
 from quality.report.model import (
-    CalibrationPoint,
     CohortMove,
     CohortSize,
-    Decision,
-    GateBar,
     ListedItem,
-    MetricCell,
     NightReport,
     OutcomeRow,
-    Role,
+    RepairedDate,
     RowsBalance,
     SampleList,
     ScoreDistribution,
@@ -34,7 +33,6 @@ from quality.report.model import (
 
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
 SCORE_BINS = 30
-COUNTS = ("rows", "positives", "negatives", "users", "one_class_users")
 
 Runs = dict[RunKey, NewestRun]
 
@@ -45,38 +43,30 @@ def collect(run: Run) -> NightReport:
     runs = {key: found for key, found in known.items() if key.data_date == run.data_date}
     published = run.read("scores", run.data_date)
     first = published.select("model_version").first()
-    decision, candidate = _decision(run), _candidate(run)
+    decision = decision_of(run)
     return NightReport(
         data_date=run.data_date,
         dataset=run.config.dataset,
-        run_id=run.run_id,
+        run_id=run.record.run_id,
         champion=None if first is None else first["model_version"],
         users_scored=published.where(F.col("rank") == 1).count(),
         steps=tuple(_steps(runs)),
         balance=_balance(run),
+        repaired=tuple(_repaired(run, runs)),
         verdicts=tuple(_verdicts(run)),
         cohort_sizes=tuple(size for entity in ENTITIES for size in _sizes(run, entity)),
         cohort_moves=tuple(move for entity in ENTITIES for move in _moves(run, entity)),
-        cells=tuple(_cells(run, decision)),
+        cells=tuple(cells_of(run, decision)),
         decision=decision,
-        calibration=tuple(_calibration(run, candidate)),
-        gates=tuple(_gates(run, candidate)),
-        gate_warnings=tuple(
-            row["warning"]
-            for row in run.rows("model_warnings", f"last_data_date = '{run.data_date}'")
-            if row["model_version"] == candidate
-        ),
+        calibration=tuple(calibration_of(run, decision)),
+        gates=tuple(gates_of(run, decision)),
+        gate_warnings=tuple(warnings_of(run, decision)),
         scores=_score_distribution(run, published),
         outcomes=tuple(_outcomes(run)),
         samples=tuple(_samples(run)),
+        list_warnings=_list_warnings(run, published),
         notices=tuple(_notices(run)),
     )
-
-
-def _candidate(run: Run) -> str | None:
-    """Return the candidate of the newest decision of tonight."""
-    rows = run.rows("promotions", f"data_date = '{run.data_date}'")
-    return max(rows, key=lambda row: row["decision_no"])["candidate"] if rows else None
 
 
 def _steps(runs: Runs) -> Iterator[StepRow]:
@@ -102,6 +92,24 @@ def _balance(run: Run) -> RowsBalance | None:
         conflicts=row["conflicts"],
         late=row["late"],
     )
+
+
+def _repaired(run: Run, runs: Runs) -> Iterator[RepairedDate]:
+    """Return the earlier data dates that tonight's ingest made anew, with rows that were in later files."""
+    tonight = runs.get(RunKey("ingest", "", run.data_date))
+    horizon = run.config.source.events.lateness_days
+    for back in range(horizon, 0, -1):
+        day = run.data_date - timedelta(days=back)
+        found = run.project.newest_runs([day]).get(RunKey("ingest", "", day))
+        (late, *_) = [*(row["late"] for row in run.rows("row_balance", f"data_date = '{day}'")), 0]
+        if late and tonight is not None and found is not None and found.run_id == tonight.run_id:
+            yield RepairedDate(day, late)
+
+
+def _list_warnings(run: Run, published: DataFrame) -> tuple[str, ...]:
+    first = run.data_date - timedelta(days=run.config.audits.days_before)
+    counts = to_list_counts(published, run.read("events", first, run.data_date)).first()
+    return () if counts is None else list_warnings(ListCounts(**counts.asDict()), run.config.audits)
 
 
 def _verdicts(run: Run) -> Iterator[VerdictRow]:
@@ -137,54 +145,6 @@ def _moves(run: Run, entity: EntityName) -> Iterator[CohortMove]:
     moves = after.join(before, on=key, how="left").groupBy("before", "after").count().collect()
     for row in sorted(moves, key=lambda row: (str(row["before"]), row["after"])):
         yield CohortMove(entity, row["before"], row["after"], row["count"])
-
-
-def _decision(run: Run) -> Decision | None:
-    rows = run.rows("promotions", f"data_date = '{run.data_date}'")
-    if not rows:
-        return None
-    row = max(rows, key=lambda row: row["decision_no"])
-    return Decision(
-        candidate=row["candidate"],
-        champion_before=row["champion_before"],
-        champion_after=row["champion_after"],
-        promoted=row["promoted"],
-        reasons=tuple(row["reasons"]),
-    )
-
-
-def _cells(run: Run, decision: Decision | None) -> Iterator[MetricCell]:
-    if decision is None:
-        return
-    order = {task.name: number for number, task in enumerate(run.config.tasks)}
-    rows = run.rows("evaluations", f"last_data_date = '{run.data_date}'")
-    for row in sorted(rows, key=lambda row: (order[row["task"]], row["cohort"], row["metric"])):
-        names = ("task", "cohort", "metric", "value", "low", "high", *COUNTS)
-        if row["model_version"] in (decision.candidate, decision.champion_before):
-            role = "candidate" if row["model_version"] == decision.candidate else "champion"
-            yield MetricCell(role=role, **{name: row[name] for name in names})  # type: ignore[arg-type]
-
-
-def _calibration(run: Run, candidate: str | None) -> Iterator[CalibrationPoint]:
-    """Return the calibration curves of tonight's candidate and of the champion that it met."""
-    if candidate is None:
-        return
-    champion = run.project.champion(run.data_date, candidate).version
-    roles: dict[str | None, Role] = {champion: "champion", candidate: "candidate"}
-    rows = run.rows("calibration_curves", f"last_data_date = '{run.data_date}'")
-    for row in sorted(rows, key=lambda row: (row["model_version"], row["task"], row["point"])):
-        if row["model_version"] in roles:
-            role = roles[row["model_version"]]
-            weight = round(row["weight"])
-            yield CalibrationPoint(row["task"], role, row["predicted"], row["observed"], weight)
-
-
-def _gates(run: Run, candidate: str | None) -> Iterator[GateBar]:
-    """Return what the gates of tonight's candidate do."""
-    for row in run.rows("gate_weights", f"last_data_date = '{run.data_date}'"):
-        if row["model_version"] == candidate:
-            names = ("gate", "expert", "cohort", "rows", "mean", "std", "active_share")
-            yield GateBar(**{name: row[name] for name in names})
 
 
 def _score_distribution(run: Run, tonight: DataFrame) -> ScoreDistribution | None:

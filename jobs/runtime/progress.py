@@ -124,10 +124,10 @@ def spark_position() -> Position | None:
 
 def step_line(run: "Run") -> str:
     """Return `2022-05-07  build_features  3.2 s  27,285 user_features ...`."""
-    rows = ", ".join(f"{count:,} {table}" for table, count in run.rows_written.items())
-    notes = "; ".join(run.notes)
+    rows = ", ".join(f"{count:,} {table}" for table, count in run.record.rows_written.items())
+    notes = "; ".join(run.record.notes)
     what = "; ".join(text for text in (rows, notes) if text) or "nothing to do"
-    return f"{run.span:<24} {run.job.name:<15} {run.seconds:6.1f} s  {what}"
+    return f"{run.span:<24} {run.job.name:<15} {run.record.seconds:6.1f} s  {what}"
 
 
 def _follow_with_lines(step: StepProgress, done: threading.Event, every_seconds: float) -> None:

@@ -12,7 +12,7 @@ from jobs.runtime.job import Job
 from jobs.runtime.project import Project
 from jobs.runtime.run import Run
 from jobs.tables.compare import Difference, difference
-from jobs.tables.store import Commit, dates_where
+from jobs.tables.store import Commit
 from quality.verdicts import Verdict
 
 
@@ -29,18 +29,6 @@ class TrialRun(Run):
         self.differences: list[Difference] = []
         self.compared: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="lamplighter-trial-")
-
-    def commit_checked(
-        self,
-        table: str,
-        frame: DataFrame,
-        where: str | None = None,
-        made_of: str | None = None,
-        partition: str | None = None,
-    ) -> Commit:
-        """Compare rows with those that a run would replace."""
-        self._require_written(table)
-        return self._compare(table, frame, where or dates_where(self.first, self.data_date))
 
     def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], where: str) -> Commit:
         """Compare rows of a small table with those that a run would replace."""
@@ -68,6 +56,11 @@ class TrialRun(Run):
 
     def record_verdict(self, verdict: Verdict, data_date: date) -> None:
         """Record nothing."""
+
+    def _replace(
+        self, table: str, frame: DataFrame, where: str, rows: int, metadata: Mapping[str, Any]
+    ) -> Commit:
+        return self._compare(table, frame, where)
 
     def _to_frame(self, table: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
         declared = self.project.catalog[table]

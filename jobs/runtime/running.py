@@ -1,0 +1,105 @@
+"""Run a job: inputs that must be there, locks, the ledger, and how it ends."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import date
+
+from core.errors import BlockedError, LamplighterError
+from jobs.runtime.arguments import Arguments, span_of
+from jobs.runtime.job import Job
+from jobs.runtime.logs import log_context
+from jobs.runtime.pipeline import all_jobs, writers
+from jobs.runtime.progress import step_line, step_progress
+from jobs.runtime.project import Project
+from jobs.runtime.run import Run
+from jobs.tables.faults import explain
+from jobs.tables.ledger import NewestRun, RunKey, State
+
+log = logging.getLogger("lamplighter")
+
+
+def run_job(job: Job, arguments: Arguments) -> Run:
+    """Run a job and write its end to the ledger, whatever it is.
+
+    Raises:
+        LamplighterError: as the job does; its message then starts with job and data date.
+    """
+    run = Run(job, Project(arguments))
+    with log_context(run_id=run.record.run_id, data_date=run.span):
+        try:
+            with locked(run):
+                run.record.write_recipe()
+                run.record.write_state("started")
+                with step_progress(f"{job.name} {run.span}"):
+                    _follow(run)
+        except LamplighterError as error:
+            raise type(error)(f"{job.name} {run.span}: {error}") from error
+        log.info(step_line(run))
+    return run
+
+
+def require_inputs(run: Run) -> None:
+    """Stop unless the jobs that write what this one reads are done.
+
+    Raises:
+        LamplighterError: naming the job and the dates to run first.
+    """
+    config = run.project.config
+    known = run.project.newest_runs(run.dates)
+    producers = writers(all_jobs())
+    for read in run.job.reads:
+        for table in read.names(config):
+            producer = producers.get(table)
+            if read.is_needed and producer is not None and producer != run.job.name:
+                needed = sorted({each for day in run.dates for each in read.dates(config, day)})
+                _require_done(run, producer, needed, known)
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Hold the locks of all tables that Spark replaces in a job."""
+    store = run.project.store
+    with ExitStack() as held:
+        for table in run.job.writes:
+            if store.catalog[table].is_large:
+                held.enter_context(store.locks.hold(run.spark, table, run.record.owner))
+        yield
+
+
+def _follow(run: Run) -> None:
+    """Run the outline, and record how it ends."""
+    state: State = "failed"
+    message = "interrupted"
+    try:
+        reason = run.project.no_training(run.data_date) if run.job.is_per_model else None
+        if reason is None:
+            require_inputs(run)
+            run.job.outline(run)
+        else:
+            run.note(reason)
+        state, message = "done", "; ".join(run.record.notes)
+    except LamplighterError as error:
+        state, message = ("blocked" if isinstance(error, BlockedError) else "failed"), str(error)
+        raise
+    except Exception as error:  # recorded, then raised: as what it means where that is known
+        message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        if (known := explain(error)) is not None:
+            message = str(known)
+            raise known from error
+        raise
+    finally:
+        run.record.write_state(state, message)
+
+
+def _require_done(run: Run, producer: str, needed: list[date], known: Mapping[RunKey, NewestRun]) -> None:
+    model = run.project.config.model.name if all_jobs()[producer].is_per_model else ""
+    runs = {day: known.get(RunKey(producer, model, day)) for day in needed}
+    missing = [day for day, found in runs.items() if found is None or found.state != "done"]
+    if missing:
+        flags = f" --model {model}" if model else ""
+        span = span_of(missing[0], missing[-1])
+        raise LamplighterError(
+            f"{producer} is not done for data date {span}, which {run.job.name} reads; "
+            f"run `lamplighter {producer} --data-date {span}{flags}` first"
+        )
