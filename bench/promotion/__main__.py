@@ -126,7 +126,7 @@ def run() -> None:
     simulated = rules_key() | {"seed_std": SIMULATED_SEED_STD}
     for batch in range(BATCHES):
         for gain in (0.0, TRUE_GAIN):
-            batch_key = {"what": "simulated", "gain": gain, "batch": batch}
+            batch_key = {"what": "simulated", "true_gain": gain, "batch": batch}
             RESULTS.once(batch_key | simulated, partial(decide_logs, gain, batch))
 
 
@@ -134,7 +134,7 @@ def outcomes(what: str, gain: float = 0.0) -> list[Outcome]:
     """The outcomes so far, under the configured rules."""
     expected: dict[str, Any] = {"what": what} | rules_key()
     if what == "simulated":
-        expected |= {"gain": gain, "seed_std": SIMULATED_SEED_STD}
+        expected |= {"true_gain": gain, "seed_std": SIMULATED_SEED_STD}
     rows = [row for row in RESULTS.all() if all(row.get(name) == value for name, value in expected.items())]
     names = list(Outcome.__dataclass_fields__)
     if what != "simulated":
