@@ -18,7 +18,8 @@ def to_entities(
     """Read an attribute file as the table `users` or `items`.
 
     Grain: (<entity>_id, valid_from), if the file's key is unique; the table's key check says so.
-    As of: an undated snapshot is always valid. What cannot be read is null.
+    As of: an undated snapshot is always valid. What cannot be read is null; a row whose key cannot be read
+    describes no user (item) and is left out.
     Cost: one narrow pass.
 
     Args:
@@ -27,7 +28,7 @@ def to_entities(
         entity: whose attributes.
         id_type: type of the entity's id in `events`.
     """
-    return raw_attributes.select(
+    described = raw_attributes.select(
         read_id(source.key, id_type, raw_attributes).alias(f"{entity}_id"),
         F.lit(ALWAYS).alias("valid_from"),
         F.lit(None).cast("date").alias("valid_to"),
@@ -36,6 +37,7 @@ def to_entities(
             for name, column in source.columns.items()
         ),
     )
+    return described.where(F.col(f"{entity}_id").isNotNull())
 
 
 def to_known_keys(

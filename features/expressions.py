@@ -71,6 +71,8 @@ def readable(text: str, rows: DataFrame) -> Column:
         ConfigError: the columns' types do not fit the expression, whatever their values.
     """
     tree = sqlglot.parse_one(text, dialect="spark")
+    if isinstance(tree, exp.Column):
+        return F.expr(text)  # most expressions: nothing to rewrite, no types to ask for
     read = {column.name for column in tree.find_all(exp.Column)}
     known = T.StructType([field for field in rows.schema.fields if field.name in read])
     return F.expr(_rewritten(text, known.json()))

@@ -162,7 +162,8 @@ def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
     data = folder / "data" / NAME
     (data / "loans").mkdir(parents=True, exist_ok=True)
     _write(
-        data / "readers.parquet", [{"reader": r, "born": _born(chance)} for r in [*READERS, "Nie:gesehen"]]
+        data / "readers.parquet",
+        [{"reader": r, "born": _born(chance)} for r in [*READERS, "Nie:gesehen", "", None]],
     )
     _write(
         data / "books.parquet",

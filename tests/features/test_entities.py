@@ -21,6 +21,16 @@ def test_an_undated_snapshot_is_always_valid(spark: SparkSession, config: Config
     ]
 
 
+def test_a_row_without_a_readable_key_describes_no_user(spark: SparkSession, config: Config) -> None:
+    raw = spark.createDataFrame(
+        [("1", "a", 31), ("", "b", 32), (None, "c", 33), ("x", "d", 34)], "user string, city string, age int"
+    )
+
+    users = to_entities(raw, config.source.users, "user")
+
+    assert [row["user_city"] for row in users.collect()] == ["a"]
+
+
 def test_known_keys_are_valid_then_or_have_an_event_up_to_then(spark: SparkSession) -> None:
     users = spark.createDataFrame(
         [
