@@ -125,7 +125,8 @@ class Lineage:
     def recipe_hash(self, job: str) -> str:
         """Return a hash of the recipes of a job and of all jobs before it, whatever data there are."""
         declared = all_jobs()[job]
-        producers = {self._producer(table) for read in declared.reads for table in read.names(self.config)}
+        reads = [read for read in declared.reads if read.is_of_tonight]  # else evaluate waits for promote
+        producers = {self._producer(table) for read in reads for table in read.names(self.config)}
         before = sorted(name for name in producers if name is not None and name != job)
         own = [self.code_hash(job), hash_of(self.recipe(job).config)]
         return _hash([*own, *(self.recipe_hash(name) for name in before)])
