@@ -28,7 +28,8 @@ def steps_of_night(project: Project) -> list[str]:
 def plan_night(arguments: Arguments) -> list[PlannedStep]:
     """Return what a night would run, and why; a change runs through to later steps."""
     project = Project(arguments)
-    steps = plan(project, steps_of_night(project))
+    names = [n for n in steps_of_night(project) if first_date_of(project, n) <= arguments.last]
+    steps = plan(project, names)
     late = Planner(project, project.dates, ()).late_dates("ingest", arguments.last)
     return [_with_late(step, late, arguments.last) if covers_range(step.job) else step for step in steps]
 
@@ -104,6 +105,8 @@ def for_dates(arguments: Arguments, name: str, dates: Sequence[date]) -> Argumen
 def _next_step(arguments: Arguments, name: str) -> PlannedStep:
     """Plan one step of a night; one that takes a range also covers earlier dates with late rows."""
     project = Project(arguments)
+    if first_date_of(project, name) > arguments.last:
+        return PlannedStep(name, (), "no data date that it can be built for")
     planner = Planner(project, project.dates, [name])
     step = planner.step(name, project.dates)
     late = planner.late_dates(name, arguments.last) if covers_range(name) else []

@@ -101,8 +101,8 @@ class Planner:
     def _lost_commit(self, job: str, model: str, day: date, run: NewestRun) -> str | None:
         """Say which table no longer has the commit that this run recorded."""
         for table in all_jobs()[job].writes:
-            if table not in run.rows:
-                continue  # this run had nothing to write there
+            if not run.rows.get(table):
+                continue  # nothing to write there: Delta makes no commit of no rows in place of no rows
             commits = self.project.store.commits(table)
             made = [
                 commit

@@ -63,8 +63,8 @@ def test_changed_code_with_other_results_is_refused_with_the_columns(
     rule: Callable[..., Column] = cohorts.cohort_of
     shown = F.col("user_impression_count_all") == 4
 
-    def cohort_of(declared: object) -> Column:
-        label = rule(declared)
+    def cohort_of(declared: object, *more: object) -> Column:
+        label = rule(declared, *more)
         is_user = "low" in declared.names  # type: ignore[attr-defined]
         return F.when(shown, F.lit("high")).otherwise(label) if is_user else label
 

@@ -1,4 +1,4 @@
-"""A slice of the embedded log, and a warehouse in which history and two nights have run on it."""
+"""Fixtures: a slice of the embedded log, and a warehouse in which history and two nights have run on it."""
 
 import os
 from datetime import date
@@ -43,5 +43,5 @@ def project(fresh: SampleProject, tmp_path: Path) -> SampleProject:
 
 @pytest.fixture
 def used_project(after_two_nights: SampleProject, tmp_path: Path) -> SampleProject:
-    """A lived-in project of one's own."""
+    """A copy of `after_two_nights` of one's own."""
     return after_two_nights.copy(tmp_path)
