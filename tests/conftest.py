@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
+pytest_plugins = ["tests.jobs.fixtures"]  # projects, for tests of jobs, of the Python API and of the docs
+
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:

@@ -1,0 +1,137 @@
+"""The Python API: what the command line does, as functions that return values."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+import lamplighter
+from core.errors import ConfigError, LamplighterError
+from jobs.runtime.plan import PlannedStep
+from tests.jobs.sample_project import FIRST_NIGHT, SECOND_NIGHT, SampleProject
+
+
+def opened(sample: SampleProject, *settings: str) -> lamplighter.Project:
+    return lamplighter.open(settings=[*sample.settings, *settings])
+
+
+def names_that_run(steps: list[PlannedStep]) -> list[str]:
+    return [step.job for step in steps if step.dates]
+
+
+# --- without Spark ------------------------------------------------------------------------------
+
+
+def test_a_project_has_its_configuration_and_tables(fresh: SampleProject) -> None:
+    project = opened(fresh)
+
+    assert project.config.ranking.top_k == 5
+    assert {"events", "user_features", "scores"} <= set(project.tables)
+    assert project.table("scores").grain == ("user_id", "data_date", "rank")
+    assert project.table("user_features").columns["user_click_count_7d"].simpleString() == "bigint"
+
+
+def test_an_unknown_table_is_refused_with_those_that_there_are(fresh: SampleProject) -> None:
+    with pytest.raises(ConfigError, match=r"'user_feature' is no table; there are .*'user_features'"):
+        opened(fresh).table("user_feature")
+
+
+def test_an_unknown_job_is_refused_with_those_that_there_are(fresh: SampleProject) -> None:
+    with pytest.raises(ConfigError, match=r"'ingests' is no job; there are .*'night'.*'ingest'"):
+        opened(fresh).run("ingests", SECOND_NIGHT)
+
+
+@pytest.mark.parametrize("what", ["score", "night", "train"])
+def test_a_range_is_refused_where_one_date_is_taken(fresh: SampleProject, what: str) -> None:
+    with pytest.raises(ConfigError, match="takes one data date"):
+        opened(fresh).run(what, f"{FIRST_NIGHT}..{SECOND_NIGHT}")
+
+
+def test_lists_of_a_project_without_publication_are_an_error(fresh: SampleProject) -> None:
+    with pytest.raises(LamplighterError, match="nothing was published yet"):
+        opened(fresh).lists(40)
+
+
+def test_a_wrong_setting_is_refused_when_the_project_is_opened(fresh: SampleProject) -> None:
+    with pytest.raises(ConfigError, match=r"training.epocs: unknown key"):
+        opened(fresh, "training.epocs=3")
+
+
+def test_another_folder_brings_its_own_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="base"):
+        lamplighter.open(tmp_path)
+
+
+# --- after two nights ---------------------------------------------------------------------------
+
+
+def test_a_table_is_read_by_date_by_range_and_as_a_whole(
+    spark: SparkSession, after_two_nights: SampleProject
+) -> None:
+    project = opened(after_two_nights)
+    one, both = (
+        project.read("user_features", data_date=dates)
+        for dates in (SECOND_NIGHT, f"{FIRST_NIGHT}..{SECOND_NIGHT}")
+    )
+
+    users = project.read("users").count()
+    assert one.count() == users
+    assert both.count() == 2 * users
+    assert {row["data_date"] for row in both.select("data_date").distinct().collect()} == {
+        FIRST_NIGHT,
+        SECOND_NIGHT,
+    }
+    assert one.columns == list(project.table("user_features").columns)
+
+
+def test_a_table_is_read_as_of_an_older_version(spark: SparkSession, after_two_nights: SampleProject) -> None:
+    project = opened(after_two_nights)
+
+    assert project.read("publications", version=0).count() < project.read("publications").count() == 2
+
+
+def test_a_table_without_data_dates_is_not_read_by_date(
+    spark: SparkSession, after_two_nights: SampleProject
+) -> None:
+    with pytest.raises(ConfigError, match="users has no column data_date; its grain is"):
+        opened(after_two_nights).read("users", data_date=SECOND_NIGHT)
+
+
+def test_a_list_is_what_readers_are_served_or_that_of_a_date(after_two_nights: SampleProject) -> None:
+    project = opened(after_two_nights)
+    served, older = project.lists(40), project.lists("40", data_date=FIRST_NIGHT)
+
+    assert [row["rank"] for row in served] == [row["rank"] for row in older] == [1, 2, 3, 4, 5]
+    assert {row["data_date"] for row in served} == {SECOND_NIGHT}
+    assert {row["data_date"] for row in older} == {FIRST_NIGHT}
+    assert project.lists(41) == []  # not in the slice
+
+
+def test_a_plan_says_what_a_changed_setting_makes_again(after_two_nights: SampleProject) -> None:
+    assert names_that_run(opened(after_two_nights).plan(SECOND_NIGHT, model="mfh")) == []
+
+    steps = opened(after_two_nights, "ranking.top_k=4").plan(str(SECOND_NIGHT), model="mfh")
+
+    assert names_that_run(steps)[:2] == ["score", "publish"]
+    assert {step.job: step.why for step in steps}["score"] == "configuration: ranking.top_k changed"
+
+
+def test_a_plan_of_a_range_is_that_of_a_history(after_two_nights: SampleProject) -> None:
+    steps = opened(after_two_nights).plan(f"{FIRST_NIGHT}..{date(2022, 5, 9)}")
+
+    assert [step.job for step in steps][-1] == "fit_group_means"
+    assert all(step.dates[-1] == date(2022, 5, 9) for step in steps)
+
+
+def test_a_job_and_a_night_are_run(spark: SparkSession, used_project: SampleProject) -> None:
+    project = opened(used_project, "ranking.top_k=4")
+    (step,) = project.run("score", SECOND_NIGHT)
+    assert step.dates == (SECOND_NIGHT,)
+    assert len(project.lists(40)) == 5  # not published yet
+
+    ran = project.run("night", str(SECOND_NIGHT), model="mfh")
+
+    assert "publish" in names_that_run(ran)
+    assert "score" not in names_that_run(ran)
+    assert len(project.lists(40)) == 4
