@@ -8,7 +8,7 @@ equal content: no table is read to know whether it is up to date. See docs/adr/0
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from core.declared_config import hashes_of_keys
 from core.schema import Config
@@ -169,8 +169,8 @@ class Lineage:
     def _partition(self, job: Job, table: str, each: date, day: date) -> list[tuple[str, str]]:
         """Return the fingerprints of a partition that a job reads; one per model if it knows no model."""
         producer = self._producer(table)
-        if producer is None or (producer == job.name and each >= day):
-            return []  # the job's own output is no input
+        if producer is None or (producer == job.name and each != day - timedelta(days=1)):
+            return []  # of a job's own output only the day before counts: what is older is in its fingerprint
         if all_jobs()[producer].is_per_model and not job.is_per_model:
             models = {model for name, model, at in self.known if (name, at) == (producer, each)}
             made = {model: self._recorded(producer, model, each) for model in models}

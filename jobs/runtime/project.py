@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from core.load import load_config
 from core.paths import join, local_path, resolve_uri
 from core.schema import Config
-from core.training_days import date_range, pinned_date, training_days
+from core.training_days import date_range, pinned_date
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.fingerprints import Champion, Lineage
 from jobs.runtime.pipeline import all_jobs
@@ -149,11 +149,17 @@ class Project:
         return f"not a training night: {name} was trained on {min(nights)}" if nights else None
 
     def _dates_in_reach(self, dates: Sequence[date]) -> list[date]:
-        """Return the data dates whose state a job of these dates may depend on."""
+        """Return the data dates whose state a job of these dates, or a repair before them, may depend on."""
         first, last = min(dates), max(dates)
-        earliest = first - timedelta(days=max(1, self.config.source.events.lateness_days))
-        window = training_days(self.config.training, last)
-        return date_range(min([earliest, *window[:1]]), last)
+        horizon = first - timedelta(days=self.config.source.events.lateness_days)
+        read = [
+            each
+            for job in all_jobs().values()
+            for declared in job.reads
+            for day in (horizon, first, last)
+            for each in declared.dates(self.config, day)
+        ]
+        return date_range(min([horizon, *read]), last)
 
     def with_arguments(self, **changes: object) -> "Project":
         """Return the same project, asked for something else."""

@@ -1,6 +1,5 @@
-"""The DAG holds one task a job, in the order of the night, and tries again only what may get better."""
+"""The DAG holds one task per job, in the order that jobs declare, and tries again only what may get better."""
 
-import ast
 import json
 import os
 import subprocess
@@ -9,29 +8,16 @@ from typing import Any
 
 import pytest
 
-from jobs.runtime.steps import STEPS
-
 ROOT = Path(__file__).parents[2]
 AIRFLOW = ROOT / ".venv-airflow" / "bin"
 
 
-def jobs_of_the_dag() -> tuple[str, ...]:
-    """`JOBS` of dags/nightly.py, read without Airflow."""
-    tree = ast.parse((ROOT / "dags" / "nightly.py").read_text())
-    values = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["JOBS"]
-    ]
-    return tuple(ast.literal_eval(values[0]))
-
-
-def test_the_dag_names_the_steps_of_the_night_in_their_order() -> None:
-    assert jobs_of_the_dag() == tuple(STEPS)
+JOBS = json.loads((ROOT / "dags" / "jobs.json").read_text())
+NAMES = [job["name"] for job in JOBS]
 
 
 def test_the_dag_submits_files_that_exist() -> None:
-    assert [job for job in jobs_of_the_dag() if not (ROOT / "jobs" / f"{job}.py").is_file()] == []
+    assert [name for name in NAMES if not (ROOT / "jobs" / f"{name}.py").is_file()] == []
 
 
 # --- in Airflow's own environment ---------------------------------------------------------------
@@ -89,9 +75,9 @@ def probe(home: Path, *arguments: str, **more: str) -> dict[str, Any]:
 def test_airflow_imports_the_dag_as_a_chain_of_spark_submits(airflow_home: Path) -> None:
     told = probe(airflow_home, "structure")
 
-    jobs = jobs_of_the_dag()
     assert told["import_errors"] == {}
-    assert told["edges"] == {job: list(jobs[i + 1 : i + 2]) for i, job in enumerate(jobs)}
+    after = {name: {job["name"] for job in JOBS if name in job["after"]} for name in NAMES}
+    assert {name: set(edges) for name, edges in told["edges"].items()} == after
     assert "SparkSubmitOperator" in told["operators"]
     assert told["retries"] == [2]
     assert told["max_active_runs"] == 1
@@ -104,10 +90,13 @@ def test_every_job_gets_the_data_date_and_score_keeps_to_the_champion(airflow_ho
     told = probe(airflow_home, "run", json.dumps({"data_date": "2022-05-08", "model": "mfh"}))
 
     commands = (airflow_home / "notes").read_text().splitlines()
-    with_model = [job for job, line in zip(jobs_of_the_dag(), commands, strict=True) if "--model mfh" in line]
+    submitted = {Path(word).stem: line for line in commands for word in line.split() if "/jobs/" in word}
     assert told["state"] == "success"
-    assert all("--data-date 2022-05-08 --dataset kuairand --where local" in line for line in commands)
-    assert with_model == [job for job in jobs_of_the_dag() if job != "score"]
+    assert set(submitted) == set(NAMES)
+    flags = "--night-step --data-date 2022-05-08 --dataset kuairand --env local"
+    assert all(flags in line for line in commands)
+    with_model = {name for name, line in submitted.items() if "--model mfh" in line}
+    assert with_model == {job["name"] for job in JOBS if job["per_model"]}
 
 
 @pytest.mark.slow
@@ -123,7 +112,8 @@ def test_only_exit_codes_that_may_get_better_are_tried_again(
     assert told["state"] == "failed"
     assert told["states"]["check"] == "failed"
     assert told["states"]["build_features"] == "upstream_failed"
-    assert len((airflow_home / "notes").read_text().splitlines()) == 1 + tries  # ingest, then check
+    submitted = (airflow_home / "notes").read_text().splitlines()
+    assert sum("/jobs/check.py" in line for line in submitted) == tries
 
 
 @pytest.mark.slow
@@ -132,5 +122,5 @@ def test_a_run_without_a_date_fails_before_anything_is_submitted(airflow_home: P
     told = probe(airflow_home, "run", "{}")
 
     assert told["state"] == "failed"
-    assert told["tries"]["ingest"] == 1
+    assert told["tries"]["scan_sources"] == 1
     assert (airflow_home / "notes").read_text() == ""
