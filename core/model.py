@@ -20,7 +20,7 @@ class InputLayer(ConfigModel):
 
 
 class Loss(ConfigModel):
-    """How cells add up to one number (docs/models.md, model.loss).
+    """How cells add up to one number (docs/models/options.md).
 
     weighting: `fixed` weighs tasks by their `weight` and `decay`, `uncertainty` learns a factor for each
     beside them (Kendall et al., CVPR 2018).
