@@ -151,7 +151,6 @@ class DecisionCell:
         gain, low, high: with the 95 % interval over users; None with too few users.
         weight: share in the mean gain, in [0, 1].
         users: of the scarcer class.
-        digits: decimals of the gain that are exact.
     """
 
     task: str
@@ -163,7 +162,6 @@ class DecisionCell:
     high: float | None
     weight: float
     users: int
-    digits: int = 4
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _environment() -> Environment:
         "counts_of": views.counts_of,
         "decision_name": views.decision_name,
         "duration": words.duration,
-        "gain": words.gain,
+        "gain": lambda cell, night: words.gain(cell, views.replicates_of(night, cell)),
         "interval": words.interval,
         "metric_name": lambda name: views.METRIC_NAMES.get(name, name),
         "probability": words.probability,

@@ -11,6 +11,7 @@ from quality.report.model import (
     CohortMove,
     CohortSize,
     Decision,
+    DecisionCell,
     GateBar,
     MetricCell,
     NightReport,
@@ -120,6 +121,13 @@ def roles(rows: Iterable[MetricCell | CalibrationPoint]) -> list[Role]:
 def of_models(cells: Iterable[MetricCell]) -> list[MetricCell]:
     """Return the cells of champion and candidate, without those of the baselines."""
     return [cell for cell in cells if cell.role in MODELS]
+
+
+def replicates_of(night: NightReport, cell: DecisionCell) -> int | None:
+    """Return how many replicates a cell of the decision rests on; None if its metric is not on the page."""
+    key = (cell.task, cell.cohort, cell.metric, "candidate")
+    found = (each for each in night.cells if (each.task, each.cohort, each.metric, each.role) == key)
+    return next((each.replicates for each in found), None)
 
 
 def metric_lines(cells: Sequence[MetricCell], metric: str) -> list[MetricLine]:

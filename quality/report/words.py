@@ -1,6 +1,12 @@
 """How numbers are written in a report: thousands, shares, seconds, intervals, and what is missing."""
 
-from quality.gains import MOST_DIGITS, Z, exact_digits, percentile_interval_error
+from quality.gains import (
+    MOST_DIGITS,
+    Z,
+    exact_digits,
+    normal_interval_error,
+    percentile_interval_error,
+)
 from quality.report.model import DecisionCell, MetricCell
 
 MISSING = "\N{EN DASH}"
@@ -75,12 +81,19 @@ def digits_of(cell: MetricCell) -> int:
     return exact_digits(percentile_interval_error(std, cell.replicates))
 
 
-def gain(cell: DecisionCell) -> str:
-    """Return `+0.0123 [+0.0045, +0.0201]` with the digits that are exact, or that users are too few."""
+def gain(cell: DecisionCell, replicates: int | None) -> str:
+    """Return `+0.0123 [+0.0045, +0.0201]` with the digits that are exact, or that users are too few.
+
+    Args:
+        cell: of a decision.
+        replicates: that its interval is taken from. None: four digits.
+    """
     if cell.gain is None or cell.low is None or cell.high is None:
         return f"not enough users ({count(cell.users)})"
-    low, high = (signed(end, cell.digits) for end in (cell.low, cell.high))
-    return f"{signed(cell.gain, cell.digits)} [{low}, {high}]"
+    std = (cell.high - cell.low) / (2 * Z)
+    digits = MOST_DIGITS if replicates is None else exact_digits(normal_interval_error(std, replicates))
+    low, high = (signed(end, digits) for end in (cell.low, cell.high))
+    return f"{signed(cell.gain, digits)} [{low}, {high}]"
 
 
 def not_enough(cell: MetricCell) -> str:

@@ -191,7 +191,7 @@ def test_a_few_bad_events_only_warn_and_many_block(spark: SparkSession) -> None:
     assert few.passed
     assert many.describe() == (
         "events blocked: 10 % of 20 rows fail, 5 % allowed "
-        "(user_id not null, 2 rows; conf/suites/events.yaml)"
+        "(user_id not null, 2 rows; conf/suites/kuairand/events.yaml)"
     )
 
 

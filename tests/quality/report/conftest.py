@@ -114,7 +114,7 @@ def sample_night() -> NightReport:
             cells=(
                 DecisionCell("click", "user:new", "auc", "better", 0.0081, 0.0034, 0.0128, 0.6, 1930),
                 DecisionCell("click", "user:low", "auc", "not worse", 0.0012, -0.003, 0.0054, 0.39, 2410),
-                DecisionCell("like", "user:new", "auc", "undecided", -0.01, -0.04, 0.02, 0.01, 61, 2),
+                DecisionCell("like", "user:new", "auc", "undecided", -0.01, -0.04, 0.02, 0.01, 61),
                 DecisionCell("like", "user:low", "auc", "undecided", None, None, None, 0.0, 12),
             ),
         ),

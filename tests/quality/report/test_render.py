@@ -257,7 +257,7 @@ def test_each_cell_of_the_decision_shows_its_status_gain_and_weight(night: Night
     assert page.rows[start + 1 : start + 5] == [
         ["click", "user:new", "better", "+0.0081 [+0.0034, +0.0128]", "AUC", "60.00 %", "1,930"],
         ["", "user:low", "not worse", f"+0.0012 [{MINUS}0.0030, +0.0054]", "AUC", "39.00 %", "2,410"],
-        ["like", "user:new", "undecided", f"{MINUS}0.01 [{MINUS}0.04, +0.02]", "AUC", "1.00 %", "61"],
+        ["like", "user:new", "undecided", f"{MINUS}0.0100 [{MINUS}0.0400, +0.0200]", "AUC", "1.00 %", "61"],
         ["", "user:low", "undecided", "not enough users (12)", "AUC", "0.00 %", "12"],
     ]  # fmt: skip
 

@@ -87,6 +87,16 @@ def test_models_come_before_baselines_and_the_champion_first() -> None:
     assert [cell.role for cell in views.of_models(cells)] == ["candidate", "champion"]
 
 
+def test_a_cell_of_the_decision_rests_on_the_replicates_of_its_metric(night: NightReport) -> None:
+    assert night.decision is not None
+    clicks = night.decision.cells[0]
+    auc = MetricCell("click", "user:new", "auc", "candidate", 0.7, 0.6, 0.8, 100, 200, replicates=400)
+    champion, loss = replace(auc, role="champion", replicates=9), replace(auc, metric="ece", replicates=8)
+
+    assert views.replicates_of(replace(night, cells=(champion, loss, auc)), clicks) == 400
+    assert views.replicates_of(replace(night, cells=()), clicks) is None
+
+
 def test_the_outcome_of_a_table_is_that_of_its_worst_rule() -> None:
     rule = VerdictRow("scores", "a", "passed", "", "", "critical")
     verdicts = [

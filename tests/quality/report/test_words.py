@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from quality.report import words
-from quality.report.model import MetricCell
+from quality.report.model import DecisionCell, MetricCell
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,17 @@ def test_an_interval_has_the_digits_that_its_replicates_carry(replicates: int | 
     cell = MetricCell("like", "all", "auc", "champion", 0.7123, 0.69, 0.74, 12, 3, replicates=replicates)
 
     assert words.interval(cell) == text
+
+
+@pytest.mark.parametrize(
+    ("replicates", "text"),
+    [  # of a normal interval: 1.39 of the standard deviation .0153 / sqrt(R)
+        (None, "+0.0123 [-0.0177, +0.0423]"),
+        (400, "+0.01 [-0.02, +0.04]"),
+        (2000, "+0.012 [-0.018, +0.042]"),
+    ],
+)
+def test_a_gain_has_the_digits_that_its_replicates_carry(replicates: int | None, text: str) -> None:
+    cell = DecisionCell("like", "user:new", "auc", "undecided", 0.0123, -0.0177, 0.0423, 0.1, 61)
+
+    assert words.gain(cell, replicates).replace(words.MINUS, "-") == text
