@@ -160,7 +160,7 @@ class Lineage:
         if read.is_pinned and (pinned := self.pinned_inputs(job.name, day)) is not None:
             return list(pinned)
         return [
-            f"{table} {label}={made}"
+            f"{label}={made}"
             for table in read.names(self.config)
             for each in read.dates(self.config, day)
             for label, made in self._partition(job, table, each, day)
@@ -176,8 +176,9 @@ class Lineage:
             made = {model: self._recorded(producer, model, each) for model in models}
             if (own := self.of(producer, each)) != NONE:
                 made[self.config.model.name] = own
-            return [(f"as of {each} of {model}", made[model]) for model in sorted(made)]
-        return [(f"as of {each}", self.of(producer, each))]
+            return [(f"{table} as of {each} of {model}", made[model]) for model in sorted(made)]
+        # Without a date where it is the same day: a pinned training set is the same on each night.
+        return [(table if each == day else f"{table} as of {each}", self.of(producer, each))]
 
     def _recorded(self, job: str, model: str, day: date) -> str:
         run = self.known.get(RunKey(job, model, day))

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from jobs.runtime.arguments import span_of
 from jobs.runtime.fingerprints import Fingerprint, Lineage
 from jobs.runtime.job import RANGE
-from jobs.runtime.pipeline import all_jobs, jobs_before
+from jobs.runtime.pipeline import all_jobs, writers
 from jobs.runtime.project import Project
 from jobs.tables.ledger import NewestRun, RunKey
 
@@ -115,18 +115,19 @@ class Planner:
         return None
 
     def _difference(self, job: str, run: NewestRun, now: Fingerprint) -> Reason:
-        """Name what has changed since a run: inputs first, then configuration, then code."""
+        """Name what has changed since a run: configuration, else inputs, else code."""
         before, after = _named(run.inputs), _named(now.inputs)
         changed = [
             *(f"{name} changed" for name in after if name in before and after[name] != before[name]),
             *(f"{name} is new" for name in after if name not in before),
             *(f"{name} is gone" for name in before if name not in after),
         ]
+        recipe = self.lineage.recipe(job)
+        if now.config != run.config_hash:  # it may be the reason of changed inputs, too: a longer window
+            text = f"configuration: {self._changed(run.config_hash, recipe.config)}"
+            return Reason("input" if changed else "config", text)
         if changed:
             return Reason("input", _listed(changed))
-        recipe = self.lineage.recipe(job)
-        if now.config != run.config_hash:
-            return Reason("config", f"configuration: {self._changed(run.config_hash, recipe.config)}")
         return Reason("code", f"code: {self._changed(run.code_hash, recipe.code)}")
 
     def _changed(self, recorded: str, now: Mapping[str, str]) -> str:
@@ -150,8 +151,12 @@ def plan(project: Project, jobs: Sequence[str]) -> list[PlannedStep]:
     is_open = False
     for job in jobs:
         step = planner.step(job, dates)
-        reads_champion = any(read.kind == "champion" for read in all_jobs()[job].reads)
-        follows = reads_champion or any(s.why == OPEN for s in steps if s.job in _producers(job))
+        reads = [read for read in all_jobs()[job].reads if read.when == "same day" or read.kind == "champion"]
+        tables = {table for read in reads for table in read.names(project.config)}
+        opened = {s.job for s in steps if s.why == OPEN}
+        follows = any(read.kind == "champion" for read in reads) or any(
+            writers(all_jobs()).get(table) in opened for table in tables
+        )
         if not step.dates and is_open and not all_jobs()[job].is_training and follows:
             step = PlannedStep(job, tuple(dates), OPEN)
         is_open |= job == "promote" and bool(step.dates)
@@ -194,10 +199,6 @@ def require_sources(project: Project) -> None:
 def covers_range(job: str) -> bool:
     """Return whether a job takes a range of data dates."""
     return all_jobs()[job].dates is RANGE
-
-
-def _producers(job: str) -> set[str]:
-    return jobs_before(all_jobs())[job]
 
 
 def _named(entries: Iterable[str]) -> dict[str, str]:
