@@ -31,7 +31,7 @@ def declared_part(config: Config, keys: Iterable[str]) -> Config:
 
 
 def hashes_of_keys(config: Config, keys: Iterable[str]) -> dict[str, str]:
-    """Return path -> hash of every value below the declared keys: what a change of configuration is seen by."""
+    """Return path -> hash of every value below the declared keys."""
     declared: dict[str, str] = {}
     values = config.model_dump(mode="json")
     for key in keys:

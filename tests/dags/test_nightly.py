@@ -1,4 +1,4 @@
-"""The DAG holds one task per job, in the order that jobs declare, and tries again only what may get better."""
+"""The DAG holds one task per job, ordered as jobs declare; it retries only what may get better."""
 
 import json
 import os
