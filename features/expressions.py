@@ -34,7 +34,7 @@ from features.sql_trees import (
     paren,
     with_operands,
 )
-from features.sql_types import types_of
+from features.sql_types import VALUES, types_of
 
 TRY: dict[type[exp.Expr], str] = {
     exp.Add: "try_add",
@@ -44,7 +44,7 @@ TRY: dict[type[exp.Expr], str] = {
     exp.Mod: "try_mod",
 }
 MICROS = {"timestamp_millis": 1_000, "timestamp_seconds": 1_000_000}
-# Any shift between time zones stays inside of what a timestamp can hold.
+# Between these, a shift to any time zone cannot overflow (years -290,307 to 294,246).
 SHIFTABLE = "timestamp_micros(-9223300000000000000)", "timestamp_micros(9223300000000000000)"
 
 
@@ -133,14 +133,14 @@ class _Rewriter:
         copied, parts = node.copy(), []
         for name, argument in node.args.items():
             operands = argument if isinstance(argument, list) else [argument]
-            if not operands or not all(isinstance(operand, exp.Condition) for operand in operands):
+            if not operands or not all(isinstance(operand, VALUES) for operand in operands):
                 continue
             is_first = name == "this" and wanted is not None
             read = [self._as(o, wanted) if is_first and wanted else self.part(o) for o in operands]
             values = [part.value for part in read]
             copied.set(name, values if isinstance(argument, list) else values[0])
             parts += read
-        return _joined(copied, parts)
+        return _joined(copied, parts, reads_all=isinstance(node, exp.Concat | exp.Greatest | exp.Least))
 
     def _arithmetic(self, node: exp.Expr) -> _Part:
         left, right = self._alike(node.this, node.expression, is_division=isinstance(node, exp.Div))
@@ -155,14 +155,11 @@ class _Rewriter:
 
     def _comparison(self, node: exp.Expr) -> _Part:
         left, right = self._alike(node.this, node.expression)
-        joined = _joined(
-            with_operands(node, this=paren(left.value), expression=paren(right.value)), [left, right]
-        )
-        return (
-            joined._replace(hides=joined.hides or _can_fail(joined))
-            if isinstance(node, exp.NullSafeEQ)
-            else joined
-        )
+        value = with_operands(node, this=paren(left.value), expression=paren(right.value))
+        if not isinstance(node, exp.NullSafeEQ):
+            return _joined(value, [left, right])
+        part = _joined(value, [left, right], reads_all=True)
+        return part._replace(hides=_can_fail(part))
 
     def _negative(self, node: exp.Expr) -> _Part:
         if isinstance(node.this, exp.Literal) and not node.this.is_string:
@@ -209,8 +206,9 @@ class _Rewriter:
         for name in ("start", "length"):
             if argument := node.args.get(name):
                 is_int = self._name(argument) in ("tinyint", "smallint", "int")
-                part = self.part(argument)
-                parts[name] = part if is_int else self._fallible_cast(part, "int")
+                part = self._as(argument, "int")
+                is_read = is_int or self._name(argument) == "string"
+                parts[name] = part if is_read else self._fallible_cast(part, "int")
         return _joined(
             with_operands(node, **{name: p.value for name, p in parts.items()}), list(parts.values())
         )
@@ -288,8 +286,8 @@ class _Rewriter:
         common = self.types[exp.Coalesce(this=node.this, expressions=node.expressions).sql("spark")]
         first, *others = (self._as(member, common.simpleString()) for member in members)
         value = with_operands(node, this=paren(first.value), expressions=[part.value for part in others])
-        part = _joined(exp.Paren(this=value), [first, *others])
-        return part._replace(hides=part.hides or any(map(_can_fail, others)))
+        listed = _joined(value, others, reads_all=True)
+        return _joined(exp.Paren(this=value), [first, listed._replace(hides=_can_fail(listed))])
 
     def _case(self, node: exp.Expr) -> _Part:
         """CASE: a condition counts when none before holds, a result when its condition is the first."""
@@ -357,9 +355,16 @@ class _Rewriter:
         return _joined(value, [part], is_lost(value, [part.value]))
 
 
-def _joined(value: exp.Expr, parts: Sequence[_Part], own: exp.Expr | None = None) -> _Part:
-    """Return a part that is null when one of its parts is."""
-    return _Part(value, any_of([*(part.fails for part in parts), own]), any(part.hides for part in parts))
+def _joined(
+    value: exp.Expr, parts: Sequence[_Part], own: exp.Expr | None = None, reads_all: bool = False
+) -> _Part:
+    """Return a part that is null when one of its parts is; like Spark it reads none after a null one."""
+    fails: exp.Expr | None = None
+    for part in reversed(parts):
+        if fails is not None and not reads_all and not isinstance(part.value, exp.Literal):
+            fails = exp.and_(exp.Not(this=is_null(part.value)), fails)
+        fails = any_of([part.fails, fails])
+    return _Part(value, any_of([fails, own]), any(part.hides for part in parts))
 
 
 def _can_fail(part: _Part) -> bool:

@@ -8,6 +8,9 @@ from sqlglot import exp
 
 from core.errors import ConfigError
 
+VALUES = (exp.Condition, exp.AtTimeZone)
+"""Nodes that have a value; the others are names, types and parameters."""
+
 
 def types_of(text: str, tree: exp.Expr, schema: T.StructType) -> dict[str, T.DataType]:
     """Return the SQL of each subexpression -> the type that Spark gives it.
@@ -25,7 +28,7 @@ def types_of(text: str, tree: exp.Expr, schema: T.StructType) -> dict[str, T.Dat
     nodes = [
         node
         for node in tree.walk()
-        if isinstance(node, exp.Condition)
+        if isinstance(node, VALUES)
         and not isinstance(node.parent, exp.DataTypeParam)
         and not (isinstance(node, exp.If) and isinstance(node.parent, exp.Case))
     ]

@@ -214,11 +214,11 @@ def build(
         tiles = to_daily_tiles(events, entity, declared, config.behaviours)
         state = no_state(tiles, declared, entity)
         keys = to_known_keys(entities, tiles.where(tiles.data_date <= last), state, entity, first, last)
-        return to_features(keys, tiles, state, entities, declared, entity, first, last).persist()
+        return to_features(keys, tiles, state, entities, declared, entity, first, last).localCheckpoint()
 
     users_as_of, items_as_of = features_of("user", users), features_of("item", items)
     user_cohorts = to_cohorts(users_as_of, config.cohorts.user, "user")
     item_cohorts = to_cohorts(items_as_of, config.cohorts.item, "item")
     following = events.where(events.data_date.between(first + timedelta(days=1), last + timedelta(days=1)))
     examples = to_examples(following, users_as_of, items_as_of, user_cohorts, item_cohorts, config)
-    return Tables(users_as_of, items_as_of, user_cohorts, item_cohorts, examples.persist())
+    return Tables(users_as_of, items_as_of, user_cohorts, item_cohorts, examples.localCheckpoint())

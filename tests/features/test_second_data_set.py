@@ -48,7 +48,7 @@ def judged(spark: SparkSession, project: Path, library: Config) -> DataFrame:
     events = to_events(reduce_union(raw), library)
     needed = ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds")
     unreadable = F.array_compact(F.array(*(F.when(F.col(name).isNull(), F.lit(name)) for name in needed)))
-    return with_row_status(events.withColumn("failed_rules", unreadable), library).persist()
+    return with_row_status(events.withColumn("failed_rules", unreadable), library).localCheckpoint()
 
 
 def reduce_union(frames: list[DataFrame]) -> DataFrame:
