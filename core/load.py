@@ -17,6 +17,7 @@ from yaml import YAMLError
 from core.errors import ConfigError
 from core.expressions import check_expressions
 from core.schema import Config
+from core.suites import with_suites
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 CONF_DIR = PROJECT_DIR / "conf"
@@ -81,7 +82,7 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
         faults = "; ".join(_fault(layers, fault["loc"], fault["msg"]) for fault in error.errors())
         raise ConfigError(faults) from error
     check_expressions(config)
-    return config
+    return with_suites(config)
 
 
 def resolve_path(path: str) -> Path:
@@ -109,9 +110,7 @@ def _read_suites(conf_dir: Path, dataset: str) -> dict[str, DictConfig]:
     layers = {}
     for file in sorted((conf_dir / "suites" / dataset).glob("*.yaml")):
         where = f"suites/{dataset}/{file.name}"
-        suite = _read_file(file, where)
-        suite["file"] = f"conf/{where}"
-        layers[where] = OmegaConf.create({"suites": {file.stem: suite}})
+        layers[where] = OmegaConf.create({"suites": {file.stem: _read_file(file, where)}})
     return layers
 
 

@@ -42,6 +42,7 @@ class EventSource(ConfigModel):
     event_id: tuple[str, ...]  # source columns that make an event
     keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
     lateness_days: Annotated[int, Field(ge=0)]
+    max_failing_share: Share = 0.05  # of a date's rows that may fail a rule and go to quarantine
 
     @model_validator(mode="after")
     def _holds_what_an_event_needs(self) -> Self:
@@ -345,17 +346,18 @@ class Expectation(ConfigModel):
     kwargs: dict[str, Any] = Field(default_factory=dict)
     severity: Literal["critical", "warning"] = "critical"
     max_failing_share: Share = 0.0
+    source: str = ""  # what it follows from: a key of the configuration, or a file; set by the loader
 
 
 class Suite(ConfigModel):
-    """Rules of one table. At ingest a failing row goes to quarantine; elsewhere it is kept."""
+    """Rules of one table. At ingest a failing row goes to quarantine; elsewhere it is kept.
 
-    rules: tuple[Expectation, ...]
-    file: str | None = None  # set by the loader, for messages
+    A file of conf/suites adds rules to those that follow from the data set (core/suites.py). One of the
+    same name replaces a rule, and `without` names rules that do not hold for this data set.
+    """
 
-    def file_of(self, table: str) -> str:
-        """Return the file to look at when the suite of a table is wrong or fails."""
-        return self.file or f"conf/suites/{table}.yaml"
+    rules: tuple[Expectation, ...] = ()
+    without: tuple[Name, ...] = ()
 
 
 class Config(ConfigModel):

@@ -49,7 +49,7 @@ def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
         suite: its rules.
 
     Raises:
-        ConfigError: the suite itself is wrong: a rule or argument is unknown, or a name is given twice.
+        ConfigError: the suite itself is wrong: a rule or argument is unknown.
     """
     rules = to_rules(table, suite)
     runnable = [rule for rule in rules if set(rule.columns) <= set(df.columns)]
@@ -70,7 +70,7 @@ def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
             return _result(rule, rows, None, None, found, "failed")
         return _result_of_rows(rule, rows, failing[rule.name], filters[rule.name])
 
-    return Verdict(table, rows, tuple(map(result, rules)), suite.file_of(table))
+    return Verdict(table, rows, tuple(map(result, rules)))
 
 
 def _ask(df: DataFrame, rules: Sequence[Rule]) -> dict[str, ExpectationValidationResult]:
@@ -164,4 +164,5 @@ def _result(
         failing_rows=failing,
         filter=predicate,
         found=found,
+        source=rule.conf.source,
     )

@@ -25,6 +25,7 @@ class RuleResult:
         failing_rows: rows that are not as expected; None for a rule on the table as a whole.
         filter: SQL predicate that is true for exactly these rows; None for a rule on the whole.
         found: what was measured instead of rows, or why nothing was: "mean 0.2", "column is missing".
+        source: what the rule follows from: a key of the configuration, or a file of conf/suites.
     """
 
     rule: str
@@ -37,6 +38,7 @@ class RuleResult:
     failing_rows: int | None
     filter: str | None = None
     found: str | None = None
+    source: str = ""
 
     @property
     def failing_share(self) -> float | None:
@@ -67,7 +69,6 @@ class Verdict:
     table: str
     rows: int
     results: tuple[RuleResult, ...]
-    file: str | None = None  # that holds the suite
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:
@@ -81,7 +82,7 @@ class Verdict:
         return not self.failed
 
     def describe(self) -> str:
-        """Return the verdict in one line: what is wrong, in how many rows, what was expected, by which file.
+        """Return the verdict in one line: what is wrong, in how many rows, what was expected, and why.
 
         The job adds what to do.
         """
@@ -98,8 +99,9 @@ class Verdict:
         named = "; ".join(_fault(result) for result in self.failed[:NAMED_IN_MESSAGE])
         more = len(self.failed) - NAMED_IN_MESSAGE
         others = f"; and {more} more" if more > 0 else ""
-        file = self.file or f"conf/suites/{self.table}.yaml"
-        return f"{self.table} blocked: {head} ({named}{others}; {file})"
+        sources = ", ".join(dict.fromkeys(r.source for r in self.failed[:NAMED_IN_MESSAGE] if r.source))
+        by = f"; by {sources}" if sources else ""
+        return f"{self.table} blocked: {head} ({named}{others}{by})"
 
 
 def percent(share: float) -> str:

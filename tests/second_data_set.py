@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 NAME = "library"
 FIRST, LAST = date(2023, 3, 20), date(2023, 3, 27)  # summer time begins on the 26th
@@ -30,6 +29,7 @@ source:
     path: loans/day={data_date}.parquet
     event_id: [reader, book, opened_at]
     lateness_days: 1
+    max_failing_share: 0.1
     keep: [reading_seconds DESC, shelf]
     columns:
       user_id: {from: reader, type: string}
@@ -116,28 +116,6 @@ ranking: {weights: {borrow: 1.0}, top_k: 5, buckets: 2}
 list_context: {shelf: 1, user_device: phone}
 """
 
-NOT_NULL, IN_SET, BETWEEN = (
-    f"expect_column_values_to_{what}" for what in ("not_be_null", "be_in_set", "be_between")
-)
-AT_ENTRY = [
-    *(
-        {"type": NOT_NULL, "kwargs": {"column": column}, "max_failing_share": 0.1}
-        for column in ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds")
-    ),
-    {"type": BETWEEN, "name": "too_late", "kwargs": {"column": "days_late", "max_value": 1}},
-    {"type": BETWEEN, "name": "after_its_file", "kwargs": {"column": "days_late", "min_value": 0}},
-]
-SUITES = {
-    "events": AT_ENTRY,
-    "user_features": [{"type": NOT_NULL, "kwargs": {"column": "user_offer_count_all"}}],
-    "item_features": [{"type": NOT_NULL, "kwargs": {"column": "item_offer_count_all"}}],
-    "user_cohorts": [{"type": IN_SET, "kwargs": {"column": "cohort", "value_set": ["guest", "regular"]}}],
-    "item_cohorts": [{"type": IN_SET, "kwargs": {"column": "cohort", "value_set": ["fresh", "known"]}}],
-    "examples": [{"type": NOT_NULL, "kwargs": {"column": "user_cohort"}}],
-    "evaluations": [{"type": NOT_NULL, "kwargs": {"column": "task"}}],
-    "scores": [{"type": BETWEEN, "kwargs": {"column": "p_borrow", "min_value": 0, "max_value": 1}}],
-}
-
 
 def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
     """Write data/library, and conf/ of this checkout with the data set added, into a folder.
@@ -153,10 +131,6 @@ def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
     if not conf.exists():
         shutil.copytree(Path(__file__).parents[1] / "conf", conf)
     (conf / "datasets" / f"{NAME}.yaml").write_text(DATASET, encoding="utf-8")
-    suites = conf / "suites" / NAME
-    suites.mkdir(parents=True, exist_ok=True)
-    for table, rules in SUITES.items():
-        (suites / f"{table}.yaml").write_text(yaml.safe_dump({"rules": rules}), encoding="utf-8")
 
     chance = random.Random(11)
     data = folder / "data" / NAME

@@ -1,4 +1,4 @@
-"""`lamplighter runs`, `tables`, `models`, `lists` and `describe-model`: questions, nothing is written."""
+"""`lamplighter runs`, `tables`, `models`, `lists`, `rules` and `describe-model`: questions, nothing is written."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from core.errors import LamplighterError
 from core.load import DEFAULT_DATASET
+from core.rule_words import expected, rule_name
 from jobs.cli.sheets import sheet
 from jobs.runtime.arguments import LATEST, one_date, span_of
 from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, arguments_for, exit_codes
@@ -14,6 +15,7 @@ from jobs.runtime.lists import list_of, list_sheet, served_date
 from jobs.runtime.logs import CONSOLE
 from jobs.runtime.project import Project
 from jobs.tables.digest import digests
+from quality.verdicts import percent
 
 Digest = Annotated[bool, typer.Option("--digest", help="A hash of the content per data date.")]
 
@@ -101,6 +103,22 @@ def lists(
                 f"scores {day}: no list of user {user}; expected one for every user as of that date"
             )
         CONSOLE.print(list_sheet(rows))
+
+
+def rules(
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # as above
+    project: ProjectFolder = "",
+) -> None:
+    """Print the rules of all suites, and the key or file that each follows from."""
+    with exit_codes():
+        table = sheet("table", "rule", "expected", "may fail", "severity", "follows from")
+        for name, suite in opened(dataset, env, settings, project).config.suites.items():
+            for rule in suite.rules:
+                share = percent(rule.max_failing_share)
+                table.add_row(name, rule_name(rule), expected(rule), share, rule.severity, rule.source)
+        CONSOLE.print(table)
 
 
 def describe_model(

@@ -19,7 +19,13 @@ for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
 NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
-QUESTIONS: tuple[Command, ...] = (looking.runs, looking.tables, looking.models, looking.lists)
+QUESTIONS: tuple[Command, ...] = (
+    looking.runs,
+    looking.tables,
+    looking.models,
+    looking.lists,
+    looking.rules,
+)
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)

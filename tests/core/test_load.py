@@ -32,26 +32,12 @@ def test_the_folder_of_the_project_is_an_argument(project: Path) -> None:
     assert load_config().runtime.lock_wait_seconds == 120
 
 
-def test_a_data_set_has_its_own_suites(project: Path) -> None:
-    conf = project / "conf"
-    shutil.copy(conf / "datasets" / "kuairand.yaml", conf / "datasets" / "other.yaml")
-    (conf / "suites" / "other").mkdir()
-    shutil.copy(conf / "suites" / "kuairand" / "scores.yaml", conf / "suites" / "other" / "scores.yaml")
-
-    suites = load_config(folder=project).suites
-    others = load_config("other", folder=project).suites
-
-    assert set(suites) == {file.stem for file in (CONF / "suites" / "kuairand").glob("*.yaml")}
-    assert {table: suite.file for table, suite in others.items()} == {
-        "scores": "conf/suites/other/scores.yaml"
-    }
-
-
 def test_a_fault_of_a_suite_is_named_with_its_file(project: Path) -> None:
-    file = project / "conf" / "suites" / "kuairand" / "events.yaml"
-    file.write_text(file.read_text().replace("name: too_late", "nam: too_late"))
+    folder = project / "conf" / "suites" / "kuairand"
+    folder.mkdir(parents=True)
+    (folder / "events.yaml").write_text("rules: [{type: expect_column_values_to_not_be_null, nam: tab}]")
 
-    with pytest.raises(ConfigError, match=r"^suites/kuairand/events.yaml: suites.events.rules.3.nam: "):
+    with pytest.raises(ConfigError, match=r"^suites/kuairand/events.yaml: suites.events.rules.0.nam: "):
         load_config(folder=project)
 
 

@@ -12,20 +12,28 @@ def result(
     found: str | None = None,
     share: float = 0.0,
     rows: int = 81204,
+    source: str = "source.events",
 ) -> RuleResult:
-    return RuleResult(rule, column, expected, outcome, "critical", share, rows, failing, None, found)
+    return RuleResult(
+        rule, column, expected, outcome, "critical", share, rows, failing, None, found, source=source
+    )
 
 
-def test_a_blocked_table_is_described_in_one_line_with_share_rule_rows_and_file() -> None:
+def test_a_blocked_table_is_described_in_one_line_with_share_rule_rows_and_source() -> None:
     rate = result(
-        "user_click_rate_7d_between", "failed", 2517, expected="in [0, 1]", column="user_click_rate_7d"
+        "user_click_rate_7d_between",
+        "failed",
+        2517,
+        expected="in [0, 1]",
+        column="user_click_rate_7d",
+        source="features.user.rates.click_rate",
     )
     verdict = Verdict("user_features", 81204, (result("user_id_not_null", "passed", 0), rate))
 
     assert not verdict.passed
     assert verdict.describe() == (
         "user_features blocked: 3.1 % of 81204 rows fail, 0 % allowed "
-        "(user_click_rate_7d in [0, 1], 2517 rows; conf/suites/user_features.yaml)"
+        "(user_click_rate_7d in [0, 1], 2517 rows; by features.user.rates.click_rate)"
     )
 
 
@@ -38,7 +46,7 @@ def test_the_worst_rules_come_first_and_the_others_are_counted() -> None:
 
     assert text == (
         "events blocked: 11.1 % of 81204 rows fail, 5 % allowed (c9000 not null, 9000 rows; "
-        "c8000 not null, 8000 rows; c7000 not null, 7000 rows; and 2 more; conf/suites/events.yaml)"
+        "c8000 not null, 8000 rows; c7000 not null, 7000 rows; and 2 more; by source.events)"
     )
 
 
@@ -49,7 +57,7 @@ def test_a_missing_column_is_named_instead_of_rows() -> None:
 
     assert text == (
         "scores blocked: 1 of 2 rules fail on 40 rows "
-        "(p_like not null, column p_like is missing; conf/suites/scores.yaml)"
+        "(p_like not null, column p_like is missing; by source.events)"
     )
 
 

@@ -77,7 +77,7 @@ def table_section(table: Table, config: Config, used: dict[str, list[str]]) -> s
     if table.constraints:
         facts.append(f"- constraints: {code(table.constraints)}")
     if table.has_suite:
-        facts.append(f"- suite: `conf/suites/{config.dataset}/{table.name}.yaml`")
+        facts.append(f"- suite: {len(config.suites[table.name].rules)} rules (`lamplighter rules`)")
     if table.not_content and table.has_content:
         facts.append(f"- outside of the digest: {code(table.not_content)}")
     entity = table.name.removesuffix("_features")

@@ -1,0 +1,186 @@
+"""The suite of each table, as it follows from the declarations of a data set.
+
+What a declaration says of a column is a rule: a binary behaviour is 0 or 1, a count is at least 0, a cohort
+has one of the declared names. A file `conf/suites/DATASET/TABLE.yaml` holds only what people add or loosen.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from core.config_model import EntityName
+from core.errors import ConfigError
+from core.rule_words import rule_name
+from core.schema import Aggregate, Cohorts, Config, Expectation, Rate, Suite
+
+ENTITIES: tuple[EntityName, ...] = ("user", "item")
+
+
+def with_suites(config: Config) -> Config:
+    """Return the configuration with the whole suite of each table: derived rules, then those of files.
+
+    Raises:
+        ConfigError: a file adds two rules of one name, leaves out a rule that there is not, or is for a table
+            without a suite.
+    """
+    derived = derived_suites(config)
+    if unknown := sorted(set(config.suites) - set(derived)):
+        raise ConfigError(
+            f"conf/suites/{config.dataset}/{unknown[0]}.yaml: no such table has a suite; expected one of "
+            f"{sorted(derived)}"
+        )
+    suites = {
+        table: _merged(f"conf/suites/{config.dataset}/{table}.yaml", rules, config.suites.get(table, Suite()))
+        for table, rules in derived.items()
+    }
+    return config.model_copy(update={"suites": suites})
+
+
+def derived_suites(config: Config) -> dict[str, tuple[Expectation, ...]]:
+    """Return table -> the rules that follow from a data set's declarations, each with its source."""
+    return {
+        "events": tuple(_of_events(config)),
+        **{f"{entity}_features": tuple(_of_features(config, entity)) for entity in ENTITIES},
+        **{f"{entity}_cohorts": tuple(_of_cohorts(config, entity)) for entity in ENTITIES},
+        "examples": tuple(_of_examples(config)),
+        "evaluations": tuple(_of_evaluations()),
+        "scores": tuple(_of_scores(config)),
+    }
+
+
+def _merged(file: str, derived: Iterable[Expectation], added: Suite) -> Suite:
+    rules = {rule_name(rule): rule for rule in derived}
+    names = [rule_name(rule) for rule in added.rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{file}: rules {twice} are named twice; set `name` on one of each")
+    if unknown := sorted(set(added.without) - set(rules)):
+        raise ConfigError(f"{file}: without: there is no rule {unknown[0]}; there are {sorted(rules)}")
+    own = {rule_name(rule): rule.model_copy(update={"source": file}) for rule in added.rules}
+    kept = {name: rule for name, rule in rules.items() if name not in added.without}
+    return Suite(rules=tuple((kept | own).values()), without=added.without)
+
+
+# --- rules of each table ------------------------------------------------------------------------
+
+
+def _of_events(config: Config) -> Iterator[Expectation]:
+    source, share = config.source.events, config.source.events.max_failing_share
+    for name in ("user_id", "item_id", "event_time"):
+        yield _not_null(name, f"source.events.columns.{name}", share)
+    lateness = "source.events.lateness_days"
+    yield _between("days_late", lateness, share, high=source.lateness_days, name="too_late")
+    yield _between("days_late", lateness, share, low=0, name="after_its_file")
+    for name, behaviour in config.behaviours.items():
+        where = f"behaviours.{name}"
+        yield _not_null(name, where, share)  # missing, or not readable as what it should be
+        if behaviour.kind == "binary":
+            yield _in_set(name, where, [0, 1], share)
+        else:
+            yield _between(name, where, share, low=0)
+
+
+def _of_features(config: Config, entity: EntityName) -> Iterator[Expectation]:
+    features, where = getattr(config.features, entity), f"features.{entity}"
+    for name in (f"{entity}_id", "data_date", f"{entity}_is_never_seen"):
+        yield _not_null(name, where)
+    yield _between(f"{entity}_recency_days", where, low=0)
+    for aggregate in features.aggregates:
+        for window in aggregate.windows:
+            column, source = f"{entity}_{aggregate.name}_{window}", f"{where}.aggregates.{aggregate.name}"
+            if aggregate.agg in ("count", "sum"):  # 0 without events, never null
+                yield _not_null(column, source)
+                yield _between(column, source, low=0)
+    aggregates = {aggregate.name: aggregate for aggregate in features.aggregates}
+    for rate in features.rates:
+        for window in rate.windows:
+            high = 1 if _is_share(rate, aggregates, config) else None
+            source = f"{where}.rates.{rate.name}"
+            yield _between(f"{entity}_{rate.name}_{window}", source, low=0, high=high)
+
+
+def _of_cohorts(config: Config, entity: EntityName) -> Iterator[Expectation]:
+    cohorts, where = getattr(config.cohorts, entity), f"cohorts.{entity}"
+    for name in (f"{entity}_id", "data_date", "rule_version"):
+        yield _not_null(name, where)
+    yield from _cohort("cohort", where, cohorts)
+
+
+def _of_examples(config: Config) -> Iterator[Expectation]:
+    for name in ("event_id", "data_date", "user_id", "item_id", "event_time"):
+        yield _not_null(name, "source.events")
+    for entity in ENTITIES:
+        yield _not_null(f"{entity}_is_never_seen", f"features.{entity}")
+        for aggregate in getattr(config.features, entity).aggregates:
+            if aggregate.name == config.exposure:  # never seen before the event: 0, not null
+                for window in aggregate.windows:
+                    yield _not_null(f"{entity}_{aggregate.name}_{window}", "exposure")
+        yield from _cohort(f"{entity}_cohort", f"cohorts.{entity}", getattr(config.cohorts, entity))
+    for task in config.tasks:
+        where = f"tasks.{task.name}"
+        yield _not_null(f"mask_{task.name}", where)
+        # Unknown labels are masked; a data set that has some should know of it.
+        yield _not_null(f"label_{task.name}", where, severity="warning")
+        if task.kind == "binary":
+            yield _in_set(f"label_{task.name}", where, [0, 1])
+    yield _not_null("weight", "examples")
+    yield _between("weight", "examples", low=0)
+
+
+def _of_evaluations() -> Iterator[Expectation]:
+    """Rules on a candidate's values over all rows, one row per primary task; null: too few of a class."""
+    for name in ("task", "value"):
+        yield _not_null(name, "promotion.primary_tasks")
+
+
+def _of_scores(config: Config) -> Iterator[Expectation]:
+    for name in ("user_id", "item_id", "rank", "score", "model_version"):
+        yield _not_null(name, "ranking")
+    yield _between("rank", "ranking.top_k", low=1, high=config.ranking.top_k)
+    yield _between("score", "ranking.weights", low=0, high=1)
+    for task in config.ranking.weights:
+        yield _not_null(f"p_{task}", f"ranking.weights.{task}")
+        yield _between(f"p_{task}", f"ranking.weights.{task}", low=0, high=1)
+    yield from _cohort("cohort", "cohorts.user", config.cohorts.user)
+
+
+def _is_share(rate: Rate, aggregates: Mapping[str, Aggregate], config: Config) -> bool:
+    """Whether a rate counts some of the events that it is taken over: it is in [0, 1] then."""
+    of, per = aggregates[rate.of], aggregates[rate.per]
+    is_binary = of.of in config.behaviours and config.behaviours[of.of].kind == "binary"
+    counts_events = of.agg == "count" or (of.agg == "sum" and is_binary)
+    is_part = per.agg == "count" and per.where in (None, of.where)
+    return counts_events and is_part and (rate.smoothing is None or 0 <= rate.smoothing.prior <= 1)
+
+
+# --- one rule -----------------------------------------------------------------------------------
+
+
+def _cohort(column: str, where: str, cohorts: Cohorts) -> Iterator[Expectation]:
+    yield _not_null(column, where)
+    yield _in_set(column, where, list(cohorts.names))
+
+
+def _not_null(column: str, source: str, share: float = 0.0, **more: Any) -> Expectation:
+    return _rule("expect_column_values_to_not_be_null", source, share, {"column": column}, **more)
+
+
+def _in_set(column: str, source: str, values: list[Any], share: float = 0.0) -> Expectation:
+    kwargs = {"column": column, "value_set": values}
+    return _rule("expect_column_values_to_be_in_set", source, share, kwargs)
+
+
+def _between(
+    column: str,
+    source: str,
+    share: float = 0.0,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    name: str | None = None,
+) -> Expectation:
+    bounds = {"min_value": low, "max_value": high}
+    kwargs = {"column": column} | {key: value for key, value in bounds.items() if value is not None}
+    return _rule("expect_column_values_to_be_between", source, share, kwargs, name=name)
+
+
+def _rule(type_: str, source: str, share: float, kwargs: dict[str, Any], **more: Any) -> Expectation:
+    return Expectation(type=type_, kwargs=kwargs, max_failing_share=share, source=source, **more)
