@@ -38,6 +38,7 @@ RESERVED = frozenset(  # columns of events and examples that no configuration de
     {"event_id", "user_id", "item_id", "event_time", "data_date", "user_cohort", "item_cohort", "weight"}
     | {"source_row_id", "source_path", "raw_row", "file_date", "event_date", "days_late", "failed_rules"}
 )
+ENTITIES: tuple[EntityName, ...] = ("user", "item")
 SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "from_utc_timestamp"}
 
 
@@ -117,9 +118,9 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
         yield f"source.events.columns.{name}.from", column.expr
     for name, behaviour in config.behaviours.items():
         yield f"behaviours.{name}.from", behaviour.expr
-    for entity, attributes in (("users", source.users), ("items", source.items)):
-        for name, column in attributes.columns.items():
-            yield f"source.{entity}.columns.{name}.from", column.expr
+    for entity in ENTITIES:
+        for name, column in source.attributes(entity).items():
+            yield f"source.{entity}s.columns.{name}.from", column.expr
 
 
 def _check_names(config: Config) -> None:
@@ -130,8 +131,8 @@ def _check_names(config: Config) -> None:
         ("tasks", labels),
         ("source.events.columns", context_columns(config)),
         ("behaviours", config.behaviours),
-        ("source.users.columns", config.source.users.columns),
-        ("source.items.columns", config.source.items.columns),
+        ("source.users.columns", config.source.attributes("user")),
+        ("source.items.columns", config.source.attributes("item")),
         ("features.user", _measured_columns(config.features.user, "user")),
         ("features.item", _measured_columns(config.features.item, "item")),
     ):
@@ -165,15 +166,15 @@ def check_expressions(config: Config) -> None:
         if task.where is not None:
             _require(task.where, events, f"tasks.{task.name}.where")
 
-    entities: tuple[EntityName, ...] = ("user", "item")
-    for entity in entities:
+    for entity in ENTITIES:
         features = getattr(config.features, entity)
-        attributes = getattr(config.source, f"{entity}s").columns
+        attributes = config.source.attributes(entity)
         for aggregate in features.aggregates:
             where = f"features.{entity}.aggregates.{aggregate.name}"
-            for key, text in (("of", aggregate.of), ("where", aggregate.where)):
-                if text is not None:
-                    _require(text, events, f"{where}.{key}")
+            if aggregate.of is not None:
+                _require_columns([aggregate.of], events, f"{where}.of")
+            if aggregate.where is not None:
+                _require(aggregate.where, events, f"{where}.where")
         _require_columns(features.attributes, attributes, f"features.{entity}.attributes")
         unprefixed = sorted(name for name in attributes if not name.startswith(f"{entity}_"))
         if unprefixed:
@@ -182,7 +183,9 @@ def check_expressions(config: Config) -> None:
         for rule in getattr(config.cohorts, entity).rules:
             _require(rule.when, known, f"cohorts.{entity}.rules.{rule.name}.when")
 
-    _require_columns([config.baselines.group], config.features.item.attributes, "baselines.group")
+    _require_columns(
+        [config.baselines.group], ["item_id", *config.features.item.attributes], "baselines.group"
+    )
 
     inputs = {
         "item_id",

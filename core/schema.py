@@ -13,75 +13,13 @@ from core.config_model import ConfigModel, Name, Positive, Share, Window
 from core.inputs import Inputs
 from core.model import Model
 from core.paths import StoragePath
+from core.source import Behaviour, Source
 
 
 def _each_once(names: list[str], what: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{what} {twice} are named twice; rename one of each")
-
-
-# --- source -------------------------------------------------------------------------------------
-
-
-class Mapping(ConfigModel):
-    """One column of ours as an expression over the source file's columns.
-
-    The value is cast with try_cast: what cannot be read becomes null and meets the suite.
-    """
-
-    expr: str = Field(alias="from")
-    type: str
-
-
-class EventSource(ConfigModel):
-    """The log: one file per data date, named by it."""
-
-    path: str  # under source.root, holds {data_date}
-    columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
-    event_id: tuple[str, ...]  # source columns that make an event
-    keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
-    lateness_days: Annotated[int, Field(ge=0)]
-    max_failing_share: Share = 0.05  # of a date's rows that may fail a rule and go to quarantine
-
-    @model_validator(mode="after")
-    def _holds_what_an_event_needs(self) -> Self:
-        missing = sorted({"user_id", "item_id", "event_time"} - set(self.columns))
-        if missing:
-            raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
-        if "{data_date}" not in self.path:
-            raise ValueError(f"path {self.path!r} must hold {{data_date}}: one file per data date")
-        return self
-
-
-class AttributeSource(ConfigModel):
-    """A file of attributes; `undated` is one snapshot that is always valid."""
-
-    path: str
-    key: str
-    snapshot_date: Literal["undated"]
-    columns: dict[Name, Mapping]
-
-
-class Source(ConfigModel):
-    """Where raw data comes from."""
-
-    root: StoragePath
-    format: Literal["parquet"]
-    time_zone: str
-    events: EventSource
-    users: AttributeSource
-    items: AttributeSource
-
-
-class Behaviour(ConfigModel):
-    """What a user did with an impression, a column of `events`.
-
-    binary: 0 or 1, stored as tinyint. seconds: decimal(12,3), so that sums are exact.
-    """
-
-    expr: str = Field(alias="from")
-    kind: Literal["binary", "seconds"]
 
 
 # --- features, cohorts, inputs ------------------------------------------------------------------
@@ -299,7 +237,7 @@ class Baselines(ConfigModel):
     Computed in features/group_means.py.
     """
 
-    group: Name  # an attribute of items
+    group: Name  # an attribute of items, or item_id
     strength: Annotated[float, Field(gt=0)]  # rows that a mean is smoothed with
 
 

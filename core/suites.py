@@ -72,10 +72,11 @@ def _of_events(config: Config) -> Iterator[Expectation]:
     for name, behaviour in config.behaviours.items():
         where = f"behaviours.{name}"
         yield _not_null(name, where, share)  # missing, or not readable as what it should be
+        low, high = behaviour.bounds
         if behaviour.kind == "binary":
             yield _in_set(name, where, [0, 1], share)
         else:
-            yield _between(name, where, share, low=0)
+            yield _between(name, where, share, low=low, high=high)
 
 
 def _of_features(config: Config, entity: EntityName) -> Iterator[Expectation]:
@@ -88,13 +89,15 @@ def _of_features(config: Config, entity: EntityName) -> Iterator[Expectation]:
             column, source = f"{entity}_{aggregate.name}_{window}", f"{where}.aggregates.{aggregate.name}"
             if aggregate.agg in ("count", "sum"):  # 0 without events, never null
                 yield _not_null(column, source)
-                yield _between(column, source, low=0)
+                if _is_at_least_0(aggregate, config):
+                    yield _between(column, source, low=0)
     aggregates = {aggregate.name: aggregate for aggregate in features.aggregates}
     for rate in features.rates:
         for window in rate.windows:
             high = 1 if _is_share(rate, aggregates, config) else None
             source = f"{where}.rates.{rate.name}"
-            yield _between(f"{entity}_{rate.name}_{window}", source, low=0, high=high)
+            if all(_is_at_least_0(aggregates[name], config) for name in (rate.of, rate.per)):
+                yield _between(f"{entity}_{rate.name}_{window}", source, low=0, high=high)
 
 
 def _of_cohorts(config: Config, entity: EntityName) -> Iterator[Expectation]:
@@ -140,6 +143,11 @@ def _of_scores(config: Config) -> Iterator[Expectation]:
         yield _not_null(f"p_{task}", f"ranking.weights.{task}")
         yield _between(f"p_{task}", f"ranking.weights.{task}", low=0, high=1)
     yield from _cohort("cohort", "cohorts.user", config.cohorts.user)
+
+
+def _is_at_least_0(aggregate: Aggregate, config: Config) -> bool:
+    behaviour = config.behaviours.get(aggregate.of or "")
+    return aggregate.agg == "count" or (behaviour is not None and behaviour.bounds[0] >= 0)
 
 
 def _is_share(rate: Rate, aggregates: Mapping[str, Aggregate], config: Config) -> bool:

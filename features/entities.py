@@ -6,8 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.config_model import EntityName
-from core.schema import AttributeSource
-from features.casts import read_as, read_id
+from core.source import AttributeSource
+from features.casts import read_id, read_mapping
 
 ALWAYS = date(1900, 1, 1)
 
@@ -32,10 +32,7 @@ def to_entities(
         read_id(source.key, id_type, raw_attributes).alias(f"{entity}_id"),
         F.lit(ALWAYS).alias("valid_from"),
         F.lit(None).cast("date").alias("valid_to"),
-        *(
-            read_as(column.expr, column.type, raw_attributes).alias(name)
-            for name, column in source.columns.items()
-        ),
+        *(read_mapping(column, raw_attributes).alias(name) for name, column in source.columns.items()),
     )
     return described.where(F.col(f"{entity}_id").isNotNull())
 

@@ -10,10 +10,9 @@ from pyspark.sql.types import StringType
 
 from core.errors import ConfigError
 from core.schema import Config
-from features.casts import read_as, read_id
+from features.casts import read_behaviour, read_id, read_mapping
 
 PROVENANCE = ("source_path", "source_sha256", "file_date", "row_index")
-BEHAVIOUR_TYPES = {"binary": "tinyint", "seconds": "decimal(12,3)"}
 IDS = ("user_id", "item_id")
 CONFLICT = "conflicting_event"
 
@@ -37,13 +36,10 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     source = config.source.events
     received = [name for name in raw.columns if name not in PROVENANCE]
     mapped = {
-        name: (read_id if name in IDS else read_as)(column.expr, column.type, raw)
+        name: read_id(column.expr, column.type, raw) if name in IDS else read_mapping(column, raw)
         for name, column in source.columns.items()
     }
-    behaved = {
-        name: read_as(behaviour.expr, BEHAVIOUR_TYPES[behaviour.kind], raw)
-        for name, behaviour in config.behaviours.items()
-    }
+    behaved = {name: read_behaviour(behaviour, raw) for name, behaviour in config.behaviours.items()}
 
     events = raw.select(
         F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),

@@ -7,10 +7,9 @@ from pyspark.sql import functions as F
 
 from core.config_model import EntityName
 from core.errors import ConfigError
-from core.schema import Aggregate, Behaviour, EntityFeatures
+from core.schema import Aggregate, EntityFeatures
+from core.source import Behaviour
 from features.expressions import readable
-
-SUM_TYPES = {"binary": "bigint", "seconds": "decimal(22,3)"}
 
 
 def to_daily_tiles(
@@ -22,8 +21,8 @@ def to_daily_tiles(
     """Aggregate accepted events to one row per user (item) and day with events.
 
     Grain: (<entity>_id, data_date). As of: the day alone.
-    Units: counts and sums of binary behaviours are bigint, sums of seconds decimal(22,3), both 0 when no
-    row satisfies `where`; minima and maxima have their column's type and are null then.
+    Units: counts and sums of binary behaviours are bigint, sums of others decimal(22,n), all 0 when no row
+    satisfies `where`; minima and maxima have their column's type and are null then.
     Cost: one shuffle of (events per day) partial rows.
 
     Args:
@@ -66,4 +65,4 @@ def _sum_type(aggregate: Aggregate, behaviours: Mapping[str, Behaviour]) -> str:
             f"features: aggregate {aggregate.name} sums {aggregate.of!r}, which is no behaviour; "
             f"sums are exact only over behaviours: {sorted(behaviours)}"
         )
-    return SUM_TYPES[behaviour.kind]
+    return behaviour.sum_type

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 
 from core.config_model import EntityName
 from core.errors import BlockedError
-from core.schema import AttributeSource
 from features.entities import to_entities
 from features.events import to_events, with_row_status
 from jobs.runtime.arguments import span_of
@@ -22,6 +21,8 @@ from jobs.runtime.reads import same_day, source_files
 from jobs.runtime.run import Run
 from jobs.tables.raw import read_attributes, read_log
 from quality.failing import failing_filters, with_failed_rules
+
+ENTITIES: tuple[EntityName, ...] = ("user", "item")
 
 
 @job(
@@ -34,7 +35,8 @@ from quality.failing import failing_filters, with_failed_rules
 def ingest(run: Run) -> None:
     """Replace the data dates of `events` and `quarantine`; refresh `users` and `items`."""
     files = run.project.sources.files_of(run.dates)
-    rows = to_events(read_log(run.spark, run.project.sources, files), run.config)
+    raw = read_log(run.spark, run.project.sources, run.config.source.events, files)
+    rows = to_events(raw, run.config)
     rows = run.compute(rows.where(F.col("data_date").between(run.first, run.data_date)))
 
     verdict = run.judge(rows, "events")
@@ -79,18 +81,23 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
 
 
 def replace_entities(run: Run) -> None:
-    """Replace `users` and `items` by their undated snapshots, unless they are made of these files already."""
-    sources: dict[EntityName, AttributeSource] = {
-        "user": run.config.source.users,
-        "item": run.config.source.items,
-    }
-    for entity, source in sources.items():
-        file = run.project.sources.attribute_file(source)
-        run.project.sources.check_attribute_file(file, source)
-        id_type = run.config.source.events.columns[f"{entity}_id"].type
-        if not run.is_made_of(f"{entity}s", file.sha256):
-            entities = to_entities(read_attributes(run.spark, file), source, entity, id_type)
-            run.commit(f"{entity}s", entities, where="true", made_of=file.sha256)
+    """Replace `users` and `items` by their undated snapshots, unless they are made of these files already.
+
+    Without files they are empty: users and items are then those that events name.
+    """
+    for entity in ENTITIES:
+        source = run.config.source.users if entity == "user" else run.config.source.items
+        files = [] if source is None else run.project.sources.require_attribute_files(source)
+        made_of = ",".join(file.sha256 for file in files)
+        if run.is_made_of(f"{entity}s", made_of):
+            continue
+        if source is None:
+            entities = run.spark.createDataFrame([], run.project.catalog[f"{entity}s"].schema)
+        else:
+            raw = read_attributes(run.spark, source, files, run.project.sources.attribute_columns(source))
+            id_type = run.config.source.events.columns[f"{entity}_id"].type
+            entities = to_entities(raw, source, entity, id_type)
+        run.commit(f"{entity}s", entities, where="true", made_of=made_of)
 
 
 def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:

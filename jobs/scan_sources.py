@@ -15,7 +15,7 @@ from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import source_files
 from jobs.runtime.run import Run
 from jobs.tables.raw import read_log
-from jobs.tables.sources import SourceFile
+from jobs.tables.source_files import SourceFile
 
 
 @job(
@@ -28,12 +28,9 @@ from jobs.tables.sources import SourceFile
 def scan_sources(run: Run) -> None:
     """Append files to the manifest `source_files`: rows, first and last data date of each."""
     sources = run.project.sources
-    files = [sources.require_log_file(day, run.project.arguments.allow_empty) for day in run.dates]
-    new = [
-        file
-        for file in files
-        if file is not None and not run.is_written("source_files", path=file.path, sha256=file.sha256)
-    ]
+    allow_empty = run.project.arguments.allow_empty
+    files = [file for day in run.dates for file in sources.require_log_files(day, allow_empty)]
+    new = [file for file in files if not run.is_written("source_files", path=file.path, sha256=file.sha256)]
     if new:
         run.append_rows("source_files", to_manifest(run, new))
 
@@ -44,7 +41,8 @@ def to_manifest(run: Run, files: list[SourceFile]) -> list[dict[str, object]]:
     Raises:
         LamplighterError: a file has rows, and none is of the date in its name.
     """
-    rows = to_events(read_log(run.spark, run.project.sources, files), run.config)
+    raw = read_log(run.spark, run.project.sources, run.config.source.events, files)
+    rows = to_events(raw, run.config)
     found = {
         row["source_path"]: row
         for row in rows.groupBy("source_path")

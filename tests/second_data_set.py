@@ -23,7 +23,6 @@ DATASET = """
 dataset: library
 source:
   root: data/library
-  format: parquet
   time_zone: Europe/Berlin
   events:
     path: loans/day={data_date}.parquet

@@ -1,4 +1,4 @@
-"""`lamplighter runs`, `tables`, `models`, `lists`, `rules` and `describe-model`: questions, nothing is written."""
+"""Questions to a project: `lamplighter runs`, `tables`, `models`, `lists`, `rules`, `describe-model`."""
 
 from datetime import date
 from typing import Annotated, Any

@@ -196,7 +196,7 @@ def _samples(run: Run) -> Iterator[SampleList]:
 def _notices(run: Run) -> Iterator[str]:
     source = run.config.source
     for table, part in (("users", source.users), ("items", source.items)):
-        if part.snapshot_date == "undated":
+        if part is not None and part.snapshot_date == "undated":
             yield f"Attributes of {table} are one undated snapshot ({part.path}), taken as valid always."
     for row in run.rows("encoders"):
         notes = json.loads(row["encoder"])

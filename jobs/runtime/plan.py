@@ -190,10 +190,10 @@ def require_sources(project: Project) -> None:
     """
     source = project.config.source
     for attributes in (source.users, source.items):
-        file = project.sources.attribute_file(attributes)
-        project.sources.check_attribute_file(file, attributes)
+        if attributes is not None:
+            project.sources.require_attribute_files(attributes)
     for day in project.dates:
-        project.sources.require_log_file(day, project.arguments.allow_empty)
+        project.sources.require_log_files(day, project.arguments.allow_empty)
 
 
 def covers_range(job: str) -> bool:

@@ -6,6 +6,7 @@ from its configuration.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,18 +31,9 @@ TIME: T.DataType = T.TimestampType()
 BINARY: T.DataType = T.BinaryType()
 STRINGS: T.DataType = T.ArrayType(T.StringType())
 DOUBLES: T.DataType = T.ArrayType(T.DoubleType())
-SECONDS, SECONDS_SUM = T.DecimalType(12, 3), T.DecimalType(22, 3)
-SQL_TYPES: Columns = {
-    "bigint": LONG,
-    "int": INT,
-    "double": DOUBLE,
-    "string": STRING,
-    "boolean": BOOLEAN,
-    "timestamp": TIME,
-    "date": DATE,
+TYPES: Columns = {
+    kind.simpleString(): kind for kind in (T.ByteType(), INT, LONG, DOUBLE, STRING, BOOLEAN, TIME, DATE)
 }
-
-
 LARGE_TABLES = frozenset(
     {"events", "quarantine", "examples", "group_means", "training_blocks", "scores_staging", "scores"}
     | {f"{e}{kind}" for e in ("user", "item") for kind in ("s", "_daily", "_features", "_cohorts")}
@@ -135,10 +127,22 @@ class Catalog:
         return f"sqlite:///{local_path(self.root) / '_models' / 'registry.db'}"
 
 
+def sql_type(name: str) -> T.DataType:
+    """Return a type of the configuration, such as bigint or decimal(12,3)."""
+    if found := re.fullmatch(r"decimal\((\d+),(\d+)\)", name):
+        return T.DecimalType(int(found[1]), int(found[2]))
+    return TYPES[name]
+
+
+def key_columns(key: Columns) -> Columns:
+    """Return the key columns of both entities."""
+    return {f"{entity}_id": kind for entity, kind in key.items()}
+
+
 def _tables(config: Config) -> list[Table]:
     key = {
-        "user": SQL_TYPES[config.source.events.columns["user_id"].type],
-        "item": SQL_TYPES[config.source.events.columns["item_id"].type],
+        "user": sql_type(config.source.events.columns["user_id"].type),
+        "item": sql_type(config.source.events.columns["item_id"].type),
     }
     return [
         *_entry_tables(config, key),
@@ -151,12 +155,11 @@ def _tables(config: Config) -> list[Table]:
 
 
 def _context(config: Config) -> Columns:
-    return {c: SQL_TYPES[config.source.events.columns[c].type] for c in context_columns(config)}
+    return {c: sql_type(config.source.events.columns[c].type) for c in context_columns(config)}
 
 
 def _behaviours(config: Config) -> Columns:
-    kinds = {"binary": T.ByteType(), "seconds": SECONDS}
-    return {name: kinds[behaviour.kind] for name, behaviour in config.behaviours.items()}
+    return {name: sql_type(behaviour.data_type) for name, behaviour in config.behaviours.items()}
 
 
 def _entry_tables(config: Config, key: Columns) -> list[Table]:
@@ -202,19 +205,17 @@ def _entry_tables(config: Config, key: Columns) -> list[Table]:
 
 def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Table]:
     features = getattr(config.features, entity)
-    attributes = {
-        name: SQL_TYPES[column.type] for name, column in getattr(config.source, f"{entity}s").columns.items()
-    }
+    attributes = {name: sql_type(column.type) for name, column in config.source.attributes(entity).items()}
     id_column = {f"{entity}_id": key[entity]}
+    event_types = {**key_columns(key), "event_time": TIME, **_context(config), **_behaviours(config)}
     measures: Columns = {}
     for aggregate in features.aggregates:
-        source = "" if aggregate.of is None else aggregate.of
-        if source == "event_time":
-            measures[aggregate.name] = TIME
-        elif source in config.behaviours and config.behaviours[source].kind == "seconds":
-            measures[aggregate.name] = SECONDS_SUM if aggregate.agg == "sum" else SECONDS
-        else:
+        if aggregate.of is None:
             measures[aggregate.name] = LONG
+        elif aggregate.agg == "sum":
+            measures[aggregate.name] = sql_type(config.behaviours[aggregate.of].sum_type)
+        else:
+            measures[aggregate.name] = event_types[aggregate.of]
     windows = {
         f"{entity}_{a.name}_{window}": measures[a.name] for a in features.aggregates for window in a.windows
     }
@@ -270,7 +271,7 @@ def _entity_tables(config: Config, key: Columns, entity: EntityName) -> list[Tab
 def _column_fingerprints(config: Config, entity: EntityName) -> dict[str, str]:
     """Return feature column -> hash of its declaration: an aggregate, a rate, an attribute."""
     features = getattr(config.features, entity)
-    attributes = getattr(config.source, f"{entity}s").columns
+    attributes = config.source.attributes(entity)
     aggregates = {a.name: a.model_dump(mode="json", exclude={"windows"}) for a in features.aggregates}
     declared: dict[str, object] = {
         f"{entity}_{a.name}_{window}": [aggregates[a.name], window]

@@ -1,44 +1,178 @@
 """Read source files as they were received, with the provenance of every row."""
 
+from collections.abc import Iterable
 from functools import reduce
+from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from jobs.tables.sources import SourceFile, Sources
+from core.errors import LamplighterError
+from core.source import EventSource, FileSource
+from jobs.tables.source_files import SourceFile, check_columns, csv_header, has_header
+from jobs.tables.sources import Sources
+
+CORRUPT = "_corrupt_record"
+"""Column of a line that is no CSV or JSON of the expected shape: the line as it was received."""
 
 
-def read_log(spark: SparkSession, sources: Sources, files: list[SourceFile]) -> DataFrame:
+def read_log(
+    spark: SparkSession, sources: Sources, source: EventSource, files: list[SourceFile]
+) -> DataFrame:
     """Return rows of log files with source_path, source_sha256, file_date and row_index.
 
-    Files of one schema are read together; a column that only some have is null in the others.
-    Cost: one scan.
+    Files of one schema are read together; a column that only some have is null in the others. row_index is
+    the position in the file. Columns of text files are strings.
+    Cost: one scan; of CSV, JSON and ORC one shuffle by file to number the rows.
+
+    Args:
+        spark: the session.
+        sources: which columns are read.
+        source: how the files are read.
+        files: the files.
+
+    Raises:
+        LamplighterError: a Delta table has rows without a date.
     """
-    by_schema: dict[str, list[SourceFile]] = {}
-    for file in files:
-        by_schema.setdefault(str(sources.check_log_file(file)), []).append(file)
     if not files:
         return spark.createDataFrame([], _declared_schema(sources))
-    frames = [_read_alike(spark, alike) for alike in by_schema.values()]
+    if source.format == "delta":
+        rows = _read_table(spark, files, source)
+    else:
+        rows = _united(_read_files(spark, alike, source) for alike in _by_columns(files, source))
+    return _with_columns(rows, sources.log_columns())
+
+
+def read_attributes(
+    spark: SparkSession, source: FileSource, files: list[SourceFile], needed: Iterable[str]
+) -> DataFrame:
+    """Return the rows of attribute files; a needed column that a JSON file lacks is null."""
+    if source.format == "delta":
+        rows = _table(spark, files[0])
+    else:
+        parts = _by_columns(files, source)
+        rows = _united(_read(spark, [file.full_path for file in alike], source) for alike in parts)
+    return _with_columns(_with_nulls(rows, source), needed)
+
+
+def _by_columns(files: list[SourceFile], source: FileSource) -> list[list[SourceFile]]:
+    """Return files with the same columns together."""
+    alike: dict[tuple[str, ...], list[SourceFile]] = {}
+    for file in files:
+        alike.setdefault(check_columns(file, source, set()), []).append(file)
+    return [*alike.values()]
+
+
+def _united(frames: Iterable[DataFrame]) -> DataFrame:
     return reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), frames)
 
 
-def read_attributes(spark: SparkSession, file: SourceFile) -> DataFrame:
-    """Return the rows of one attribute file."""
-    return spark.read.parquet(str(file.full_path))
-
-
-def _read_alike(spark: SparkSession, files: list[SourceFile]) -> DataFrame:
-    rows = spark.read.parquet(*(str(file.full_path) for file in files))
+def _read_files(spark: SparkSession, files: list[SourceFile], source: FileSource) -> DataFrame:
+    rows = _read(spark, [file.full_path for file in files], source)
+    received = _with_nulls(rows, source).columns
+    located = _with_nulls(rows, source).select(
+        *received,
+        F.col("_metadata.file_path").alias("_file"),
+        *([F.col("_metadata.row_index").alias("row_index")] if source.format == "parquet" else _in_block()),
+    )
+    if source.format != "parquet":
+        located = _numbered(located)
     provenance = spark.createDataFrame(
-        [(file.full_path.name, file.path, file.sha256, file.file_date) for file in files],
-        "file_name string, source_path string, source_sha256 string, file_date date",
+        [(str(file.full_path), file.path, file.sha256, file.file_date) for file in files],
+        "_path string, source_path string, source_sha256 string, file_date date",
     )
-    located = rows.select(
-        "*", F.col("_metadata.file_name").alias("file_name"), F.col("_metadata.row_index").alias("row_index")
+    is_it = _path(F.col("_file")) == F.col("_path")
+    return located.join(F.broadcast(provenance), on=is_it, how="inner").drop("_file", "_path")
+
+
+def _read(spark: SparkSession, paths: list[Path], source: FileSource) -> DataFrame:
+    """Read files of one shape; text stays text, and a broken line is kept in CORRUPT."""
+    reader = spark.read.options(**source.options)
+    names = [_escaped(path) for path in paths]
+    match source.format:
+        case "csv":
+            columns = [*csv_header(paths[0], source), CORRUPT]
+            schema = T.StructType([T.StructField(name, T.StringType()) for name in columns])
+            reader = reader.options(header=has_header(source), columnNameOfCorruptRecord=CORRUPT)
+            return reader.schema(schema).csv(names)
+        case "json":
+            return reader.options(primitivesAsString=True, columnNameOfCorruptRecord=CORRUPT).json(names)
+        case "orc":
+            return reader.orc(names)
+        case _:
+            return reader.parquet(*names)
+
+
+def _read_table(spark: SparkSession, files: list[SourceFile], source: EventSource) -> DataFrame:
+    """Return the rows of a Delta table that are of some dates.
+
+    Raises:
+        LamplighterError: some rows have no readable date, so no night would read them.
+    """
+    table = _table(spark, files[0])
+    day = F.col(str(source.date_column)).try_cast("date")
+    if undated := table.where(day.isNull()).count():
+        raise LamplighterError(
+            f"{source.path}: {undated} rows have no readable date in {source.date_column}; expected one in "
+            "each, since it says in which night a row is read; correct them, then run again"
+        )
+    rows = table.where(day.isin([file.file_date for file in files]))
+    located = _with_nulls(rows, source).select(
+        *table.columns,
+        day.alias("file_date"),
+        F.col("_metadata.file_path").alias("_file"),
+        F.regexp_extract("_metadata.file_path", "[^/]+$", 0).alias("source_sha256"),  # unique in the table
+        *_in_block(),
     )
-    return located.join(F.broadcast(provenance), on="file_name", how="inner").drop("file_name")
+    provenance = spark.createDataFrame(
+        [(file.path, file.file_date) for file in files], "source_path string, file_date date"
+    )
+    return _numbered(located).drop("_file").join(F.broadcast(provenance), on="file_date", how="inner")
+
+
+def _table(spark: SparkSession, file: SourceFile) -> DataFrame:
+    return spark.read.format("delta").option("versionAsOf", file.version).load(str(file.full_path))
+
+
+def _in_block() -> list[Column]:
+    return [
+        F.col("_metadata.file_block_start").alias("_block"),
+        F.monotonically_increasing_id().alias("_order"),
+    ]
+
+
+def _numbered(rows: DataFrame) -> DataFrame:
+    """Number the rows of each file from 0, in their order, however many tasks have read it."""
+    place = Window.partitionBy("_file").orderBy("_block", "_order")
+    row_index = (F.row_number().over(place) - 1).cast("bigint")
+    return rows.withColumn("row_index", row_index).drop("_block", "_order")
+
+
+def _with_nulls(rows: DataFrame, source: FileSource) -> DataFrame:
+    """Make null of the texts that mean it."""
+    if not source.nulls:
+        return rows
+    texts = [field.name for field in rows.schema.fields if isinstance(field.dataType, T.StringType)]
+    return rows.withColumns(
+        {name: F.when(~F.col(f"`{name}`").isin(*source.nulls), F.col(f"`{name}`")) for name in texts}
+    )
+
+
+def _with_columns(rows: DataFrame, needed: Iterable[str]) -> DataFrame:
+    missing = sorted(set(needed) - set(rows.columns))
+    return rows.withColumns({name: F.lit(None).cast("string") for name in missing}) if missing else rows
+
+
+def _path(uri: Column) -> Column:
+    """Return the path in a URI of Spark, in which + is a plain sign."""
+    plain = F.regexp_replace(F.regexp_replace(uri, "^file:/+", "/"), r"\+", "%2B")
+    return F.url_decode(plain)
+
+
+def _escaped(path: Path) -> str:
+    """Return a path as Spark's readers take it, which would read *, ?, [ and { as a glob."""
+    return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in str(path))
 
 
 def _declared_schema(sources: Sources) -> T.StructType:

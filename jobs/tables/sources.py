@@ -1,37 +1,24 @@
-"""The files that a data set's source offers, known by name, date and content hash."""
+"""What a data set's source offers: files of the log and of attributes, by date and by hash of content."""
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.errors import LamplighterError
 from core.expressions import columns_of
 from core.paths import local_path, resolve_uri
-from core.schema import AttributeSource, Config
+from core.schema import Config
+from core.source import AttributeSource, Mapping
+from jobs.tables.delta_source import dates_of_table, table_of_date
+from jobs.tables.source_files import SourceFile, check_columns, files_at, found_at
 from jobs.tables.store import Store
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One file of the log or of attributes; `path` is relative to the source's root."""
-
-    path: str
-    full_path: Path
-    sha256: str
-    file_date: date | None  # of a log file: the date in its name
 
 
 class Sources:
     """Files of one data set.
 
-    A log file of date F holds rows of F and late rows of up to `lateness_days` before. Which dates a
-    file really covers is known from the manifest (`source_files`) once it was read, so a night never
+    Files of date F hold rows of F and late rows of up to `lateness_days` before. Which dates a file
+    really covers is known from the manifest (`source_files`) once it was read, so a night never
     looks at files later than itself unless they have been offered already.
     """
 
@@ -45,39 +32,80 @@ class Sources:
         """Return `source <path>` -> SHA-256 of the files of a data date: the inputs of fingerprints.
 
         Args:
-            what: "own": the log file that the date names; "log": all log files that hold rows of the date;
+            what: "own": log files that the date names; "log": all log files that hold rows of the date;
                 "attributes": the files of users and items.
             data_date: the data date.
         """
         if what == "attributes":
-            files = [self.attribute_file(part) for part in (self._source.users, self._source.items)]
+            parts = (self._source.users, self._source.items)
+            files = [file for part in parts if part is not None for file in self.attribute_files(part)]
         elif what == "own":
-            own = self.log_file(data_date)
-            files = [] if own is None else [own]
+            files = self.log_files(data_date)
         else:
             files = self.covering(data_date)
         return {f"source {file.path}": file.sha256 for file in files}
 
-    def log_file(self, day: date) -> SourceFile | None:
-        """The file named by a date, or None."""
-        path = self._source.events.path.format(data_date=day)
-        return _source_file(self.root, path, day) if (self.root / path).is_file() else None
+    # --- the log --------------------------------------------------------------------------------
 
-    def require_log_file(self, day: date, allow_missing: bool) -> SourceFile | None:
-        """Return the log file of a date, with its columns checked.
+    def log_files(self, day: date) -> list[SourceFile]:
+        """Return the files of a date, in the order of their paths; none if there are none."""
+        events = self._source.events
+        if events.format == "delta":
+            return table_of_date(self.root, events, day)
+        return files_at(self.root, events.dated.of(day), events.format, day)
+
+    def require_log_files(self, day: date, allow_missing: bool) -> list[SourceFile]:
+        """Return the log files of a date, with their columns checked.
 
         Raises:
-            LamplighterError: there is none and `allow_missing` is not given, or it is not readable.
+            LamplighterError: there are none and `allow_missing` is not given, or one is not readable.
         """
-        file = self.log_file(day)
-        if file is None and not allow_missing:
+        files = self.log_files(day)
+        if not files and not allow_missing:
             raise LamplighterError(self._missing(day))
-        if file is not None:
-            self.check_log_file(file)
-        return file
+        for file in files:
+            check_columns(file, self._source.events, self.log_columns())
+        return files
+
+    def files_of(self, dates: Sequence[date]) -> list[SourceFile]:
+        """Return all log files that hold rows of some data dates, in the order of their dates."""
+        files = {file.path: file for day in dates for file in self.covering(day)}
+        for file in files.values():
+            check_columns(file, self._source.events, self.log_columns())
+        return sorted(files.values(), key=lambda file: (str(file.file_date), file.path))
+
+    def covering(self, day: date) -> list[SourceFile]:
+        """Return the date's own files, and later ones that are known to hold rows of it."""
+        last_possible = day + timedelta(days=self._source.events.lateness_days)
+        later = [
+            row
+            for row in self._store.rows("source_files")
+            if day < row["file_date"] <= last_possible and row["first_data_date"] <= day
+        ]
+        known = {(row["path"], row["sha256"]) for row in later}
+        dates = sorted({row["file_date"] for row in later})
+        offered = [file for date_ in dates for file in self.log_files(date_)]
+        return [*self.log_files(day), *(file for file in offered if (file.path, file.sha256) in known)]
+
+    def last_log_date(self) -> date | None:
+        """Return the newest date that there are files of."""
+        events = self._source.events
+        if events.format == "delta":
+            return max(dates_of_table(self.root, events), default=None)
+        places = (
+            place.relative_to(self.root).as_posix() for place in found_at(self.root, events.dated.pattern)
+        )
+        return max((day for place in places if (day := events.dated.date_of(place))), default=None)
+
+    def log_columns(self) -> set[str]:
+        """Return the columns of a log file that the configuration reads."""
+        texts = [*_expressions(self._source.events.columns.values())]
+        texts += [behaviour.expr for behaviour in self._behaviours.values()]
+        return set(self._source.events.event_id).union(*(columns_of(text, "source") for text in texts))
 
     def _missing(self, day: date) -> str:
-        path = self._source.events.path.format(data_date=day)
+        events = self._source.events
+        path = events.path if events.format == "delta" else events.dated.of(day)
         last = self.last_log_date()
         if last is None:
             root = self.root.name
@@ -89,103 +117,40 @@ class Sources:
             )
         return f"{path}: source file is missing (the last is of {last}); deliver it, then run again"
 
-    def files_of(self, dates: Sequence[date]) -> list[SourceFile]:
-        """Return all log files that hold rows of some data dates, in the order of their dates."""
-        files = {file.path: file for day in dates for file in self.covering(day)}
-        for file in files.values():
-            self.check_log_file(file)
-        return sorted(files.values(), key=lambda file: str(file.file_date))
+    # --- attributes -----------------------------------------------------------------------------
 
-    def last_log_date(self) -> date | None:
-        """Date of the newest log file."""
-        pattern = Path(self._source.events.path.format(data_date="*"))
-        prefix, suffix = pattern.name.split("*")
-        dates = []
-        for file in (self.root / pattern.parent).glob(pattern.name):
-            text = file.name.removeprefix(prefix).removesuffix(suffix)
-            try:
-                dates.append(date.fromisoformat(text))
-            except ValueError:
-                continue  # not one of the log: its name holds no date
-        return max(dates, default=None)
-
-    def covering(self, day: date) -> list[SourceFile]:
-        """The date's own file, and later ones that are known to hold rows of it."""
-        last_possible = day + timedelta(days=self._source.events.lateness_days)
-        later = [
-            row
-            for row in self._store.rows("source_files")
-            if day < row["file_date"] <= last_possible and row["first_data_date"] <= day
-        ]
-        known = {(row["path"], row["sha256"]) for row in later}
-        own = self.log_file(day)
-        files = [] if own is None else [own]
-        for row in sorted(later, key=lambda row: row["file_date"]):
-            file = self.log_file(row["file_date"])
-            if file is not None and (file.path, file.sha256) in known and file not in files:
-                files.append(file)
-        return files
-
-    def attribute_file(self, source: AttributeSource) -> SourceFile:
-        """A file of attributes.
+    def attribute_files(self, source: AttributeSource) -> list[SourceFile]:
+        """Return the files of attributes.
 
         Raises:
-            LamplighterError: it is not there.
+            LamplighterError: there are none.
         """
-        if not (self.root / source.path).is_file():
+        if source.format == "delta":
+            return table_of_date(self.root, source, None)
+        files = files_at(self.root, source.path, source.format, None)
+        if not files:
             raise LamplighterError(
-                f"{source.path}: attribute file is missing in {self.root.name}/; expected one Parquet file "
+                f"{source.path}: attribute file is missing in {self.root.name}/; expected {source.format} "
                 f"with a row per {source.key}; put it there, then run again"
             )
-        return _source_file(self.root, source.path, None)
+        return files
 
-    def check_log_file(self, file: SourceFile) -> pa.Schema:
-        """Open a log file; see `check_file`."""
-        return check_file(file, self.log_columns())
+    def require_attribute_files(self, source: AttributeSource) -> list[SourceFile]:
+        """Return the files of attributes, with their columns checked.
 
-    def log_columns(self) -> set[str]:
-        """Columns of a log file that the configuration reads."""
-        mapped = [column.expr for column in self._source.events.columns.values()]
-        behaved = [behaviour.expr for behaviour in self._behaviours.values()]
-        texts = [*mapped, *behaved]
-        return set(self._source.events.event_id).union(*(columns_of(text, "source") for text in texts))
+        Raises:
+            LamplighterError: there are none, or one is not readable or lacks a column.
+        """
+        files = self.attribute_files(source)
+        for file in files:
+            check_columns(file, source, self.attribute_columns(source))
+        return files
 
-    def check_attribute_file(self, file: SourceFile, source: AttributeSource) -> pa.Schema:
-        """Open a file of attributes; see `check_file`."""
-        return check_file(
-            file, {source.key}.union(*(columns_of(m.expr, "source") for m in source.columns.values()))
-        )
-
-
-def check_file(file: SourceFile, needed: set[str]) -> pa.Schema:
-    """Open a Parquet file and check its columns.
-
-    Raises:
-        LamplighterError: truncated, no Parquet, or a mapped column is missing.
-    """
-    try:
-        schema = pq.ParquetFile(file.full_path).schema_arrow
-    except (pa.ArrowInvalid, OSError) as error:
-        raise LamplighterError(
-            f"{file.path}: no readable Parquet file ({str(error).splitlines()[0].rstrip('.')}); expected a "
-            "whole one; it may be truncated or another format: deliver it again, then run again"
-        ) from error
-    missing = sorted(needed - set(schema.names))
-    if missing:
-        raise LamplighterError(
-            f"{file.path}: columns {missing} are missing; the file has {schema.names}; "
-            "deliver the file with them, or change the mapping in conf/datasets, then run again"
-        )
-    return schema
+    def attribute_columns(self, source: AttributeSource) -> set[str]:
+        """Return the columns of an attribute file that the configuration reads."""
+        texts = [source.key, *_expressions(source.columns.values())]
+        return set().union(*(columns_of(text, "source") for text in texts))
 
 
-def _source_file(root: Path, path: str, file_date: date | None) -> SourceFile:
-    full_path = root / path
-    stat = full_path.stat()
-    return SourceFile(path, full_path, _sha256(full_path, stat.st_mtime_ns, stat.st_size), file_date)
-
-
-@lru_cache(maxsize=4096)
-def _sha256(path: Path, _mtime_ns: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _expressions(columns: Iterable[Mapping]) -> list[str]:
+    return [column.expr for column in columns]

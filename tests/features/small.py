@@ -23,7 +23,6 @@ paths: {warehouse: warehouse, reports: reports}
 runtime: {spark: {}, lock_wait_seconds: 1}
 source:
   root: data
-  format: parquet
   time_zone: Asia/Shanghai
   events:
     path: "{data_date}.parquet"

@@ -120,7 +120,9 @@ def readers_of(table: str, config: Config) -> str:
 def feature_meanings(config: Config, entity: EntityName) -> dict[str, str]:
     """Return feature column -> what it is, as the data set declares it."""
     features = getattr(config.features, entity)
-    source = getattr(config.source, f"{entity}s")
+    source = config.source.users if entity == "user" else config.source.items
+    path = "" if source is None else source.path
+    attributes = config.source.attributes(entity)
     found = {
         f"{entity}_is_never_seen": f"no event of the {entity} up to the data date",
         f"{entity}_recency_days": "days since the last day with an event; null if there is none",
@@ -137,9 +139,7 @@ def feature_meanings(config: Config, entity: EntityName) -> dict[str, str]:
             f"{entity}_{rate.name}_{w}": f"`{rate.of}` / `{rate.per}`{smoothed}, {_window(w)}"
             for w in rate.windows
         }
-    found |= {
-        name: f"attribute: `{source.columns[name].expr}` of `{source.path}`" for name in features.attributes
-    }
+    found |= {name: f"attribute: `{attributes[name].expr}` of `{path}`" for name in features.attributes}
     return {name: found[name] for name in feature_columns(features, entity)}
 
 

@@ -1,0 +1,152 @@
+"""The typed schema of what a data set's source delivers: events, users, items, and what users do."""
+
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import Field, model_validator
+
+from core.config_model import ConfigModel, EntityName, Name, Share
+from core.dated_path import DatedPath
+from core.paths import StoragePath
+
+TimeUnit = Literal["s", "ms", "us"]
+DurationUnit = Literal["ms", "s", "min", "h"]
+TYPES = r"^(tinyint|int|bigint|double|string|boolean|timestamp|date|decimal\(\d+,\d+\))$"
+FileFormat = Literal["parquet", "csv", "json", "orc", "delta"]
+
+
+class Mapping(ConfigModel):
+    """One column of ours as an expression over the source's columns.
+
+    The value is cast with try_cast: what cannot be read becomes null and meets the suite.
+    """
+
+    expr: str = Field(alias="from")
+    type: Annotated[str, Field(pattern=TYPES)]
+    unit: TimeUnit | None = None  # of a timestamp that is a number since 1970-01-01 UTC
+    zone: str | None = None  # of a timestamp that is text without a zone; default: UTC
+
+    @model_validator(mode="after")
+    def _unit_and_zone_are_of_times(self) -> Self:
+        if (self.unit or self.zone) and self.type != "timestamp":
+            raise ValueError(f"unit and zone are for timestamps, and this column is {self.type}")
+        if self.unit and self.zone:
+            raise ValueError("a number since 1970 (unit) has no zone; set one of them")
+        if self.zone is not None and self.zone not in available_timezones():
+            raise ValueError(f"{self.zone!r} is no time zone; name one as Asia/Shanghai is")
+        return self
+
+
+class FileSource(ConfigModel):
+    """Files of one kind, as somebody delivers them.
+
+    A path is a file, a folder or a glob, absolute or under `source.root`.
+    """
+
+    path: str
+    format: FileFormat = "parquet"
+    options: dict[str, str | int | bool] = Field(default_factory=dict)  # of Spark's reader
+    nulls: tuple[str, ...] = ()  # texts that mean null, such as NA
+    version: Annotated[int, Field(ge=0)] | None = None  # of a Delta table; default: the newest
+
+    @model_validator(mode="after")
+    def _version_is_of_a_delta_table(self) -> Self:
+        if self.version is not None and self.format != "delta":
+            raise ValueError(f"version is for Delta tables, and the format is {self.format}")
+        return self
+
+
+class EventSource(FileSource):
+    """The log: files of each data date, or one Delta table with a column for the date."""
+
+    date_column: str | None = None  # of a Delta table, which then holds all data dates
+    columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
+    event_id: tuple[str, ...]  # source columns that make an event
+    keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
+    lateness_days: Annotated[int, Field(ge=0)]
+    max_failing_share: Share = 0.05  # of a date's rows that may fail a rule and go to quarantine
+
+    @property
+    def dated(self) -> DatedPath:
+        """The path with its date."""
+        return DatedPath(self.path)
+
+    @model_validator(mode="after")
+    def _holds_what_an_event_needs(self) -> Self:
+        missing = sorted({"user_id", "item_id", "event_time"} - set(self.columns))
+        if missing:
+            raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
+        if self.format == "delta":
+            if self.date_column is None:
+                raise ValueError("date_column is missing: the column of the Delta table that holds the date")
+            return self
+        if self.date_column is not None:
+            raise ValueError(f"date_column is for Delta tables, and the format is {self.format}")
+        self.dated.check()
+        return self
+
+
+class AttributeSource(FileSource):
+    """Attributes of users or items; `undated` is one snapshot that is always valid."""
+
+    key: str
+    snapshot_date: Literal["undated"]
+    columns: dict[Name, Mapping]
+
+
+class Source(ConfigModel):
+    """Where raw data comes from. Without users (or items), they are those that events name."""
+
+    root: StoragePath
+    time_zone: str
+    events: EventSource
+    users: AttributeSource | None = None
+    items: AttributeSource | None = None
+
+    def attributes(self, entity: EntityName) -> dict[str, Mapping]:
+        """Return the declared attributes of an entity."""
+        source = self.users if entity == "user" else self.items
+        return {} if source is None else source.columns
+
+
+class Behaviour(ConfigModel):
+    """What a user did with an impression, a column of `events`.
+
+    binary: 0 or 1, stored as tinyint. seconds: a duration, stored as decimal(12,3). number: a rating or a
+    price within `range`, stored with `decimals` digits after the point. Sums of all three are exact.
+    """
+
+    expr: str = Field(alias="from")
+    kind: Literal["binary", "seconds", "number"]
+    unit: DurationUnit = "s"  # of the source's seconds
+    range: tuple[float, float] | None = None
+    decimals: Annotated[int, Field(ge=0, le=6)] = 3
+
+    @model_validator(mode="after")
+    def _range_is_of_a_number(self) -> Self:
+        if (self.range is not None) != (self.kind == "number"):
+            raise ValueError("range: [lowest, highest] goes with kind number, and only with it")
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError(f"range {list(self.range)}: expected the lowest value first")
+        if self.unit != "s" and self.kind != "seconds":
+            raise ValueError(f"unit is for kind seconds, and this behaviour is {self.kind}")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float | None]:
+        """Lowest and highest value; None: no highest."""
+        return (0, 1) if self.kind == "binary" else self.range or (0, None)
+
+    @property
+    def data_type(self) -> str:
+        """Type of its column in `events`, as in DDL."""
+        return "tinyint" if self.kind == "binary" else f"decimal(12,{self._digits})"
+
+    @property
+    def sum_type(self) -> str:
+        """Type of its sums: a bigint, or a decimal with room for ten thousand million events."""
+        return "bigint" if self.kind == "binary" else f"decimal(22,{self._digits})"
+
+    @property
+    def _digits(self) -> int:
+        return self.decimals if self.kind == "number" else 3
