@@ -32,7 +32,16 @@ from quality.promotion import served_by
         champion(),
     ),
     writes=("scores_staging",),
-    config=("baselines", "candidates", "cohorts", "exposure", "list_context", "ranking", "tasks[].name"),
+    config=(
+        "baselines",
+        "candidates",
+        "cohorts",
+        "exposure",
+        "list_context",
+        "ranking",
+        "tasks[].name",
+        "tasks[].kind",
+    ),
     dates=ONE,
     flags=("model",),
 )

@@ -1,13 +1,18 @@
 """A data set of another shape than KuaiRand: readers of a small online library, Berlin time.
 
-Ids are strings with letters outside of ASCII and with ":", no column is called impression or click, a
-context column is called `user_device`, one behaviour is in seconds, times are text, and some values cannot
-be read. `write_second_data_set(folder)` writes its files and its configuration into a project's folder.
+The log is compressed text with semicolons, several files in a folder per date; attributes are JSON lines. Ids
+are strings with letters outside of ASCII and with ":", no column is called impression or click, a context
+column is called `user_device`, one behaviour is in minutes, another a rating, times are text in Berlin time,
+NA is null, and some values cannot be read.
+`write_second_data_set(folder)` writes its files and its configuration into a project's folder.
 """
 
+import csv
+import gzip
+import json
 import random
 import shutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +30,10 @@ source:
   root: data/library
   time_zone: Europe/Berlin
   events:
-    path: loans/day={data_date}.parquet
+    path: loans/{data_date:%Y/%m%d}
+    format: csv
+    options: {sep: ";"}
+    nulls: [NA]
     event_id: [reader, book, opened_at]
     lateness_days: 1
     max_failing_share: 0.1
@@ -33,11 +41,12 @@ source:
     columns:
       user_id: {from: reader, type: string}
       item_id: {from: book, type: string}
-      event_time: {from: "to_timestamp(opened_at, 'yyyy-MM-dd HH:mm:ss')", type: timestamp}
+      event_time: {from: opened_at, type: timestamp, zone: Europe/Berlin}
       shelf: {from: shelf, type: int}
       user_device: {from: lower(device), type: string}
   users:
-    path: readers.parquet
+    path: readers.json
+    format: json
     key: reader
     snapshot_date: undated
     columns:
@@ -51,7 +60,8 @@ source:
       item_pages: {from: pages, type: int}
 behaviours:
   has_borrowed: {from: CASE WHEN borrowed = 'yes' THEN 1 WHEN borrowed = 'no' THEN 0 END, kind: binary}
-  reading_seconds: {from: "cast(reading_minutes AS decimal(9,1)) * 60", kind: seconds}
+  reading_seconds: {from: reading_minutes, kind: seconds, unit: min}
+  stars: {from: stars, kind: number, range: [-1, 5], decimals: 1}
 exposure: offer_count
 features:
   user:
@@ -59,6 +69,8 @@ features:
       - {name: offer_count, agg: count, windows: [3d, all]}
       - {name: borrowed_count, agg: sum, of: has_borrowed, windows: [3d, all]}
       - {name: longest_seconds, agg: max, of: reading_seconds, windows: [all]}
+      - {name: star_sum, agg: sum, of: stars, windows: [3d]}
+      - {name: lowest_shelf, agg: min, of: shelf, windows: [3d]}
     rates:
       - {name: borrowing_rate, of: borrowed_count, per: offer_count, windows: [all]}
     attributes: [user_born]
@@ -134,10 +146,9 @@ def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
     chance = random.Random(11)
     data = folder / "data" / NAME
     (data / "loans").mkdir(parents=True, exist_ok=True)
-    _write(
-        data / "readers.parquet",
-        [{"reader": r, "born": _born(chance)} for r in [*READERS, "Nie:gesehen", "", None]],
-    )
+    readers = [{"reader": r, "born": _born(chance)} for r in [*READERS, "Nie:gesehen", "", None]]
+    lines = [json.dumps(reader, ensure_ascii=False) for reader in readers]
+    (data / "readers.json").write_text("\n".join(lines), encoding="utf-8")
     _write(
         data / "books.parquet",
         [{"book": b, "genre": chance.choice(GENRES), "pages": str(chance.randint(20, 900))} for b in BOOKS],
@@ -146,14 +157,14 @@ def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
         day = FIRST + timedelta(days=number)
         rows = [_row(chance, day) for _ in range(rows_per_day)]
         rows[7] |= {"opened_at": f"{day - timedelta(days=1)} 11:11:11"}  # a day late
-        _write(data / "loans" / f"day={day}.parquet", [*rows, rows[0]])  # one of them twice
+        folder_of_day = data / "loans" / f"{day:%Y/%m%d}"
+        write_csv(folder_of_day / "part-0.csv.gz", rows[::2])
+        write_csv(folder_of_day / "part-1.csv.gz", [*rows[1::2], rows[0]])  # one row twice
     return folder
 
 
 def _row(chance: random.Random, day: date) -> dict[str, object]:
-    opened = datetime(day.year, day.month, day.day, 8, tzinfo=UTC) + timedelta(
-        seconds=chance.randint(0, 40_000)
-    )
+    opened = datetime(day.year, day.month, day.day, 8) + timedelta(seconds=chance.randint(0, 40_000))
     number = min(chance.randrange(len(BOOKS)), chance.randrange(len(BOOKS)))  # some books are offered more
     borrowed = chance.random() < 0.15 + 0.02 * number
     row: dict[str, object] = {
@@ -164,6 +175,7 @@ def _row(chance: random.Random, day: date) -> dict[str, object]:
         "device": chance.choice(["Phone", "DESK", None]),
         "borrowed": "yes" if borrowed else "no",
         "reading_minutes": f"{chance.randint(0, 400) / 10 * borrowed}",
+        "stars": f"{chance.randint(-2, 10) / 2}",
     }
     if chance.random() < 1 / 40:
         row |= chance.choice(
@@ -174,6 +186,17 @@ def _row(chance: random.Random, day: date) -> dict[str, object]:
 
 def _born(chance: random.Random) -> str | None:
     return chance.choice([None, "unknown", str(chance.randint(1930, 2015))])
+
+
+def write_csv(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write rows as compressed text with semicolons; NA is null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt", encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, [*rows[0]], delimiter=";")
+        writer.writeheader()
+        writer.writerows(
+            {key: "NA" if value is None else value for key, value in row.items()} for row in rows
+        )
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> None:

@@ -47,6 +47,8 @@ def test_rules_of_events_follow_from_columns_and_behaviours(project: Path) -> No
         "has_borrowed_in_set": "in {0, 1}, 0.1, critical",
         "reading_seconds_not_null": "not null, 0.1, critical",
         "reading_seconds_between": "at least 0, 0.1, critical",
+        "stars_not_null": "not null, 0.1, critical",
+        "stars_between": "in [-1.0, 5.0], 0.1, critical",
     }
 
 
@@ -70,6 +72,7 @@ def test_counts_are_never_null_extremes_may_be_and_shares_are_at_most_1(project:
         "user_borrowed_count_3d_between": "at least 0, 0, critical",
         "user_borrowed_count_all_not_null": "not null, 0, critical",
         "user_borrowed_count_all_between": "at least 0, 0, critical",
+        "user_star_sum_3d_not_null": "not null, 0, critical",
         "user_borrowing_rate_all_between": "in [0, 1], 0, critical",
     }
 

@@ -8,8 +8,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.columns import input_sides
+from core.config_model import EntityName
 from core.load import load_config
 from core.schema import Config
+from core.source import AttributeSource
+from core.training_days import date_range
 from features.candidates import to_item_pool
 from features.encoding import encoded, fit_encoder
 from features.entities import to_entities
@@ -17,6 +20,10 @@ from features.events import to_events, with_row_status
 from features.group_means import to_group_lists, to_group_means
 from features.outcomes import to_outcomes
 from features.packing import to_blocks
+from jobs.runtime.arguments import Arguments
+from jobs.runtime.project import Project
+from jobs.tables.raw import read_attributes, read_log
+from jobs.tables.sources import Sources
 from tests.features.small import Tables, build
 from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
 
@@ -34,40 +41,29 @@ def library(project: Path) -> Config:
 @pytest.fixture(scope="module")
 def judged(spark: SparkSession, project: Path, library: Config) -> DataFrame:
     """All rows of all files, each with its status; null where something could not be read."""
-    files = sorted((project / "data" / NAME / "loans").glob("*.parquet"))
-    raw = [
-        spark.read.parquet(str(file)).select(
-            "*",
-            F.lit(file.name).alias("source_path"),
-            F.lit(file.name).alias("source_sha256"),
-            F.lit(file.stem.removeprefix("day=")).cast("date").alias("file_date"),
-            F.monotonically_increasing_id().alias("row_index"),
-        )
-        for file in files
-    ]
-    events = to_events(reduce_union(raw), library)
-    needed = ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds")
+    sources = sources_of(project)
+    files = [file for day in date_range(FIRST, LAST) for file in sources.log_files(day)]
+    events = to_events(read_log(spark, sources, library.source.events, files), library)
+    needed = ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds", "stars")
     unreadable = F.array_compact(F.array(*(F.when(F.col(name).isNull(), F.lit(name)) for name in needed)))
     return with_row_status(events.withColumn("failed_rules", unreadable), library).localCheckpoint()
 
 
-def reduce_union(frames: list[DataFrame]) -> DataFrame:
-    first, *others = frames
-    for frame in others:
-        first = first.unionByName(frame)
-    return first
+def sources_of(project: Path) -> Sources:
+    return Project(Arguments(FIRST, LAST, dataset=NAME, project=project)).sources
 
 
 @pytest.fixture(scope="module")
 def tables(spark: SparkSession, project: Path, judged: DataFrame, library: Config) -> Tables:
-    data = project / "data" / NAME
+    sources = sources_of(project)
     accepted = judged.where(F.col("row_status") == "accepted")
-    users = to_entities(
-        spark.read.parquet(str(data / "readers.parquet")), library.source.users, "user", "string"
-    )
-    items = to_entities(
-        spark.read.parquet(str(data / "books.parquet")), library.source.items, "item", "string"
-    )
+
+    def entities(source: AttributeSource | None, entity: EntityName) -> DataFrame:
+        assert source is not None
+        files, needed = sources.require_attribute_files(source), sources.attribute_columns(source)
+        return to_entities(read_attributes(spark, source, files, needed), source, entity, "string")
+
+    users, items = entities(library.source.users, "user"), entities(library.source.items, "item")
     return build(accepted, users, items, library, FIRST, LAST - timedelta(days=1))
 
 

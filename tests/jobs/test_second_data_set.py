@@ -1,0 +1,61 @@
+"""Whole nights on a data set of another shape: compressed text, several files per date, no attributes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from core.paths import exists
+from jobs.runtime.arguments import Arguments
+from jobs.runtime.night import run_history, run_night
+from jobs.runtime.project import Project
+from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
+
+SETTINGS = (
+    "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2', "
+    "spark.sql.adaptive.enabled: 'false'}",
+    "model.optimiser.max_epochs=2",
+    "evaluation.replicates=20",
+    "promotion.min_users=3",
+)
+WITHOUT_ATTRIBUTES = (
+    "source.users=null",
+    "source.items=null",
+    "features.user.attributes=[]",
+    "features.item.attributes=[]",
+    "baselines.group=item_id",
+    "inputs.categorical=[{column: item_id, hash_size: 64, dim: 4}, {column: shelf, dim: 2}]",
+    "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: user_lowest_shelf_3d}]",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [(), WITHOUT_ATTRIBUTES], ids=["attributes", "no attributes"])
+def test_two_nights_give_each_user_a_list(
+    spark: SparkSession, tmp_path: Path, settings: tuple[str, ...]
+) -> None:
+    folder = write_second_data_set(tmp_path, rows_per_day=150)
+    until = LAST - timedelta(days=2)
+    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SETTINGS, *settings), project=folder)
+
+    run_history(ask)
+    for day in (until + timedelta(days=1), LAST):
+        run_night(replace(ask, first=day, last=day))
+
+    project = Project(replace(ask, first=LAST, last=LAST))
+    lists = project.store.read(spark, "scores").where(F.col("data_date") == LAST)
+    users = {row["user_id"] for row in lists.select("user_id").distinct().collect()}
+    assert users - {"Nie:gesehen"} == set(READERS)
+    assert ("Nie:gesehen" in users) == (settings == ())  # known by attributes alone
+    assert lists.count() == 5 * len(users)
+    assert {row["item_id"] for row in lists.select("item_id").collect()} <= set(BOOKS)
+    assert {row["rank"] for row in lists.collect()} == {1, 2, 3, 4, 5}
+    assert len(project.store.rows("models")) == 1
+    balance = project.store.rows("row_balance")
+    assert all(row["read"] == row["accepted"] + row["duplicates"] + row["quarantined"] for row in balance)
+    assert sum(row["late"] for row in balance) == (LAST - FIRST).days  # that of the first file is too early
+    assert sum(row["quarantined"] for row in balance) > 0
+    assert exists(project.report_uri(LAST))
