@@ -27,7 +27,7 @@ from quality.verdicts import Verdict
         trailing("events", lambda config: config.audits.days_before + 1, "days of the audits"),
     ),
     writes=(),
-    config=("audits",),
+    config=("audits", "source.users", "source.items"),
     dates=RANGE,
     flags=("allow_empty",),
 )
@@ -63,8 +63,13 @@ def count_events(run: Run) -> dict[date, EventCounts]:
             F.count_if(F.col("known_item").isNull()).alias("unknown_items"),
         )
     )
+    has_users, has_items = run.config.source.users is not None, run.config.source.items is not None
     return {
-        row["data_date"]: EventCounts(row["events"], row["unknown_users"], row["unknown_items"])
+        row["data_date"]: EventCounts(
+            row["events"],
+            row["unknown_users"] if has_users else None,
+            row["unknown_items"] if has_items else None,
+        )
         for row in counted.collect()
     }
 

@@ -19,13 +19,13 @@ class EventCounts:
 
     Attributes:
         events: all of them.
-        unknown_users: events whose user has no row in `users`.
-        unknown_items: events whose item has no row in `items`.
+        unknown_users: events whose user has no row in `users`; None: the data set has no attributes of users.
+        unknown_items: likewise of items.
     """
 
     events: int
-    unknown_users: int
-    unknown_items: int
+    unknown_users: int | None
+    unknown_items: int | None
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def audit_events(
     ]
     return (
         _volume(found.events, before, rules),
-        _known("user", found.events, found.unknown_users, rules.most_unknown_share),
-        _known("item", found.events, found.unknown_items, rules.most_unknown_share),
+        *_known("user", found.events, found.unknown_users, rules.most_unknown_share),
+        *_known("item", found.events, found.unknown_items, rules.most_unknown_share),
     )
 
 
@@ -105,10 +105,14 @@ def _volume(events: int, before: list[int], rules: Audits) -> RuleResult:
     )
 
 
-def _known(entity: Literal["user", "item"], events: int, unknown: int, most: float) -> RuleResult:
+def _known(
+    entity: Literal["user", "item"], events: int, unknown: int | None, most: float
+) -> tuple[RuleResult, ...]:
     """Events of ids without attributes: they are served, so few of them only warn."""
+    if unknown is None:
+        return ()
     outcome: Outcome = "failed" if unknown > most * events else "warned" if unknown else "passed"
-    return RuleResult(
+    known = RuleResult(
         rule=f"{entity}_id_has_attributes",
         column=f"{entity}_id",
         expected=f"in {entity}s",
@@ -118,3 +122,4 @@ def _known(entity: Literal["user", "item"], events: int, unknown: int, most: flo
         rows=events,
         failing_rows=unknown,
     )
+    return (known,)

@@ -29,6 +29,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         "jobs.runtime.code",
         "jobs.runtime.fingerprints",
         "jobs.runtime.logs",
+        "jobs.runtime.lost",
         "jobs.runtime.pipeline",
         "jobs.runtime.plan",
         "jobs.runtime.progress",

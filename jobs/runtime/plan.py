@@ -15,6 +15,7 @@ from core.errors import ConfigError
 from jobs.runtime.arguments import span_of
 from jobs.runtime.fingerprints import Fingerprint, Lineage
 from jobs.runtime.job import RANGE
+from jobs.runtime.lost import lost_commit
 from jobs.runtime.pipeline import all_jobs, writers
 from jobs.runtime.project import Project
 from jobs.tables.ledger import NewestRun, RunKey
@@ -73,7 +74,7 @@ class Planner:
             return Reason("state", "never run")
         if run.state != "done":
             return Reason("state", f"the last run {'was cut off' if run.state == 'started' else run.state}")
-        if (lost := self._lost_commit(job, model, day, run)) is not None:
+        if (lost := lost_commit(self.project.store, all_jobs()[job], run)) is not None:
             return Reason("table", lost)
         now = self.lineage.make(job, day)
         return None if now.value == run.fingerprint else self._difference(job, run, now)
@@ -97,22 +98,6 @@ class Planner:
         return RunKey(job, "", day) in self.lineage.known
 
     # --- why ------------------------------------------------------------------------------------
-
-    def _lost_commit(self, job: str, model: str, day: date, run: NewestRun) -> str | None:
-        """Say which table no longer has the commit that this run recorded."""
-        for table in all_jobs()[job].writes:
-            if not run.rows.get(table):
-                continue  # nothing to write there: Delta makes no commit of no rows in place of no rows
-            commits = self.project.store.commits(table)
-            made = [
-                commit
-                for commit in commits.values()
-                if (commit.get("job"), commit.get("model", "")) == (job, model)
-                and str(day) in commit.get("partitions", {})
-            ]
-            if not any(commit["run_id"] == run.run_id for commit in made) and 0 in commits:
-                return f"the commit of {table} by run {run.run_id} is gone from the table's log"
-        return None
 
     def _difference(self, job: str, run: NewestRun, now: Fingerprint) -> Reason:
         """Name what has changed since a run: configuration, else inputs, else code."""

@@ -9,6 +9,7 @@ from core.errors import BlockedError, LamplighterError
 from jobs.runtime.arguments import Arguments, span_of
 from jobs.runtime.job import Job
 from jobs.runtime.logs import log_context
+from jobs.runtime.lost import lost_commit
 from jobs.runtime.pipeline import all_jobs, writers
 from jobs.runtime.progress import step_line, step_progress
 from jobs.runtime.project import Project
@@ -96,8 +97,15 @@ def _require_done(run: Run, producer: str, needed: list[date], known: Mapping[Ru
     model = run.project.config.model.name if all_jobs()[producer].is_per_model else ""
     runs = {day: known.get(RunKey(producer, model, day)) for day in needed}
     missing = [day for day, found in runs.items() if found is None or found.state != "done"]
+    flags = f" --model {model}" if model else ""
+    for day, found in runs.items():
+        lost = found and day not in missing and lost_commit(run.project.store, all_jobs()[producer], found)
+        if lost:
+            raise LamplighterError(
+                f"{lost}: what {run.job.name} reads of data date {day}; run `lamplighter {producer} "
+                f"--data-date {day}{flags}` first"
+            )
     if missing:
-        flags = f" --model {model}" if model else ""
         span = span_of(missing[0], missing[-1])
         raise LamplighterError(
             f"{producer} is not done for data date {span}, which {run.job.name} reads; "

@@ -32,6 +32,7 @@ class NewestRun:
     Attributes:
         inputs: `label=hash` of each input of the fingerprint.
         rows: table -> rows written.
+        versions_written: table -> version of the run's last commit.
         message: how it ended: why it failed, or what a person may want to know.
     """
 
@@ -43,6 +44,7 @@ class NewestRun:
     inputs: tuple[str, ...]
     seconds: float
     rows: Mapping[str, int]
+    versions_written: Mapping[str, int]
     message: str
 
 
@@ -132,6 +134,7 @@ class Ledger:
                 inputs=tuple(row["inputs"] or ()),
                 seconds=row["seconds"],
                 rows=json.loads(row["rows"]),
+                versions_written=json.loads(row["versions_written"]),
                 message=row["message"],
             )
         return newest

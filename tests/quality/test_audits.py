@@ -82,3 +82,9 @@ def test_more_than_the_allowed_share_of_items_seen_before_is_a_warning() -> None
 
 def test_no_lists_are_no_reason_for_a_warning() -> None:
     assert list_warnings(ListCounts(0, "", 0, 0, 0), RULES) == ()
+
+
+def test_a_data_set_without_attributes_is_not_audited_for_them() -> None:
+    results = audit_events(TODAY, {TODAY: EventCounts(100, None, 0)}, RULES)
+
+    assert [result.rule for result in results] == ["volume_against_days_before", "item_id_has_attributes"]

@@ -15,7 +15,7 @@ BEFORE, DAY = date(2022, 5, 6), date(2022, 5, 7)
 
 
 def done(fingerprint: str) -> NewestRun:
-    return NewestRun("run", "done", fingerprint, "", "", (), 1.0, {}, "")
+    return NewestRun("run", "done", fingerprint, "", "", (), 1.0, {}, {}, "")
 
 
 def lineage(
