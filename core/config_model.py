@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Window = Annotated[str, Field(pattern=r"^([1-9][0-9]*d|all)$")]
+SqlType = Annotated[
+    str, Field(pattern=r"^(tinyint|int|bigint|double|string|boolean|timestamp|date|decimal\(\d+,\d+\))$")
+]
 EntityName = Literal["user", "item"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]

@@ -5,13 +5,12 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, model_validator
 
-from core.config_model import ConfigModel, EntityName, Name, Share
+from core.config_model import ConfigModel, EntityName, Name, Share, SqlType
 from core.dated_path import DatedPath
 from core.paths import StoragePath
 
 TimeUnit = Literal["s", "ms", "us"]
 DurationUnit = Literal["ms", "s", "min", "h"]
-TYPES = r"^(tinyint|int|bigint|double|string|boolean|timestamp|date|decimal\(\d+,\d+\))$"
 FileFormat = Literal["parquet", "csv", "json", "orc", "delta"]
 
 
@@ -22,7 +21,7 @@ class Mapping(ConfigModel):
     """
 
     expr: str = Field(alias="from")
-    type: Annotated[str, Field(pattern=TYPES)]
+    type: SqlType
     unit: TimeUnit | None = None  # of a timestamp that is a number since 1970-01-01 UTC
     zone: str | None = None  # of a timestamp that is text without a zone; default: UTC
 

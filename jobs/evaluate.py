@@ -21,7 +21,7 @@ from jobs.workers.baselines import measure_baselines
 from jobs.workers.evaluation import MetricCell, gains, gate_state, measure_model, with_cohort_axes
 from models.metrics.gate_report import collapsed, gate_weights
 from models.serving.bundle import Bundle, read_bundle
-from quality.promotion import BASELINES
+from quality.served import BASELINES
 
 
 @job(

@@ -31,6 +31,7 @@ ENTITIES: tuple[EntityName, ...] = ("user", "item")
     config=("source.time_zone", "source.events", "source.users", "source.items", "behaviours"),
     dates=RANGE,
     flags=("allow_empty",),
+    entry_points=("quality.suites",),  # verdicts decide which rows and models pass
 )
 def ingest(run: Run) -> None:
     """Replace the data dates of `events` and `quarantine`; refresh `users` and `items`."""

@@ -24,6 +24,7 @@ from quality.promotion import Candidate, Decision, decide
     dates=ONE,
     training=True,
     per_model=True,
+    entry_points=("quality.suites",),  # verdicts decide which rows and models pass
 )
 def promote(run: Run) -> None:
     """Write one decision to `promotions`, and mirror the newest champion in the registry."""

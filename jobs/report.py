@@ -38,6 +38,7 @@ OF_THE_NIGHT = (
         "tasks[].name",
     ),
     dates=ONE,
+    entry_points=("jobs.check",),  # its verdicts are no table of its own
     templates=("quality/report/templates",),
 )
 def report(run: Run) -> None:

@@ -16,10 +16,10 @@ from features.candidates import to_item_pool
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import champion, same_day
 from jobs.runtime.run import Run
-from jobs.workers.baselines import to_baseline_lists
+from jobs.workers.baseline_lists import to_baseline_lists
 from jobs.workers.scoring import to_model_lists, to_pool
 from models.serving.bundle import check_fits, read_bundle
-from quality.promotion import served_by
+from quality.served import served_by
 
 
 @job(

@@ -13,10 +13,7 @@ from typing import Literal
 
 from core.schema import Promotion
 from quality.gains import Gain, MeanGain, Measured, Metric, Sampled, cell_gain, has_power, mean_gain
-
-Baseline = Literal["popularity", "group_mean"]
-BASELINES: tuple[Baseline, ...] = ("popularity", "group_mean")
-SERVED_WITHOUT_MODEL: Baseline = "group_mean"
+from quality.served import BASELINES, Baseline, served_by
 
 Status = Literal["better", "not worse", "worse", "undecided"]
 
@@ -151,11 +148,6 @@ class Decision:
     def served(self) -> str:
         """What lists are made by: the champion, or `group_mean` where there is none."""
         return served_by(self.champion_after)
-
-
-def served_by(champion: str | None) -> str:
-    """Return what lists are made by: the champion, or `group_mean` where there is none."""
-    return champion or SERVED_WITHOUT_MODEL
 
 
 def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], rules: Promotion) -> Decision:

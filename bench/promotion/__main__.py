@@ -28,7 +28,8 @@ from bench.results import Results
 from bench.tables import print_table
 from core.load import load_config
 from quality.gains import cell_gain
-from quality.promotion import Baseline, Cell
+from quality.promotion import Cell
+from quality.served import Baseline
 
 SEEDS, FEWER_SEEDS = range(1, 109), range(1, 45)  # of trainings on all users, and on a share of them
 SHARE = 0.6

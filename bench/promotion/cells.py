@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from models.metrics.bootstrap import user_weights
 from models.training.reader import Rows
 from quality.gains import Measured
-from quality.promotion import Baseline, Cell
+from quality.promotion import Cell
+from quality.served import Baseline
 
 MeasuredCells = dict[tuple[str, str], Measured]
 """(Task, user cohort) -> AUC of one model."""

@@ -59,7 +59,7 @@ def adopt(job: str, arguments: Arguments) -> Adoption:
         raise ConfigError(f"adopt {job}: no job that writes a table; expected one of {known}")
     project = Project(arguments)
     lineage = project.lineage(project.dates)
-    new, model = hash_of(lineage.recipe(job).code), project.config.model.name if declared.is_per_model else ""
+    model = project.config.model.name if declared.is_per_model else ""
     config = hash_of(lineage.recipe(job).config)
     runs = {
         key.data_date: run
@@ -73,8 +73,8 @@ def adopt(job: str, arguments: Arguments) -> Adoption:
             f"Run `lamplighter {job}` instead"
         )
     newest = max(made)
-    old = made[newest].code_hash
-    if old == lineage.code_hash(job):
+    old, new = made[newest].code_hash, hash_of(lineage.recipe(job, newest).code)
+    if old == lineage.code_hash(job, newest):
         return Adoption((), (), is_new=False)
     older = sorted(day for day, run in made.items() if run.code_hash == old and day != newest)
     dates = (newest, *_drawn(older, new))
@@ -110,4 +110,9 @@ def _differences(job: str, arguments: Arguments, day: date, new: str, old: str) 
     with step_progress(f"adopt {job} {day}"):
         require_inputs(run)
         run.job.outline(run)
+    if missing := sorted(set(run.job.writes) - run.compared):
+        raise LamplighterError(
+            f"adopt {job} {day}: {', '.join(missing)} was not made anew, so nothing is known of it; run "
+            f"`lamplighter {job} --data-date {day}` instead"
+        )
     return run.differences

@@ -3,7 +3,7 @@
 The code of a job is the static import closure of its module, imports inside functions included, with
 the entry points of subprocesses and the template folders that the job declares. Of the architectures
 of models/ only those count that the configured model uses. Sources are hashed as syntax trees without
-docstrings and comments, so that a change of words changes nothing.
+docstrings, comments and messages of errors, so that a change of words changes nothing.
 """
 
 import ast
@@ -19,27 +19,22 @@ PACKAGES = frozenset({"core", "features", "models", "quality", "jobs"})
 ARCHITECTURES = "models.architectures."
 NO_EFFECT_ON_CONTENT = frozenset(
     {
-        # Their result, the resolved configuration, is hashed by value.
-        "core.load",
-        # They decide when a job runs, whether its rows become visible, and what people see of it; never what
-        # a table holds.
-        "jobs.runtime.architectures",
-        "jobs.runtime.checks",
-        "jobs.runtime.command",
-        "jobs.runtime.code",
-        "jobs.runtime.fingerprints",
-        "jobs.runtime.logs",
-        "jobs.runtime.lost",
-        "jobs.runtime.pipeline",
-        "jobs.runtime.plan",
-        "jobs.runtime.progress",
-        "jobs.runtime.record",
-        "jobs.runtime.running",
-        "jobs.tables.faults",
-        "jobs.tables.ledger",
-        "jobs.tables.locks",
-        "jobs.tables.history",
-        "jobs.tables.registry",
+        # The configuration is hashed by value, key by key: how it is declared, merged and checked adds
+        # nothing.
+        *("core.config_model", "core.declared_config", "core.expressions", "core.inputs", "core.load"),
+        *("core.model", "core.schema", "core.source"),
+        # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.
+        *("core.dated_path", "jobs.tables.catalog", "jobs.tables.delta_source", "jobs.tables.source_files"),
+        "jobs.tables.sources",
+        # They decide when, where and for whom a job runs, whether its rows become visible, and what people
+        # see of it; never what a table holds.
+        *("core.errors", "core.paths", "jobs.runtime.architectures", "jobs.runtime.arguments"),
+        *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.fingerprints"),
+        *("jobs.runtime.job", "jobs.runtime.logs", "jobs.runtime.lost", "jobs.runtime.pipeline"),
+        *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),
+        *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
+        *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
+        "jobs.tables.session",
     }
 )
 TEMPLATE_SUFFIXES = frozenset({".j2", ".html", ".css", ".svg"})
@@ -85,7 +80,8 @@ def _closure(begin: Iterable[str]) -> list[Path]:
         if file is None:
             continue
         files.add(file)
-        for imported in _imports(file, file.stat().st_mtime_ns):
+        packages = (".".join(module.split(".")[:length]) for length in range(1, module.count(".") + 1))
+        for imported in (*_imports(file, file.stat().st_mtime_ns), *packages):
             is_other_architecture = imported.startswith(ARCHITECTURES) and not module.startswith(
                 ARCHITECTURES
             )
@@ -128,9 +124,11 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def _hash_of_source(file: Path, _mtime_ns: int) -> str:
-    """Return the hash of a file's syntax tree, without docstrings, comments and positions."""
+    """Return the hash of a file's syntax tree, without docstrings, comments, positions and error messages."""
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
+        if isinstance(node, ast.Raise):
+            node.exc = None  # where it raises counts, and not what it says
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_text(statement)]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

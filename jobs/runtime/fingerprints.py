@@ -69,6 +69,7 @@ class Lineage:
         source_hashes: (what, data date) -> label -> SHA-256 of the files that the source offers.
         known: (job, model, data date) -> newest run.
         champion: (data date, candidate) -> who serves, the candidate's own decision left out.
+        table_hashes: table -> hash of its declaration.
         pinned: (pinning date, recipe) -> the inputs of a training set that was pinned before.
         equal_code: (job, hash of code) -> hash of older code with the same results.
         dates: the data dates that a plan or a run is for.
@@ -79,6 +80,7 @@ class Lineage:
     source_hashes: Callable[[str, date], Mapping[str, str]]
     known: Mapping[RunKey, NewestRun]
     champion: Callable[[date, str | None], Champion]
+    table_hashes: Mapping[str, str]
     pinned: Mapping[tuple[date, str], tuple[str, ...]] = field(default_factory=dict)
     equal_code: Mapping[tuple[str, str], str] = field(default_factory=dict)
     dates: frozenset[date] = frozenset()
@@ -86,7 +88,7 @@ class Lineage:
 
     def __post_init__(self) -> None:
         self._made: dict[tuple[str, date], Fingerprint] = {}
-        self._recipes: dict[str, Recipe] = {}
+        self._recipes: dict[tuple[str, tuple[str, ...]], Recipe] = {}
 
     # --- what a job makes of what --------------------------------------------------------------
 
@@ -95,27 +97,35 @@ class Lineage:
         if (job, day) not in self._made:
             declared = all_jobs()[job]
             inputs = [text for read in declared.reads for text in self._inputs_of(declared, read, day)]
+            recipe = self.recipe(job, day)
             self._made[job, day] = Fingerprint(
-                self.code_hash(job), hash_of(self.recipe(job).config), tuple(inputs)
+                self.code_hash(job, day), hash_of(recipe.config), tuple(inputs)
             )
         return self._made[job, day]
 
-    def recipe(self, job: str) -> Recipe:
-        """Return the job's code by file and its configuration by key."""
-        if job not in self._recipes:
-            declared = all_jobs()[job]
-            is_of_model = any(key == "model" or key.startswith("model.") for key in declared.config)
-            architectures = architectures_of(self.config.model) if is_of_model else ()
-            keys = [*declared.config, *(f"suites.{table}" for table in declared.writes)]
-            self._recipes[job] = Recipe(
-                code_of(declared.module, declared.entry_points, declared.templates, architectures),
-                hashes_of_keys(self.config, keys),
-            )
-        return self._recipes[job]
+    def recipe(self, job: str, day: date | None = None) -> Recipe:
+        """Return the job's code by file and its configuration by key.
 
-    def code_hash(self, job: str) -> str:
+        Args:
+            job: its name.
+            day: the data date, which says whose architectures a job runs that scores by the champion; None:
+                nobody's.
+        """
+        declared = all_jobs()[job]
+        is_of_model = any(key == "model" or key.startswith("model.") for key in declared.config)
+        architectures = architectures_of(self.config.model) if is_of_model else ()
+        if day is not None and self._runs_champion(declared):
+            architectures = tuple(sorted({*architectures, *self._champion(declared, day).architectures}))
+        if (job, architectures) not in self._recipes:
+            keys = [*declared.config, *(f"suites.{table}" for table in declared.writes)]
+            code = code_of(declared.module, declared.entry_points, declared.templates, architectures)
+            tables = {f"table {table}": self.table_hashes[table] for table in declared.writes}
+            self._recipes[job, architectures] = Recipe(code | tables, hashes_of_keys(self.config, keys))
+        return self._recipes[job, architectures]
+
+    def code_hash(self, job: str, day: date | None = None) -> str:
         """Return the hash of a job's code, or that of the oldest code known to have the same results."""
-        found = hash_of(self.recipe(job).code)
+        found = hash_of(self.recipe(job, day).code)
         seen = {found}
         while (older := self.equal_code.get((job, found))) is not None and older not in seen:
             seen.add(older)
@@ -153,10 +163,7 @@ class Lineage:
             files = [self.source_hashes(table, day) for table in read.names(self.config)]
             return [f"{label}={sha}" for each in files for label, sha in each.items()]
         if read.kind == "champion":
-            candidate = self.model_version(day) if job.is_per_model else None
-            champion = self.champion(day, candidate)
-            code = code_of("models.model", architectures=champion.architectures)
-            return [f"champion={champion.version}", f"code of the champion={hash_of(code)}"]
+            return [f"champion={self._champion(job, day).version}"]
         if read.is_pinned and (pinned := self.pinned_inputs(job.name, day)) is not None:
             return list(pinned)
         return [
@@ -165,6 +172,17 @@ class Lineage:
             for each in read.dates(self.config, day)
             for label, made in self._partition(job, table, each, day)
         ]
+
+    @staticmethod
+    def _runs_champion(job: Job) -> bool:
+        """Whether a job runs the champion's model, rather than only reading its name."""
+        reads_decisions = any(read.kind == "champion" for read in job.reads)
+        return reads_decisions and "models/model.py" in code_of(job.module)
+
+    def _champion(self, job: Job, day: date) -> Champion:
+        """Return who serves as of a data date; for a job that judges a candidate, before its own decision."""
+        candidate = self.model_version(day) if job.is_per_model else None
+        return self.champion(day, candidate)
 
     def _partition(self, job: Job, table: str, each: date, day: date) -> list[tuple[str, str]]:
         """Return the fingerprints of a partition that a job reads; one per model if it knows no model."""

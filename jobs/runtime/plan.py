@@ -77,7 +77,7 @@ class Planner:
         if (lost := lost_commit(self.project.store, all_jobs()[job], run)) is not None:
             return Reason("table", lost)
         now = self.lineage.make(job, day)
-        return None if now.value == run.fingerprint else self._difference(job, run, now)
+        return None if now.value == run.fingerprint else self._difference(job, day, run, now)
 
     def late_dates(self, job: str, data_date: date) -> list[date]:
         """Return the data dates before a night's that the job has to repair, oldest first.
@@ -99,7 +99,7 @@ class Planner:
 
     # --- why ------------------------------------------------------------------------------------
 
-    def _difference(self, job: str, run: NewestRun, now: Fingerprint) -> Reason:
+    def _difference(self, job: str, day: date, run: NewestRun, now: Fingerprint) -> Reason:
         """Name what has changed since a run: configuration, else inputs, else code."""
         before, after = _named(run.inputs), _named(now.inputs)
         changed = [
@@ -107,7 +107,7 @@ class Planner:
             *(f"{name} is new" for name in after if name not in before),
             *(f"{name} is gone" for name in before if name not in after),
         ]
-        recipe = self.lineage.recipe(job)
+        recipe = self.lineage.recipe(job, day)
         if now.config != run.config_hash:  # it may be the reason of changed inputs, too: a longer window
             text = f"configuration: {self._changed(run.config_hash, recipe.config)}"
             return Reason("input" if changed else "config", text)

@@ -108,8 +108,23 @@ class Project:
 
     # --- fingerprints ---------------------------------------------------------------------------
 
-    def lineage(self, dates: Sequence[date], expected: Sequence[str] = ()) -> Lineage:
-        """Return the fingerprints of what is recorded; of `expected` jobs at `dates`, of what would be."""
+    def lineage(
+        self, dates: Sequence[date], expected: Sequence[str] = (), model_of_choice: str | None = None
+    ) -> Lineage:
+        """Return the fingerprints of what is recorded; of `expected` jobs at `dates`, of what would be.
+
+        Args:
+            dates: the data dates that a plan or a run is for.
+            expected: names of jobs.
+            model_of_choice: the model YAML whose newest version scores in place of the champion, if a run
+                is asked for one.
+        """
+
+        def champion(data_date: date, candidate: str | None) -> Champion:
+            if model_of_choice is not None and candidate is None:
+                return self.newest_of_model(data_date)
+            return self.champion(data_date, candidate)
+
         pinned = {
             (row["data_date"], row["recipe"]): tuple(row["inputs"])
             for row in self.store.rows("training_sets")
@@ -121,7 +136,8 @@ class Project:
             config=self.config,
             source_hashes=self.sources.hashes,
             known=self.newest_runs(dates),
-            champion=self.champion,
+            champion=champion,
+            table_hashes={name: table.declaration_hash for name, table in self.catalog.tables.items()},
             pinned=pinned,
             equal_code=equal,
             dates=frozenset(dates),

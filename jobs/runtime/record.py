@@ -27,14 +27,16 @@ class RunRecord:
         self._project = project
         self._job = job
         self.run_id = new_run_id()
-        lineage = project.lineage(project.dates, expected=(job.name,))
+        lineage = project.lineage(
+            project.dates, expected=(job.name,), model_of_choice=project.arguments.model
+        )
         made = {day: lineage.make(job.name, day) for day in project.dates}
         self.dates = {
             day: DateRecord(found.value, found.code, found.config, found.inputs)
             for day, found in made.items()
         }
         self.notes: list[str] = []
-        self._recipe = lineage.recipe(job.name)
+        self._recipe = lineage.recipe(job.name, max(project.dates))
         self.recipe_hash = lineage.recipe_hash(job.name)
         self._entry = Entry(
             run_id=self.run_id,

@@ -47,6 +47,10 @@ class TrialRun(Run):
         """Return False: a trial computes what is there already."""
         return False
 
+    def is_made_of(self, table: str, made_of: str) -> bool:
+        """Return False: as `is_written`."""
+        return False
+
     def bundle_folder(self, model_version: str) -> Path:
         """Return a folder of the trial's own."""
         return Path(self._folder.name) / model_version

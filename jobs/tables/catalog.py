@@ -68,6 +68,12 @@ class Table:
         return T.StructType([T.StructField(name, kind, True) for name, kind in self.columns.items()])
 
     @property
+    def declaration_hash(self) -> str:
+        """Hash of what the declaration says of rows: grain, partitions, columns, constraints."""
+        said = [self.grain, self.partition, self.schema.json(), self.constraints]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    @property
     def has_content(self) -> bool:
         """Whether the digest has anything to hash."""
         return bool(self.content)

@@ -7,7 +7,8 @@ import numpy as np
 
 from core.schema import Config
 from quality.gains import Measured, Metric
-from quality.promotion import BASELINES, Cell
+from quality.promotion import Cell
+from quality.served import BASELINES
 
 NOT_MEASURED = Measured(None, np.array([]))
 

@@ -1,11 +1,10 @@
-"""The baselines of promotion over Spark: measured on the rows of the candidate, and made into lists."""
+"""The baselines of promotion, measured on the rows of the candidate."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from core.schema import Config
-from features.group_means import popularity, to_group_lists, with_group_means
+from features.group_means import popularity, with_group_means
 from jobs.workers.evaluation import MetricCell, measure, metric_columns
 from jobs.workers.inference import column_predictor
 
@@ -36,16 +35,6 @@ def measure_baselines(examples: DataFrame, means: DataFrame, config: Config) -> 
     predict = column_predictor([f"z_{task.name}" for task in tasks])
     rows = scored.select(*metric_columns(tasks), *columns)
     return cells + measure(rows, "group_mean", predict, tasks, config.evaluation)
-
-
-def to_baseline_lists(
-    users: DataFrame, pool: DataFrame, means: DataFrame, config: Config, schema: T.StructType
-) -> DataFrame:
-    """Return each user's list by `group_mean`, in the columns of `scores_staging` without the fingerprint."""
-    lists = to_group_lists(users, pool, means, config)
-    bucket = F.pmod(F.xxhash64("user_id"), F.lit(config.ranking.buckets)).cast("int")
-    made = lists.withColumns({"bucket": bucket, "model_version": F.lit("group_mean")})
-    return made.select(*(F.col(field.name).cast(field.dataType) for field in schema.fields))
 
 
 def _logit(column: str) -> Column:

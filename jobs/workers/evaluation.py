@@ -16,6 +16,7 @@ from core.errors import LamplighterError
 from core.schema import CohortAxes, Evaluation, Task
 from features.cohorts import with_rollups
 from features.encoding import encoded
+from jobs.workers.bundles import task_numbers
 from jobs.workers.inference import (
     CELL_SCHEMA,
     GATE_SCHEMA,
@@ -23,7 +24,6 @@ from jobs.workers.inference import (
     WITH_INTERVALS,
     Predictor,
     model_predictor,
-    task_numbers,
     to_cells,
     to_gate_states,
     to_states,

@@ -1,29 +1,21 @@
-"""Bundles inside Spark workers: examples -> calibrated logits -> states of cells and gates, users -> lists.
-
-What needs Spark and torch at once lives here. A worker loads a bundle once and keeps it.
-"""
+"""Measuring inside Spark workers: examples -> calibrated logits -> states of cells and gates."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from core.encoder import Encoder
 from core.schema import Task
+from jobs.workers.bundles import bundle_in_worker, model_in_worker, task_numbers, to_arrays
 from models.metrics import gate_report
 from models.metrics.binary import METRICS, CellState
 from models.metrics.bootstrap import user_weights
 from models.metrics.gauc import GaucState
 from models.metrics.regression import REGRESSION_METRICS, RegressionState
-from models.model import MultiTaskModel
-from models.serving.bundle import Bundle, read_bundle
-from models.serving.scorer import PairScorer, Pool, TopK
+from models.serving.bundle import Bundle
 
 State = CellState | GaucState | RegressionState
 STATES: dict[str, tuple[type[State], tuple[str, ...]]] = {
@@ -46,44 +38,9 @@ GATE_SCHEMA = (
 WITH_INTERVALS = ("auc", "gauc", "mse", "mae")
 
 
-@lru_cache(maxsize=4)
-def bundle_in_worker(path: str) -> Bundle:
-    """A bundle, read once a worker; torch gets the one thread that Spark gave the task."""
-    torch.set_num_threads(1)
-    return read_bundle(Path(path))
-
-
-@lru_cache(maxsize=4)
-def _model_in_worker(path: str) -> MultiTaskModel:
-    return bundle_in_worker(path).model()
-
-
-def cat_columns(encoder: Encoder) -> list[str]:
-    """Names of encoded categorical columns, in order."""
-    return list(encoder.id_columns)
-
-
-def dense_columns(encoder: Encoder) -> list[str]:
-    """Names of encoded dense columns, in order."""
-    return [f"dense_{d.column}" for d in encoder.dense]
-
-
-def task_numbers(bundle: Bundle) -> dict[str, int]:
-    """Task -> its place among the model's outputs."""
-    return {task.name: number for number, task in enumerate(bundle.manifest.tasks)}
-
-
-def to_arrays(rows: pd.DataFrame, encoder: Encoder) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Encoded columns as (n, C) int64 and (n, F) float32, NaN for null."""
-    return (
-        rows[cat_columns(encoder)].to_numpy(dtype=np.int64),
-        rows[dense_columns(encoder)].to_numpy(dtype=np.float32),
-    )
-
-
 def calibrated_logits(path: str, rows: pd.DataFrame) -> NDArray[np.float64]:
     """Calibrated logits of examples, (n, K): encoded columns, `user_cohort` and `item_cohort`."""
-    bundle, model = bundle_in_worker(path), _model_in_worker(path)
+    bundle, model = bundle_in_worker(path), model_in_worker(path)
     categorical, dense = to_arrays(rows, bundle.encoder)
     user_group, item_group = places_of(bundle, rows)
     group = model.group_of(user_group, item_group)
@@ -231,7 +188,7 @@ def to_gate_states(path: str) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame
     """Function of mapInPandas: encoded examples -> what the model's gates do with those of the partition."""
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        bundle, model = bundle_in_worker(path), _model_in_worker(path)
+        bundle, model = bundle_in_worker(path), model_in_worker(path)
         total: gate_report.GateState = {}
         for rows in batches:
             categorical, dense = to_arrays(rows, bundle.encoder)
@@ -249,65 +206,3 @@ def to_gate_states(path: str) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame
             yield pd.DataFrame([(*key, *sums) for key, sums in total.items()], columns=columns)
 
     return states
-
-
-def to_lists(
-    path: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
-) -> Callable[[pa.Table], pa.Table]:
-    """Function of applyInArrow: the users of one bucket -> their top lists.
-
-    The table holds user_id, data_date, user_cohort, bucket and the user side's encoded columns.
-    """
-
-    def lists(users: pa.Table) -> pa.Table:
-        bundle = bundle_in_worker(path)
-        scorer = _scorer_in_worker(path, items, tuple(sorted(weights.items())))
-        users = users.sort_by("user_id")  # so that a rerun sees the same rows in the same order
-        frame = users.to_pandas()
-        side = bundle.encoder.side("user")
-        categorical, dense = to_arrays(frame, side)
-        user_group = bundle.places("user_cohort", frame["user_cohort"].to_numpy())
-        top = _top_of_groups(scorer, user_group, (categorical, dense), top_k)
-        count = top.item.shape[1]
-        owner = np.repeat(np.arange(len(frame)), count)
-        columns = {
-            "user_id": users["user_id"].take(owner),
-            "data_date": users["data_date"].take(owner),
-            "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
-            "item_id": pa.array(items.item_ids[top.item.reshape(-1)]),
-            "score": pa.array(top.score.reshape(-1)),
-            "cohort": users["user_cohort"].take(owner),
-            "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
-            "bucket": users["bucket"].take(owner),
-        }
-        for task in weights:
-            number = task_numbers(bundle)[task]
-            columns[f"p_{task}"] = pa.array(top.probabilities[:, :, number].reshape(-1))
-        return pa.table({name: columns[name] for name in schema.names}, schema=schema)
-
-    return lists
-
-
-def _top_of_groups(
-    scorer: PairScorer,
-    user_group: NDArray[np.int64],
-    users: tuple[NDArray[np.int64], NDArray[np.float32]],
-    top_k: int,
-) -> TopK:
-    """Top lists of users of several groups, in the order of the users."""
-    parts = []
-    for group in np.unique(user_group):
-        rows = np.flatnonzero(user_group == group)
-        parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], group, top_k)))
-    place = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-    tops = [top for _, top in parts]
-    return TopK(
-        item=np.concatenate([top.item for top in tops])[place],
-        probabilities=np.concatenate([top.probabilities for top in tops])[place],
-        score=np.concatenate([top.score for top in tops])[place],
-    )
-
-
-@lru_cache(maxsize=2)
-def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
-    return PairScorer(bundle_in_worker(path), items, ranking=dict(weights))

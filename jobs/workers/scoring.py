@@ -11,7 +11,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from core.errors import LamplighterError
 from core.schema import Config
 from features.encoding import encoded
-from jobs.workers.inference import to_arrays, to_lists
+from jobs.workers.bundles import to_arrays
+from jobs.workers.listing import to_lists
 from models.serving.bundle import Bundle
 from models.serving.scorer import Pool
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeVar
 
-from quality.promotion import SERVED_WITHOUT_MODEL
 from quality.report.model import (
     CalibrationPoint,
     CohortMove,
@@ -20,6 +19,7 @@ from quality.report.model import (
     VerdictRow,
 )
 from quality.report.words import counted
+from quality.served import SERVED_WITHOUT_MODEL
 
 NEWLY_KNOWN = "newly known"
 METRIC_NAMES = {

@@ -6,7 +6,8 @@ import pytest
 
 from core.schema import Promotion
 from quality.gains import Measured
-from quality.promotion import Candidate, Cell, Decision, Status, decide, served_by
+from quality.promotion import Candidate, Cell, Decision, Status, decide
+from quality.served import served_by
 from tests.quality.measured import REPLICATES, RULES, SOUND, cell, constant, noise
 
 CHAMPION = "ple-1"

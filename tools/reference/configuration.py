@@ -27,6 +27,11 @@ TYPES = {
     "Window": "window",
     "Positive": "integer >= 1",
     "Share": "number of 0 .. 1",
+    "SqlType": "SQL type",
+    "EntityName": "`user` or `item`",
+    "TimeUnit": "`s`, `ms` or `us`",
+    "DurationUnit": "`ms`, `s`, `min` or `h`",
+    "FileFormat": "`parquet`, `csv`, `json`, `orc` or `delta`",
     "StoragePath": "path",
     "None": "null",
 }
@@ -83,6 +88,13 @@ def _models_in(annotation: Any, suffix: str) -> Iterator[tuple[type[ConfigModel]
 
 
 def _keys(model: type[ConfigModel]) -> Iterator[Key]:
+    """Yield the keys of a class, those of its base classes first."""
+    for each in reversed(model.__mro__):
+        if issubclass(each, ConfigModel) and each is not ConfigModel:
+            yield from _own_keys(each)
+
+
+def _own_keys(model: type[ConfigModel]) -> Iterator[Key]:
     source = inspect.cleandoc(f"\n{inspect.getsource(model)}")
     (tree,) = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)

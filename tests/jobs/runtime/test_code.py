@@ -7,6 +7,7 @@ import pytest
 
 from jobs.runtime import code
 from jobs.runtime.code import code_of, hash_of
+from jobs.runtime.pipeline import all_jobs
 
 
 @pytest.fixture
@@ -84,6 +85,21 @@ def test_words_and_layout_change_nothing_and_code_does(root: Path, text: str, is
     assert (hash_of(code_of("jobs.build")) == before) == is_same
 
 
+def test_what_an_error_says_changes_nothing(root: Path) -> None:
+    (root / "features/casts.py").write_text("def f(x):\n    if x:\n        raise ValueError('some words')\n")
+    before = hash_of(code_of("jobs.build"))
+    (root / "features/casts.py").write_text("def f(x):\n    if x:\n        raise KeyError(f'others, {x}')\n")
+
+    assert hash_of(code_of("jobs.build")) == before
+
+
+@pytest.mark.parametrize("job", ["ingest", "promote"])
+def test_code_of_suites_counts_where_a_verdict_decides_which_rows_or_models_pass(job: str) -> None:
+    declared = all_jobs()[job]
+
+    assert {"quality/suites.py", "quality/rules.py"} <= set(code_of(declared.module, declared.entry_points))
+
+
 def test_what_is_said_to_have_no_effect_on_content_exists() -> None:
     missing = [
         m for m in code.NO_EFFECT_ON_CONTENT if not (code.ROOT / f"{m.replace('.', '/')}.py").is_file()
@@ -103,7 +119,14 @@ def test_what_is_said_to_have_no_effect_on_content_exists() -> None:
             "models/serving/bundle.py",
             r"features/.*|quality/report/.*|models/architectures/ple.py",
         ),
-        ("jobs.score", "models/serving/scorer.py", r"models/training/trainer.py|quality/report/.*"),
+        (
+            "jobs.score",
+            "models/serving/scorer.py",
+            r"models/(training|metrics)/.*|quality/(report|promotion|gains).*|jobs/workers/(evaluation|inference).py",
+        ),
+        ("jobs.evaluate", "models/metrics/binary.py", r"models/serving/scorer.py|jobs/workers/listing.py"),
+        ("jobs.publish", "quality/publication.py", r"quality/(promotion|gains).py|models/.*"),
+        ("jobs.ingest", "features/events.py", r"core/(schema|source|expressions).py|jobs/tables/catalog.py"),
     ],
 )
 def test_a_job_reaches_what_it_uses_and_not_the_rest(module: str, reached: str, not_reached: str) -> None:

@@ -9,6 +9,7 @@ from core.load import load_config
 from jobs.runtime.code import hash_of
 from jobs.runtime.fingerprints import Champion, Lineage
 from jobs.runtime.pipeline import all_jobs
+from jobs.tables.catalog import Catalog
 from jobs.tables.ledger import NewestRun, RunKey
 
 BEFORE, DAY = date(2022, 5, 6), date(2022, 5, 7)
@@ -34,11 +35,13 @@ def lineage(
             return {"source users.parquet": "a"}
         return {f"source log/{day}.parquet": f"{log_hash}{day}"}
 
+    config = load_config(overrides=settings)
     return Lineage(
-        config=load_config(overrides=settings),
+        config=config,
         source_hashes=source_hashes,
         known=known or {RunKey("build_features", "", BEFORE): done("before")},
         champion=lambda day, candidate: Champion(champion, ("ple",) if champion else ()),
+        table_hashes={name: table.declaration_hash for name, table in Catalog(config).tables.items()},
         dates=frozenset(dates),
         expected=frozenset(all_jobs() if expected is None else expected),
         **more,  # type: ignore[arg-type]

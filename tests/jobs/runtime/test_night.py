@@ -18,7 +18,7 @@ from jobs.score import score
 from jobs.tables.decisions import champion_as_of
 from jobs.tables.digest import digests
 from jobs.tables.registry import registered
-from jobs.workers.inference import to_arrays
+from jobs.workers.bundles import to_arrays
 from models.serving.bundle import read_bundle
 from tests.jobs.sample_project import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, SampleProject
 from tests.jobs.test_bad_input import rewrite
