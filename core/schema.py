@@ -198,27 +198,39 @@ class Evaluation(ConfigModel):
     min_class_count: Positive
 
 
+GainMetric = Literal["auc", "gauc", "mse", "mae"]
+
+
 class Promotion(ConfigModel):
     """What a candidate must show to become champion (quality/promotion.py, docs/adr/0012).
 
-    Gains of AUC and GAUC are differences, gains of errors are shares of the error.
+    Gains of AUC and GAUC are differences, gains of errors are shares of the error: thresholds are by metric.
     """
 
     primary_tasks: tuple[Name, ...]
     metric: Literal["auc", "gauc"]  # of binary tasks
     regression_metric: Literal["mse", "mae"]
-    margin: Annotated[float, Field(ge=0)]  # the interval of the mean gain must lie above it
-    cell_margin: Annotated[float, Field(gt=0)]  # a larger loss in a cell must be excluded
+    margin: dict[GainMetric, Annotated[float, Field(ge=0)]]  # the mean gain's interval must lie above it
+    cell_margin: dict[GainMetric, Annotated[float, Field(gt=0)]]  # a larger loss in a cell must be excluded
     min_users: Positive  # of each class in a cell; fewer: undecided
-    seed_std: dict[Literal["auc", "gauc", "mse", "mae"], Annotated[float, Field(ge=0)]]
-    """Standard deviation of the mean gain between two trainings that differ in the seed (bench.promotion)."""
+    seed_std: dict[GainMetric, Annotated[float, Field(ge=0)]]
+    """Standard deviation of a cell's gain over trainings that differ in the seed; of tasks without one."""
+    task_seed_std: dict[Name, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """The same of a task, as `python -m bench.promotion` measures it."""
 
     @model_validator(mode="after")
-    def _seeds_are_known(self) -> Self:
-        missing = sorted({self.metric, self.regression_metric} - set(self.seed_std))
-        if missing:
-            raise ValueError(f"seed_std lacks {missing}; measure it with `python -m bench.promotion`")
+    def _thresholds_are_known(self) -> Self:
+        for name in ("margin", "cell_margin", "seed_std"):
+            missing = sorted({self.metric, self.regression_metric} - set(getattr(self, name)))
+            if missing:
+                raise ValueError(f"{name} lacks {missing}; set one for each metric")
+        if unknown := sorted(set(self.task_seed_std) - set(self.primary_tasks)):
+            raise ValueError(f"task_seed_std names {unknown}; expected tasks of {list(self.primary_tasks)}")
         return self
+
+    def seed_std_of(self, task: str, metric: GainMetric) -> float:
+        """Return the standard deviation over seeds of a task's gain in one cell."""
+        return self.task_seed_std.get(task, self.seed_std[metric])
 
 
 class Audits(ConfigModel):

@@ -6,6 +6,7 @@ Evaluated are the examples of all days after the training set, up to the data da
 Cost: linear in these examples; what reaches the driver is bounded by tasks x cohorts x replicates.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from core.training_days import evaluation_days
-from features.class_users import to_class_users
+from features.cell_users import to_cell_users
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import day_before_evaluation, days_of_evaluation, rival, same_day
 from jobs.runtime.run import Run
@@ -66,19 +67,10 @@ def evaluate(run: Run) -> None:
 def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, days: list[date]) -> None:
     """Replace rows of `evaluations` and of `calibration_curves` for all that was measured."""
     users = {
-        (row["task"], f"user:{row['user_cohort']}"): (row["positive_users"], row["negative_users"])
-        for row in to_class_users(examples, run.config.tasks).collect()
+        (row["task"], f"user:{row['user_cohort']}"): row.asDict()
+        for row in to_cell_users(examples, run.config.tasks).collect()
     }
-    nobody = (None, None)
-    rows = [
-        cell.to_row(days)
-        | dict(
-            zip(
-                ("positive_users", "negative_users"), users.get((cell.task, cell.cohort), nobody), strict=True
-            )
-        )
-        for cell in cells
-    ]
+    rows = [with_users(cell.to_row(days), users.get((cell.task, cell.cohort))) for cell in cells]
     where = of_versions(run, {cell.model_version for cell in cells})
     curves = [
         {"model_version": cell.model_version, "last_data_date": days[-1], "task": cell.task, "point": point}
@@ -89,6 +81,14 @@ def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, days: li
     ]
     run.commit_rows("calibration_curves", curves, where)
     run.commit_rows("evaluations", rows, where)
+
+
+def with_users(row: dict[str, Any], of_cell: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Add the users of a cell; of GAUC `users` stays those that the metric counts, with both classes."""
+    if of_cell is None:
+        return row
+    users = of_cell["users"] if row["users"] is None else row["users"]
+    return row | {name: of_cell[name] for name in ("positive_users", "negative_users")} | {"users": users}
 
 
 def write_gates(run: Run, examples: DataFrame, bundle: Bundle, days: list[date]) -> None:

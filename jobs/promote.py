@@ -51,12 +51,18 @@ def is_current(row: dict[str, Any], run: Run) -> bool:
 
 
 def suite_passes(run: Run, rows: list[dict[str, Any]], version: str) -> bool:
-    """Run the suite of evaluations over the candidate's AUC of all rows, one row per primary task."""
+    """Run the suite of evaluations over the candidate's metric of all rows, one row per primary task."""
+    metrics = {
+        task.name: "auc" if task.kind == "binary" else run.config.promotion.regression_metric
+        for task in run.config.tasks
+        if task.name in run.config.promotion.primary_tasks
+    }
     overall = [
         (row["task"], row["value"])
         for row in rows
-        if (row["model_version"], row["metric"], row["cohort"]) == (version, "auc", "all")
-        and row["task"] in run.config.promotion.primary_tasks
+        if (row["model_version"], row["cohort"]) == (version, "all")
+        and row["metric"] == metrics.get(row["task"])
+        and not row["baseline_version"]
     ]
     frame = run.spark.createDataFrame(overall, "task string, value double")
     return run.judge(frame, "evaluations").passed and bool(overall)

@@ -42,7 +42,7 @@ class Gain:
         low: lower end of the 95 % interval.
         high: upper end.
         std: half of the interval's length / 1.96.
-        digits: decimals that the interval's Monte-Carlo error leaves exact.
+        digits: decimals that one standard error of the replicates (Monte Carlo) leaves as they are.
     """
 
     value: float
@@ -133,7 +133,7 @@ def has_power(gain: Gain, margin: float) -> bool:
 
 
 def exact_digits(error: float) -> int:
-    """Return how many decimals are exact to half a unit of the last one, at most 4.
+    """Return how many decimals one standard error moves by less than half a unit of the last, at most 4.
 
     Args:
         error: standard error of the number that is shown.

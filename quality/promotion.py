@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.schema import Promotion
-from quality.gains import Gain, MeanGain, Measured, Metric, Sampled, cell_gain, has_power, mean_gain
+from quality.gains import (
+    ERRORS,
+    Gain,
+    MeanGain,
+    Measured,
+    Metric,
+    Sampled,
+    cell_gain,
+    has_power,
+    mean_gain,
+)
 from quality.served import BASELINES, Baseline, served_by
 
 Status = Literal["better", "not worse", "worse", "undecided"]
@@ -82,7 +92,7 @@ class CellResult:
         users: of the scarcer class.
         status: undecided: too few users to see a loss of the margin. Otherwise, better: the interval lies
             above 0; not worse: a loss of the margin is excluded; worse: it is not. Also worse with few
-            users: the interval lies below 0 and reaches below the margin.
+            users: the whole interval lies below the margin.
         gain: over users alone, of these very weights; None with too few users or without a champion.
         weight: share in the mean gain, 0 with too few users.
     """
@@ -103,10 +113,19 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The mean gain of the candidate over the champion or a baseline; None where no cell has enough users."""
+    """The mean gain of the candidate over the champion or a baseline; None where no cell has enough users.
+
+    Attributes:
+        rival: the champion's version, or the baseline.
+        gain: the mean.
+        margin: what counts as no gain: the mean of the metrics' margins with the weights of the cells.
+        counted: cells with enough users.
+        cells: all of them.
+    """
 
     rival: str
     gain: Gain | None
+    margin: float
     counted: int
     cells: int
 
@@ -156,20 +175,23 @@ def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], ru
     Args:
         candidate: what is known of it beside its metrics.
         champion: version of the champion; None where there is none.
-        cells: tasks of `promotion.primary_tasks` x user cohorts; cohorts share no user.
-        rules: margins, users that a cell needs, and the variance of seeds.
+        cells: tasks of `promotion.primary_tasks` x user cohorts; replicates of users are joint.
+        rules: margins, users that a cell needs, and the standard deviations over seeds.
     """
     is_champion = champion == candidate.model_version
     comparison: Comparison | None = None
     results: tuple[CellResult, ...] = ()
     if champion is not None and not is_champion:
         comparison, results = _against_champion(cells, champion, rules)
-    baselines = tuple(_against_baseline(cells, name, rules) for name in BASELINES)
+    by_baseline = {name: _known_to(name, cells) for name in BASELINES}
+    baselines = tuple(
+        _against_baseline(known, name, rules) for name, known in by_baseline.items() if known or not cells
+    )
     objections = [
         *_objections_of_suite(candidate),
         *_objections_of_baselines(baselines),
-        *_objections_of_mean(comparison, rules.margin),
-        *_objections_of_cells(results, champion, rules.cell_margin),
+        *_objections_of_mean(comparison),
+        *_objections_of_cells(results, champion, rules),
     ]
     promoted = not objections and not is_champion
     return Decision(
@@ -181,7 +203,7 @@ def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], ru
         champion_comparison=comparison,
         baselines=baselines,
         cells=results,
-        warnings=tuple(_warnings(candidate, results, rules.cell_margin)),
+        warnings=tuple(_warnings(candidate, results)),
     )
 
 
@@ -193,15 +215,20 @@ def _against_champion(
     mean = _mean(cells, gains, rules)
     weights = iter(() if mean is None else mean.weights)
     results = tuple(
-        _result(cell, gain, 0.0 if gain is None else next(weights), rules.cell_margin)
+        _result(cell, gain, 0.0 if gain is None else next(weights), rules.cell_margin[cell.metric])
         for cell, gain in zip(cells, gains, strict=True)
     )
-    return _comparison(champion, gains, mean), results
+    return _comparison(champion, cells, gains, mean, rules), results
 
 
 def _against_baseline(cells: Sequence[Cell], name: Baseline, rules: Promotion) -> Comparison:
     gains = [_gain(cell, cell.baselines[name], rules) for cell in cells]
-    return _comparison(name, gains, _mean(cells, gains, rules))
+    return _comparison(name, cells, gains, _mean(cells, gains, rules), rules)
+
+
+def _known_to(name: Baseline, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that a baseline makes a prediction for: popularity makes none for a regression."""
+    return [cell for cell in cells if name != "popularity" or cell.metric not in ERRORS]
 
 
 def _gain(cell: Cell, rival: Measured | None, rules: Promotion) -> Sampled | None:
@@ -215,12 +242,23 @@ def _mean(cells: Sequence[Cell], gains: Sequence[Sampled | None], rules: Promoti
     known = [(gain, cell) for gain, cell in zip(gains, cells, strict=True) if gain is not None]
     if not known:
         return None
-    return mean_gain([gain for gain, _ in known], [rules.seed_std[cell.metric] for _, cell in known])
+    seed_stds = [rules.seed_std_of(cell.task, cell.metric) for _, cell in known]
+    return mean_gain([gain for gain, _ in known], seed_stds)
 
 
-def _comparison(rival: str, gains: Sequence[Sampled | None], mean: MeanGain | None) -> Comparison:
-    counted = sum(gain is not None for gain in gains)
-    return Comparison(rival, None if mean is None else mean.gain, counted, len(gains))
+def _comparison(
+    rival: str,
+    cells: Sequence[Cell],
+    gains: Sequence[Sampled | None],
+    mean: MeanGain | None,
+    rules: Promotion,
+) -> Comparison:
+    counted = [cell for cell, gain in zip(cells, gains, strict=True) if gain is not None]
+    if mean is None:
+        return Comparison(rival, None, 0.0, 0, len(cells))
+    margins = [rules.margin[cell.metric] for cell in counted]
+    margin = sum(weight * each for weight, each in zip(mean.weights, margins, strict=True))
+    return Comparison(rival, mean.gain, margin, len(counted), len(cells))
 
 
 def _result(cell: Cell, sampled: Sampled | None, weight: float, margin: float) -> CellResult:
@@ -232,15 +270,13 @@ def _result(cell: Cell, sampled: Sampled | None, weight: float, margin: float) -
 def cell_status(gain: Gain, margin: float) -> Status:
     """Return what a cell's gain shows of a loss of the margin.
 
-    A loss that the interval shows counts with any number of users. That there is none counts only in a cell
-    with the power to show one; such a cell that does not exclude it is worse.
+    In a cell with the power to show one, a loss that is not excluded is one. A cell without that power is
+    undecided, unless its whole interval lies below the margin.
     """
-    loss_is_excluded = gain.low > -margin
-    is_powered = has_power(gain, margin)
-    if not loss_is_excluded and (is_powered or gain.high < 0):
+    if not has_power(gain, margin):
+        return "worse" if gain.high < -margin else "undecided"
+    if gain.low <= -margin:
         return "worse"
-    if not is_powered:
-        return "undecided"
     return "better" if gain.low > 0 else "not worse"
 
 
@@ -256,17 +292,21 @@ def _objections_of_baselines(baselines: Sequence[Comparison]) -> list[str]:
     ]
 
 
-def _objections_of_mean(comparison: Comparison | None, margin: float) -> list[str]:
-    if comparison is None or (comparison.gain is not None and comparison.gain.low > margin):
+def _objections_of_mean(comparison: Comparison | None) -> list[str]:
+    if comparison is None or (comparison.gain is not None and comparison.gain.low > comparison.margin):
         return []
     if comparison.gain is None:
         return [comparison.text]
-    return [f"{comparison.text} does not lie above {margin:g}"]
+    return [f"{comparison.text} does not lie above {comparison.margin:.3g}"]
 
 
-def _objections_of_cells(results: Sequence[CellResult], champion: str | None, margin: float) -> list[str]:
-    worse = [f"{cell.name} ({cell.gain})" for cell in results if cell.status == "worse"]
-    return [f"a loss of {margin:g} against {champion} is not excluded in {', '.join(worse)}"] if worse else []
+def _objections_of_cells(results: Sequence[CellResult], champion: str | None, rules: Promotion) -> list[str]:
+    return [
+        f"a loss of {rules.cell_margin[cell.metric]:g} against {champion} is not excluded in {cell.name} "
+        f"({cell.gain})"
+        for cell in results
+        if cell.status == "worse"
+    ]
 
 
 def _grounds(
@@ -289,7 +329,7 @@ def _undecided(results: Sequence[CellResult]) -> list[str]:
     return [f"undecided in {len(names)} of {len(results)} cells: {', '.join(names)}"] if names else []
 
 
-def _warnings(candidate: Candidate, results: Sequence[CellResult], margin: float) -> list[str]:
+def _warnings(candidate: Candidate, results: Sequence[CellResult]) -> list[str]:
     warnings = []
     if candidate.best_epoch >= candidate.max_epochs:
         warnings.append(
@@ -299,6 +339,6 @@ def _warnings(candidate: Candidate, results: Sequence[CellResult], margin: float
     warnings += [
         f"{cell.name} may be worse: {cell.gain} with {cell.users:,} users"
         for cell in results
-        if cell.status == "undecided" and cell.gain is not None and cell.gain.value < -margin
+        if cell.status == "undecided" and cell.gain is not None and cell.gain.high < 0
     ]
     return warnings

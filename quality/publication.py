@@ -46,7 +46,8 @@ class Announcement:
     """What is to be done with tonight's lists.
 
     Attributes:
-        action: append: they are served from now on. published already: this very content was announced.
+        action: append: they are served from now on. published already: the newest row of the data date
+            announces this very content.
             older than served: readers keep the later date; the scores of this one are corrected.
         row: to be appended; None if none is.
         note: for people.
@@ -64,7 +65,9 @@ def announce(published: Sequence[Publication], lists: Lists) -> Announcement:
         published: all rows so far, in any order.
         lists: of tonight.
     """
-    if any(row.fingerprint == lists.fingerprint and row.data_date == lists.data_date for row in published):
+    of_date = [row for row in published if row.data_date == lists.data_date]
+    newest = max(of_date, key=lambda row: row.seq, default=None)
+    if newest is not None and newest.fingerprint == lists.fingerprint:
         return Announcement("published already", None, "published already")
     served = max(published, key=lambda row: row.seq, default=None)
     if served is not None and served.data_date > lists.data_date:

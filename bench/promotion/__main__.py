@@ -10,7 +10,7 @@ many as one likes. The old rule is that until November 2026, the new one is qual
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -21,8 +21,8 @@ from bench.command_line import is_table_only
 from bench.kuairand.data import kuairand
 from bench.promotion.cells import MeasuredCells, Sample, baseline_logits
 from bench.promotion.rates import Rate, seed_std
-from bench.promotion.rules import Outcome, outcome, rules_with
-from bench.promotion.simulated import pair
+from bench.promotion.rules import Outcome, cells_with, old_rule, outcome, rules_with
+from bench.promotion.simulated import USERS, pair
 from bench.promotion.trainings import logits_of
 from bench.results import Results
 from bench.tables import print_table
@@ -34,9 +34,15 @@ from quality.served import Baseline
 SEEDS, FEWER_SEEDS = range(1, 109), range(1, 45)  # of trainings on all users, and on a share of them
 SHARE = 0.6
 REPLICATES = load_config().evaluation.replicates
-SIMULATED_SEED_STD = 0.0011  # measured on the first logs; the table prints it anew
-BATCHES, LOGS = 20, 50
+SIMULATED_SEED_STD = {"click": 0.0023, "long_view": 0.0023, "like": 0.028}  # of 60 logs beside these
 TRUE_GAIN = 0.005
+SIMULATED: dict[str, tuple[float, int, float, int, int]] = {
+    "simulated, another seed": (0.0, USERS, 1.0, 20, 50),
+    "simulated, true gain .005": (TRUE_GAIN, USERS, 1.0, 20, 50),
+    "simulated, another seed, 25 times the users": (0.0, 25 * USERS, 1.0, 10, 20),
+    "simulated, another seed, half of its variance told": (0.0, USERS, 0.7, 20, 50),
+}
+"""Name -> true gain, users, share of the standard deviation over seeds that is told, batches, their logs."""
 RESULTS = Results("promotion")
 
 Ints = NDArray[Any]
@@ -84,11 +90,12 @@ def baselines() -> Mapping[Baseline, MeasuredCells]:
     return {name: sample().measure(baseline_logits(train, test, own)) for name, own in keys.items()}
 
 
-def decide_pair(trainings: Pair) -> dict[str, Any]:
-    """What both rules say of one pair, and its gains by cell with their standard errors over users."""
+def measure_pair(trainings: Pair) -> dict[str, Any]:
+    """The gains of one pair by cell with their standard errors over users, and what the old rule says."""
     candidate, champion = map(measured, trainings)
     cells = sample().cells(candidate, champion, baselines())
-    return asdict(outcome(cells, load_config().promotion)) | {"cells": _gains(cells)}
+    old, old_veto = old_rule(cells)
+    return {"old": old, "old_veto": old_veto, "cells": _gains(cells)}
 
 
 def _gains(cells: list[Cell]) -> dict[str, list[float]]:
@@ -100,60 +107,84 @@ def _gains(cells: list[Cell]) -> dict[str, list[float]]:
     return found
 
 
-def decide_logs(gain: float, batch: int) -> dict[str, Any]:
+def decide_logs(gain: float, users: int, told: float, batch: int, logs: int) -> dict[str, Any]:
     """What both rules say of a batch of simulated logs, a pair of trainings each."""
-    rules = rules_with(SIMULATED_SEED_STD)
-    found = [outcome(pair(LOGS * batch + number, gain), rules) for number in range(LOGS)]
-    print(f"logs of gain {gain:g}, batch {batch}", flush=True)
+    rules = rules_with(simulated_stds(told))
+    found = [outcome(pair(logs * batch + number, gain, users), rules) for number in range(logs)]
+    print(f"{users} users, gain {gain:g}, seeds told times {told:g}: batch {batch}", flush=True)
     return {name: [getattr(each, name) for each in found] for name in Outcome.__dataclass_fields__}
 
 
-def rules_key() -> dict[str, float]:
-    """What a decision depends on, so that other margins are decided anew."""
+def simulated_stds(told: float) -> dict[str, float]:
+    """What the rule is told of the variance over seeds of simulated trainings."""
+    return {task: told * std for task, std in SIMULATED_SEED_STD.items()}
+
+
+def simulated_key(gain: float, users: int, told: float) -> dict[str, Any]:
+    """What a simulated decision depends on, so that other rules are decided anew."""
     rules = load_config().promotion
-    return {"margin": rules.margin, "cell_margin": rules.cell_margin, "seed_std": rules.seed_std["auc"]}
+    margins = {"margin": rules.margin["auc"], "cell_margin": rules.cell_margin["auc"]}
+    stds = {"task_seed_std": simulated_stds(told), "cells": "shown"}
+    return {"what": "simulated", "true_gain": gain, "users": users} | margins | stds
 
 
 def run() -> None:
     """Do what is not yet in the results."""
     for what, pairs in (("same", SAME), ("better", BETTER)):
         for trainings in pairs:
-            key: dict[str, Any] = {
-                "what": what,
-                "candidate": list(trainings[0]),
-                "champion": list(trainings[1]),
-            }
-            RESULTS.once(key | rules_key(), partial(decide_pair, trainings))
-    simulated = rules_key() | {"seed_std": SIMULATED_SEED_STD}
-    for batch in range(BATCHES):
-        for gain in (0.0, TRUE_GAIN):
-            batch_key = {"what": "simulated", "true_gain": gain, "batch": batch}
-            RESULTS.once(batch_key | simulated, partial(decide_logs, gain, batch))
+            names = dict(zip(("candidate", "champion"), map(list, trainings), strict=True))
+            RESULTS.once({"what": what, **names}, partial(measure_pair, trainings))
+    for gain, users, told, batches, logs in SIMULATED.values():
+        for batch in range(batches):
+            key = simulated_key(gain, users, told) | {"batch": batch}
+            RESULTS.once(key, partial(decide_logs, gain, users, told, batch, logs))
 
 
-def outcomes(what: str, gain: float = 0.0) -> list[Outcome]:
-    """The outcomes so far, under the configured rules."""
-    expected: dict[str, Any] = {"what": what} | rules_key()
-    if what == "simulated":
-        expected |= {"true_gain": gain, "seed_std": SIMULATED_SEED_STD}
-    rows = [row for row in RESULTS.all() if all(row.get(name) == value for name, value in expected.items())]
+def rows_of(expected: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results with these values."""
+    return [row for row in RESULTS.all() if all(row.get(name) == each for name, each in expected.items())]
+
+
+def pair_outcomes(what: str) -> list[Outcome]:
+    """What the rule says of the measured pairs; cells are taken to vary independently over users."""
+    rules = load_config().promotion
+    found = [(row, outcome(cells_with(row["cells"]), rules)) for row in rows_of({"what": what})]
+    return [replace(one, old=row["old"], old_veto=row["old_veto"]) for row, one in found]
+
+
+def simulated_outcomes(gain: float, users: int, told: float) -> list[Outcome]:
+    """What the rule says of the simulated logs."""
     names = list(Outcome.__dataclass_fields__)
-    if what != "simulated":
-        return [Outcome(**{name: row[name] for name in names}) for row in rows]
     return [
         Outcome(**dict(zip(names, values, strict=True)))
-        for row in rows
+        for row in rows_of(simulated_key(gain, users, told))
         for values in zip(*(row[name] for name in names), strict=True)
     ]
+
+
+def seed_stds() -> dict[str, tuple[float, float]]:
+    """Task -> standard deviation over seeds of its gain in one cell, and its standard error."""
+    pairs = [row["cells"] for row in rows_of({"what": "same"})]
+    tasks = dict.fromkeys(name.split(" of ")[0] for cells in pairs for name in cells)
+    by_task = {
+        task: [each for cells in pairs for name, each in cells.items() if name.startswith(f"{task} of ")]
+        for task in tasks
+    }
+    return {
+        task: seed_std([gain for gain, _ in cells], [std for _, std in cells])
+        for task, cells in by_task.items()
+    }
 
 
 def tables() -> None:
     """Rates of both rules; then what gains vary by."""
     cases = {
-        "KuaiRand, another seed": (outcomes("same"), True),
-        "KuaiRand, all users against .6 of them": (outcomes("better"), False),
-        "simulated, another seed": (outcomes("simulated"), True),
-        "simulated, true gain .005": (outcomes("simulated", TRUE_GAIN), False),
+        "KuaiRand, another seed": (pair_outcomes("same"), True),
+        "KuaiRand, all users against .6 of them": (pair_outcomes("better"), False),
+        **{
+            name: (simulated_outcomes(gain, users, told), gain == 0)
+            for name, (gain, users, told, _, _) in SIMULATED.items()
+        },
     }
     rows, gains = [], []
     for name, (found, is_same) in cases.items():
@@ -171,6 +202,10 @@ def tables() -> None:
         ["pairs", "n", "mean gain", "std of gains", "std over users", "std over seeds", "undecided cells"],
         gains,
     )
+
+    print()
+    stds = [[task, f"{std:.4f}", f"{error:.4f}"] for task, (std, error) in seed_stds().items()]
+    print_table(["task", "std over seeds of one cell", "standard error"], stds)
 
 
 def _spread(found: list[Outcome], is_same: bool) -> list[str]:

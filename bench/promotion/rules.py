@@ -1,16 +1,18 @@
 """Two rules of promotion on the same cells: today's, and the one that it replaced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from core.load import load_config
 from core.schema import Promotion
 from models.metrics.bootstrap import interval
-from quality.gains import cell_gain
+from quality.gains import Measured, cell_gain
 from quality.promotion import Candidate, Cell, decide
+from quality.served import Baseline
+
+REPLICATES = 400
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,27 @@ class Outcome:
     user_std: float
 
 
-def rules_with(seed_std: float, **changed: Any) -> Promotion:
-    """Return the configured rules with another standard deviation over seeds."""
-    return load_config().promotion.model_copy(update={"seed_std": {"auc": seed_std}, **changed})
+def rules_with(task_seed_std: Mapping[str, float]) -> Promotion:
+    """Return the configured rules with other standard deviations over seeds."""
+    return load_config().promotion.model_copy(update={"task_seed_std": dict(task_seed_std)})
+
+
+def cells_with(gains: Mapping[str, Sequence[float]]) -> list[Cell]:
+    """Return cells of given gains, whose replicates are uncorrelated between cells.
+
+    Args:
+        gains: "TASK of COHORT" -> the gain over the champion, and its standard error over users.
+    """
+    draws = np.random.default_rng(0).standard_normal((REPLICATES, len(gains)))
+    noise = np.linalg.qr(draws - draws.mean(axis=0))[0] * np.sqrt(REPLICATES - 1)
+    level, low = Measured(0.7, np.full(REPLICATES, 0.7)), Measured(0.5, np.full(REPLICATES, 0.5))
+    found = []
+    for number, (name, (gain, std)) in enumerate(gains.items()):
+        task, cohort = name.split(" of ")
+        candidate = Measured(0.7 + gain, 0.7 + gain + std * noise[:, number])
+        rivals: dict[Baseline, Measured] = {"popularity": low, "group_mean": low}
+        found.append(Cell(task, cohort, "auc", 10_000, None, candidate, level, rivals))
+    return found
 
 
 def outcome(cells: Sequence[Cell], rules: Promotion) -> Outcome:
@@ -50,12 +70,13 @@ def outcome(cells: Sequence[Cell], rules: Promotion) -> Outcome:
     assert comparison is not None
     assert comparison.gain is not None
     status = [cell.status for cell in decision.cells]
-    seed_std = rules.seed_std["auc"]
+    stds = [rules.seed_std_of(cell.task, cell.metric) for cell in decision.cells]
+    seed_std = sum(cell.weight * std for cell, std in zip(decision.cells, stds, strict=True))
     return Outcome(
         old=old,
         old_veto=old_veto,
         new=decision.promoted,
-        mean_is_above=comparison.gain.low > rules.margin,
+        mean_is_above=comparison.gain.low > comparison.margin,
         worse=status.count("worse"),
         undecided=status.count("undecided"),
         gain=comparison.gain.value,

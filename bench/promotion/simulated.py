@@ -70,15 +70,16 @@ def draw_model(random: np.random.Generator, log: Log, missing: Floats | None = N
     return log.sample.measure(BASE + logits)
 
 
-def pair(number: int, gain: float) -> list[Cell]:
+def pair(number: int, gain: float, users: int = USERS) -> list[Cell]:
     """Return the cells of a candidate and a champion on a log of their own.
 
     Args:
         number: of the pair; it draws the log and both trainings.
         gain: that the candidate is better by in every task, in AUC; 0: they differ in the seed alone.
+        users: of the log.
     """
     random = np.random.default_rng([number, round(1e6 * gain)])
-    log = draw_log(random)
+    log = draw_log(random, users)
     candidate = draw_model(random, log)
     champion = draw_model(random, log, missing_for(gain))
     nothing = Measured(0.5, np.full(REPLICATES, 0.5))

@@ -28,5 +28,5 @@ def champion_as_of(store: Store, data_date: date, candidate: str | None = None) 
             before is not None and row["data_date"] == data_date and row["decision_no"] >= before
         )
         if not is_later and not is_own_or_later:
-            champion = row["champion_after"]
+            champion = row["candidate"] if row["promoted"] else champion
     return champion

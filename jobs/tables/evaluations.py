@@ -11,12 +11,13 @@ from quality.promotion import Cell
 from quality.served import BASELINES
 
 NOT_MEASURED = Measured(None, np.array([]))
+NO_ROW: Mapping[str, Any] = {"users": 0, "positive_users": None, "negative_users": None}
 
 
 def cells_of(
     rows: Sequence[Mapping[str, Any]], candidate: str, champion: str | None, config: Config
 ) -> list[Cell]:
-    """Return the cells of primary tasks x user cohorts that the candidate was measured in.
+    """Return the cells of primary tasks x user cohorts; one without rows has no users and no value.
 
     Args:
         rows: of `evaluations`, of one data date.
@@ -31,7 +32,7 @@ def cells_of(
     }
     kinds = {task.name: task.kind for task in config.tasks}
 
-    def cell(task: str, cohort: str) -> Cell | None:
+    def cell(task: str, cohort: str) -> Cell:
         rules = config.promotion
         metric: Metric = rules.metric if kinds[task] == "binary" else rules.regression_metric
 
@@ -39,15 +40,13 @@ def cells_of(
             row = found.get((version, task, cohort, metric))
             return NOT_MEASURED if row is None else Measured(row["value"], np.array(row["replicates"] or ()))
 
-        own = found.get((candidate, task, cohort, metric))
-        if own is None:
-            return None
+        own = found.get((candidate, task, cohort, metric), NO_ROW)
         by_class = (own["positive_users"], own["negative_users"])
         return Cell(
             task=task,
             cohort=cohort,
             metric=metric,
-            users=own["users"] if own["users"] is not None else max(by_class[0] or 0, by_class[1] or 0),
+            users=own["users"] or 0,
             users_by_class=None if metric != "auc" or None in by_class else by_class,
             candidate=measured(candidate),
             champion=None if champion is None else measured(champion),
@@ -55,5 +54,4 @@ def cells_of(
         )
 
     cohorts = [f"user:{name}" for name in config.cohorts.user.names]
-    cells = [cell(task, cohort) for task in config.promotion.primary_tasks for cohort in cohorts]
-    return [each for each in cells if each is not None]
+    return [cell(task, cohort) for task in config.promotion.primary_tasks for cohort in cohorts]

@@ -23,11 +23,11 @@ def test_the_variance_of_seeds_of_each_metric_that_decides_is_declared() -> None
         "primary_tasks": ["click"],
         "metric": "gauc",
         "regression_metric": "mse",
-        "margin": 0.001,
-        "cell_margin": 0.01,
+        "margin": {"gauc": 0.001, "mse": 0.01},
+        "cell_margin": {"gauc": 0.01, "mse": 0.05},
         "min_users": 30,
     }
 
     assert Promotion.model_validate(values | {"seed_std": {"gauc": 0.001, "mse": 0.01}}).metric == "gauc"
-    with pytest.raises(ValueError, match=r"seed_std lacks \['gauc'\]; measure it with"):
+    with pytest.raises(ValueError, match=r"seed_std lacks \['gauc'\]; set one for each metric"):
         Promotion.model_validate(values | {"seed_std": {"auc": 0.001, "mse": 0.01}})

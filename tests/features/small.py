@@ -113,7 +113,8 @@ training:
   seed: 17
 evaluation: {replicates: 2, min_class_count: 1}
 promotion:
-  {primary_tasks: [click], metric: auc, regression_metric: mse, margin: 0.001, cell_margin: 0.01,
+  {primary_tasks: [click], metric: auc, regression_metric: mse, margin: {auc: 0.001, mse: 0.001},
+   cell_margin: {auc: 0.01, mse: 0.05},
    min_users: 1, seed_std: {auc: 0.001, mse: 0.01}}
 audits:
   {days_before: 7, least_of_mean: 0.05, most_unknown_share: 0.5, most_same_top_share: 0.5,

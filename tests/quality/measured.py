@@ -9,14 +9,15 @@ from quality.promotion import Candidate, Cell
 REPLICATES = 400
 CHAMPION = 0.7
 
+METRICS: tuple[Metric, ...] = ("auc", "gauc", "mse", "mae")
 RULES = Promotion(
     primary_tasks=("click", "like"),
     metric="auc",
     regression_metric="mse",
-    margin=0.001,
-    cell_margin=0.01,
+    margin=dict.fromkeys(METRICS, 0.001),
+    cell_margin=dict.fromkeys(METRICS, 0.01),
     min_users=30,
-    seed_std={"auc": 0.0, "gauc": 0.0, "mse": 0.0, "mae": 0.0},
+    seed_std=dict.fromkeys(METRICS, 0.0),
 )
 SOUND = Candidate("mfh-1", suite_passed=True, best_epoch=3, max_epochs=8)
 
@@ -39,8 +40,8 @@ def cell(
     cohort: str = "user:new",
     metric: Metric = "auc",
     users: tuple[int, int] = (1000, 1000),
-    popularity: float = 0.6,
-    group_mean: float = 0.6,
+    popularity: float | None = 0.6,
+    group_mean: float | None = 0.6,
     has_champion: bool = True,
 ) -> Cell:
     """A candidate of AUC .7 + gain against a champion of .7.

@@ -47,7 +47,7 @@ def rules(**changed: object) -> Promotion:
 def test_the_interval_of_the_mean_gain_must_lie_above_the_margin(
     gain: float, std: float, margin: float, promoted: bool
 ) -> None:
-    assert decided(cell(gain, std), rules=rules(margin=margin)).promoted is promoted
+    assert decided(cell(gain, std), rules=rules(margin={"auc": margin})).promoted is promoted
 
 
 def test_a_gain_that_another_seed_could_have_brought_is_not_enough() -> None:
@@ -86,10 +86,37 @@ def test_a_smaller_error_of_a_regression_is_a_gain(error: float, promoted: bool)
         None,
         Measured(error, error + 0.002 * noise(0)),
         constant(1.0),
-        {"popularity": constant(1.5), "group_mean": constant(1.5)},
+        {"popularity": constant(None), "group_mean": constant(1.5)},
     )
 
-    assert decided(seconds).promoted is promoted
+    found = decided(seconds)
+
+    assert found.promoted is promoted
+    assert [each.rival for each in found.baselines] == ["group_mean"]  # popularity predicts no seconds
+
+
+def test_margins_are_by_metric_and_the_mean_has_that_of_its_cells() -> None:
+    thresholds = rules(margin={"auc": 0.001, "gauc": 0.003})
+    cells = [cell(0.02, 0.001, metric="auc"), cell(0.02, 0.001, number=1, metric="gauc")]
+
+    found = decided(*cells, rules=thresholds).champion_comparison
+
+    assert found is not None
+    assert found.margin == pytest.approx(0.002)
+
+
+def test_each_task_has_its_own_variance_of_seeds() -> None:
+    seeds = rules(task_seed_std={"like": 0.05})
+
+    assert decided(cell(0.02, 0.001), rules=seeds).promoted
+    assert not decided(cell(0.02, 0.001, task="like"), rules=seeds).promoted
+
+
+def test_a_rare_task_whose_seeds_vary_gets_little_weight_however_many_users_there_are() -> None:
+    clicks, likes = cell(0.004, 0.0001), cell(0.0, 0.0001, number=1, task="like")
+    seeds = rules(task_seed_std={"click": 0.001, "like": 0.01})
+
+    assert decided(clicks, likes, rules=seeds).cells[1].weight < 0.02
 
 
 def test_each_metric_has_its_own_variance_of_seeds() -> None:
@@ -114,7 +141,8 @@ def test_each_metric_has_its_own_variance_of_seeds() -> None:
         (0.000, 0.004, "undecided"),  # [-.0078, .0078]: excludes .01 by luck, has no power
         (0.030, 0.010, "undecided"),  # [.0104, .0496]
         (-0.010, 0.010, "undecided"),  # [-.0296, .0096]
-        (-0.030, 0.010, "worse"),  # [-.0496, -.0104]: a loss is seen with few users, too
+        (-0.020, 0.008, "undecided"),  # [-.0357, -.0043]: a loss, and perhaps within the margin
+        (-0.030, 0.010, "worse"),  # [-.0496, -.0104]: more than the margin is shown, with few users, too
     ],
 )
 def test_what_a_cell_shows(gain: float, std: float, status: Status) -> None:
@@ -167,6 +195,17 @@ def test_a_cell_needs_users_with_a_positive_and_users_with_a_negative(
     assert (found.status, found.users) == (status, min(users))
 
 
+def test_a_cohort_without_rows_is_named_as_undecided() -> None:
+    nothing = Cell(
+        "click", "user:low", "auc", 0, None, constant(None), constant(None),
+        {"popularity": constant(None), "group_mean": constant(None)},
+    )  # fmt: skip
+
+    found = decided(BETTER, nothing)
+
+    assert found.reasons[-1] == "undecided in 1 of 2 cells: click of user:low"
+
+
 def test_a_cell_without_classes_needs_users() -> None:
     few, enough = (
         replace(cell(0.0, 0.001), metric="gauc", users=users, users_by_class=None) for users in (29, 30)
@@ -192,11 +231,17 @@ def test_no_cell_with_enough_users_keeps_the_champion() -> None:
         (0.54, 0.50, 0.62, "it does not beat group_mean"),
         (0.54, 0.62, 0.50, "it does not beat popularity"),
         (0.621, 0.50, 0.62, "it does not beat group_mean"),  # by .001 +- .002
+        (0.72, None, 0.60, "none of 1 cells has enough users to compare with popularity"),
+        (0.72, 0.60, None, "none of 1 cells has enough users to compare with group_mean"),
     ],
 )
 @pytest.mark.parametrize("champion", [CHAMPION, None])
 def test_a_model_that_does_not_beat_both_baselines_is_not_promoted(
-    auc: float, popularity: float, group_mean: float, objection: str | None, champion: str | None
+    auc: float,
+    popularity: float | None,
+    group_mean: float | None,
+    objection: str | None,
+    champion: str | None,
 ) -> None:
     worse_champion = constant(0.4) if champion else None
     measured = cell(auc - 0.7, 0.001, popularity=popularity, group_mean=group_mean)
@@ -270,15 +315,15 @@ def test_a_best_epoch_at_the_cap_is_a_warning_and_decides_nothing() -> None:
     assert decided(BETTER).warnings == ()
 
 
-def test_an_undecided_cell_that_looks_worse_by_more_than_the_margin_is_a_warning() -> None:
+def test_an_undecided_cell_whose_interval_lies_below_zero_is_a_warning() -> None:
     looks_worse, looks_equal = (
-        cell(gain, 0.02, number=1, task="like", users=(40, 900)) for gain in (-0.03, -0.009)
+        cell(gain, 0.02, number=1, task="like", users=(40, 900)) for gain in (-0.045, -0.03)
     )
 
     assert decided(BETTER, looks_worse).warnings == (
-        "like of user:new may be worse: -0.03 [-0.07, +0.01] with 40 users",
+        "like of user:new may be worse: -0.05 [-0.08, -0.01] with 40 users",
     )
-    assert decided(BETTER, looks_equal).warnings == ()
+    assert decided(BETTER, looks_equal).warnings == ()  # [-.07, +.01]
 
 
 def test_replicates_of_the_helpers_are_what_they_say() -> None:

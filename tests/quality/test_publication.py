@@ -21,6 +21,7 @@ def row(seq: int, day: int, fingerprint: str) -> Publication:
         ([row(2, 7, "f7"), row(1, 6, "f6")], "append", 3),  # in any order
         ([row(1, 8, "f8")], "published already", None),
         ([row(1, 8, "other content")], "append", 2),  # the same date anew
+        ([row(1, 8, "f8"), row(2, 8, "other content")], "append", 3),  # back to what it was before
         ([row(1, 7, "f8")], "append", 2),  # the same fingerprint of another date
         ([row(1, 8, "f8"), row(2, 9, "f9")], "published already", None),
         ([row(1, 9, "f9")], "older than served", None),

@@ -23,6 +23,6 @@ def test_the_old_rule_took_the_plain_mean_and_any_interval_below_zero(
 
 
 def test_the_standard_error_over_users_is_that_of_the_mean_without_seeds() -> None:
-    rules = RULES.model_copy(update={"seed_std": {"auc": 0.004}})
+    rules = RULES.model_copy(update={"task_seed_std": {"click": 0.004}})
 
     assert outcome([cell(0.0, 0.003)], rules).user_std == pytest.approx(0.003)
