@@ -224,8 +224,6 @@ class Promotion(ConfigModel):
             missing = sorted({self.metric, self.regression_metric} - set(getattr(self, name)))
             if missing:
                 raise ValueError(f"{name} lacks {missing}; set one for each metric")
-        if unknown := sorted(set(self.task_seed_std) - set(self.primary_tasks)):
-            raise ValueError(f"task_seed_std names {unknown}; expected tasks of {list(self.primary_tasks)}")
         return self
 
     def seed_std_of(self, task: str, metric: GainMetric) -> float:
@@ -357,6 +355,7 @@ class Config(ConfigModel):
         for where, names, known, kind in (
             ("ranking.weights", set(self.ranking.weights), binary, "binary tasks"),
             ("promotion.primary_tasks", set(self.promotion.primary_tasks), set(tasks), "tasks"),
+            ("promotion.task_seed_std", set(self.promotion.task_seed_std), set(tasks), "tasks"),
         ):
             unknown = sorted(names - known)
             if unknown:

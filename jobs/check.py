@@ -34,12 +34,16 @@ from quality.verdicts import Verdict
 def check(run: Run) -> None:
     """Write the audits' verdicts; raise when one fails."""
     counts = count_events(run)
-    failed = []
+    verdicts = {}
     for day in run.dates:
         events = counts[day].events if day in counts else 0
-        verdict = Verdict("audit of events", events, audit_events(day, counts, run.config.audits))
-        run.record_verdict(verdict, day)
-        failed += [f"{day}: {result.expected}, found {result.observed}" for result in verdict.failed]
+        verdicts[day] = Verdict("audit of events", events, audit_events(day, counts, run.config.audits))
+    run.record_verdicts("audit of events", verdicts)
+    failed = [
+        f"{day}: {result.expected}, found {result.observed}"
+        for day, verdict in verdicts.items()
+        for result in verdict.failed
+    ]
     if failed and not run.project.arguments.allow_empty:
         raise BlockedError(f"audit of events: {'; '.join(failed)}; fix the source files, then ingest again")
     audited = sum(counts[day].events for day in run.dates if day in counts)

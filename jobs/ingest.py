@@ -40,9 +40,10 @@ def ingest(run: Run) -> None:
     rows = to_events(raw, run.config)
     rows = run.compute(rows.where(F.col("data_date").between(run.first, run.data_date)))
 
-    verdict = run.judge(rows, "events")
-    require_passed(verdict)
-    judged = run.compute(with_row_status(with_failed_rules(rows, failing_filters(verdict)), run.config))
+    verdicts = run.judge(rows, "events")
+    require_passed(verdicts)
+    filters = failing_filters(next(iter(verdicts.values())))  # those of each date are the same
+    judged = run.compute(with_row_status(with_failed_rules(rows, filters), run.config))
     balance_rows(run, judged)
 
     replace_entities(run)

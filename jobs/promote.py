@@ -65,7 +65,8 @@ def suite_passes(run: Run, rows: list[dict[str, Any]], version: str) -> bool:
         and not row["baseline_version"]
     ]
     frame = run.spark.createDataFrame(overall, "task string, value double")
-    return run.judge(frame, "evaluations").passed and bool(overall)
+    verdicts = run.judge(frame, "evaluations")
+    return bool(overall) and all(verdict.passed for verdict in verdicts.values())
 
 
 def write_decision(run: Run, decision: Decision) -> None:

@@ -13,8 +13,10 @@ import ast
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import great_expectations as gx
 from great_expectations.core.batch_definition import BatchDefinition
@@ -51,26 +53,77 @@ def run_suite(df: DataFrame, table: str, suite: Suite) -> Verdict:
     Raises:
         ConfigError: the suite itself is wrong: a rule or argument is unknown.
     """
-    rules = to_rules(table, suite)
-    runnable = [rule for rule in rules if set(rule.columns) <= set(df.columns)]
-    answers = _ask(df, runnable)
-    filters = {rule.name: _filter(answers[rule.name]) for rule in runnable if rule.is_of_rows}
-    rows, failing = _count(df, {name: sql for name, sql in filters.items() if sql is not None})
+    answered = _answered(df, table, suite)
+    counts = _count(df, answered.filters).get(None, _Counts(0, dict.fromkeys(answered.filters, 0)))
+    return answered.verdict(counts, counts)
 
-    def result(rule: Rule) -> RuleResult:
-        missing = [column for column in rule.columns if column not in df.columns]
-        if missing:
+
+def run_suite_by_date(df: DataFrame, table: str, suite: Suite) -> dict[date, Verdict]:
+    """Return a verdict for each data date that has rows: shares are of the rows of the date.
+
+    As `run_suite`, for one pass over several data dates; a rule on the table as a whole is judged on all of
+    them. Rows without a data date count with those of none.
+    """
+    answered = _answered(df, table, suite)
+    counts = _count(df, answered.filters, "data_date")
+    total = _Counts(
+        sum(each.rows for each in counts.values()),
+        {name: sum(each.failing[name] for each in counts.values()) for name in answered.filters},
+    )
+    return {day: answered.verdict(each, total) for day, each in sorted(counts.items()) if day is not None}
+
+
+class _Counts(NamedTuple):
+    """Rows, and rule -> rows that fail it."""
+
+    rows: int
+    failing: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """Rules of a suite with what Great Expectations says of them over all rows.
+
+    Attributes:
+        table: its name.
+        rules: all of them.
+        missing: rule -> columns that are not there.
+        answers: rule -> answer; none where a column is missing.
+        filters: rule on rows -> predicate of the rows that fail it.
+    """
+
+    table: str
+    rules: tuple[Rule, ...]
+    missing: Mapping[str, list[str]]
+    answers: Mapping[str, ExpectationValidationResult]
+    filters: Mapping[str, str]
+
+    def verdict(self, counts: _Counts, total: _Counts) -> Verdict:
+        """Return the verdict on some of the rows: `counts` of them, `total` of all."""
+        results = tuple(self._result(rule, counts, total) for rule in self.rules)
+        return Verdict(self.table, counts.rows, results)
+
+    def _result(self, rule: Rule, counts: _Counts, total: _Counts) -> RuleResult:
+        if missing := self.missing[rule.name]:
             found = f"column {', '.join(missing)} is missing"
-            return _result(rule, rows, rows, EVERY_ROW, found, "failed")
-        answer = answers[rule.name]
-        if rule.name not in failing:
-            return _result_of_whole(rule, rows, answer)
-        if answer.success != (failing[rule.name] == 0):
+            return _result(rule, counts.rows, counts.rows, EVERY_ROW, found, "failed")
+        answer = self.answers[rule.name]
+        if rule.name not in self.filters:
+            return _result_of_whole(rule, counts.rows, answer)
+        if answer.success != (total.failing[rule.name] == 0):
             found = "cannot be evaluated: its condition finds other rows than Great Expectations did"
-            return _result(rule, rows, None, None, found, "failed")
-        return _result_of_rows(rule, rows, failing[rule.name], filters[rule.name])
+            return _result(rule, counts.rows, None, None, found, "failed")
+        return _result_of_rows(rule, counts.rows, counts.failing[rule.name], self.filters[rule.name])
 
-    return Verdict(table, rows, tuple(map(result, rules)))
+
+def _answered(df: DataFrame, table: str, suite: Suite) -> _Answered:
+    rules = to_rules(table, suite)
+    missing = {rule.name: [each for each in rule.columns if each not in df.columns] for rule in rules}
+    runnable = [rule for rule in rules if not missing[rule.name]]
+    answers = _ask(df, runnable)
+    found = {rule.name: _filter(answers[rule.name]) for rule in runnable if rule.is_of_rows}
+    filters = {name: sql for name, sql in found.items() if sql is not None}
+    return _Answered(table, rules, missing, answers, filters)
 
 
 def _ask(df: DataFrame, rules: Sequence[Rule]) -> dict[str, ExpectationValidationResult]:
@@ -113,14 +166,18 @@ def _filter(answer: ExpectationValidationResult) -> str | None:
     return None if match is None else str(ast.literal_eval(match["literal"]))
 
 
-def _count(df: DataFrame, filters: Mapping[str, str]) -> tuple[int, dict[str, int]]:
-    """Count all rows, and the failing rows of each predicate, in one pass."""
-    counts = df.agg(
+def _count(df: DataFrame, filters: Mapping[str, str], by: str | None = None) -> dict[Any, _Counts]:
+    """Count rows, and the failing rows of each predicate, in one pass; by the values of a column, or all."""
+    counted = df.groupBy(*([by] if by else [])).agg(
         F.count(F.lit(1)).alias("rows"),
         *(F.count_if(F.expr(sql)).alias(f"rule_{number}") for number, sql in enumerate(filters.values())),
-    ).head()
-    assert counts is not None  # an aggregation without keys has one row, also over no rows
-    return counts["rows"], {name: counts[f"rule_{number}"] for number, name in enumerate(filters)}
+    )
+    return {
+        (row[by] if by else None): _Counts(
+            row["rows"], {name: row[f"rule_{number}"] for number, name in enumerate(filters)}
+        )
+        for row in counted.collect()
+    }
 
 
 def _result_of_rows(rule: Rule, rows: int, failing: int, predicate: str | None) -> RuleResult:

@@ -6,14 +6,22 @@ repaired dates stay as they are.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 from core.training_days import date_range
-from jobs.runtime.arguments import Arguments, one_date, span_of
+from jobs.runtime.arguments import EARLIEST, Arguments, one_date, span_of
 from jobs.runtime.pipeline import all_jobs, data_steps
-from jobs.runtime.plan import PlannedStep, Planner, covers_range, plan, require_readable, require_sources
+from jobs.runtime.plan import (
+    PlannedStep,
+    Planner,
+    Reason,
+    covers_range,
+    plan,
+    require_readable,
+    require_sources,
+)
 from jobs.runtime.project import Project
 
 log = logging.getLogger("lamplighter")
@@ -29,15 +37,25 @@ def plan_night(arguments: Arguments) -> list[PlannedStep]:
     """Return what a night would run, and why; a change runs through to later steps."""
     project = Project(arguments)
     names = [n for n in steps_of_night(project) if first_date_of(project, n) <= arguments.last]
-    steps = plan(project, names)
-    late = Planner(project, project.dates, ()).late_dates("ingest", arguments.last)
-    return [_with_late(step, late, arguments.last) if covers_range(step.job) else step for step in steps]
+    return _plan_with_late(project, names, arguments.last)
 
 
 def plan_history(arguments: Arguments) -> list[PlannedStep]:
     """Return what a history would run, and why."""
     project = Project(arguments)
-    return plan(project, data_steps())
+    return _plan_with_late(project, data_steps(), arguments.first)
+
+
+def _plan_with_late(project: Project, names: Sequence[str], first: date) -> list[PlannedStep]:
+    """Plan steps; what `ingest` has to repair, the steps after it have to repair, too."""
+    planner, passed_on = Planner(project, project.dates, ()), dict[date, Reason]()
+    steps = []
+    for step in plan(project, names):
+        late = passed_on | (_late(planner, step.job, first) if covers_range(step.job) else {})
+        if step.job == "ingest":
+            passed_on = late
+        steps.append(_with_late(step, late, project.arguments.last) if covers_range(step.job) else step)
+    return steps
 
 
 def run_night(arguments: Arguments, jobs: Sequence[str] | None = None) -> list[PlannedStep]:
@@ -107,21 +125,7 @@ def _next_step(arguments: Arguments, name: str) -> PlannedStep:
     project = Project(arguments)
     if first_date_of(project, name) > arguments.last:
         return PlannedStep(name, (), "no data date that it can be built for")
-    planner = Planner(project, project.dates, [name])
-    step = planner.step(name, project.dates)
-    late = planner.late_dates(name, arguments.last) if covers_range(name) else []
-    if late and name == "ingest":
-        span = span_of(late[0], late[-1])
-        log.info(f"{span}: files have changed or brought late rows; this night repairs these data dates")
-    return _with_late(step, late, arguments.last)
-
-
-def _with_late(step: PlannedStep, late: Sequence[date], last: date) -> PlannedStep:
-    """Return a step that begins with the first date to repair: what follows it is made of it."""
-    if not late:
-        return step
-    why = f"source files of {span_of(late[0], late[-1])} changed or brought late rows"
-    return PlannedStep(step.job, tuple(date_range(late[0], last)), why)
+    return _with_repairs(project, name, project.dates)
 
 
 def _range_step(arguments: Arguments, name: str) -> PlannedStep:
@@ -130,13 +134,44 @@ def _range_step(arguments: Arguments, name: str) -> PlannedStep:
     dates = [day for day in project.dates if day >= first_date_of(project, name)]
     if not dates:
         return PlannedStep(name, (), "no data date that it can be built for")
-    return Planner(project, dates, [name]).step(name, dates)
+    return _with_repairs(project, name, dates)
 
 
-def first_date_of(project: Project, name: str) -> date:
-    """Return the first data date that a step can be built for, as the jobs that it needs were built."""
+def _with_repairs(project: Project, name: str, dates: Sequence[date]) -> PlannedStep:
+    """Plan one step, with the dates before that it has to repair if it takes a range."""
+    planner = Planner(project, dates, [name])
+    step = planner.step(name, dates)
+    late = _late(planner, name, dates[0]) if covers_range(name) else {}
+    if late and name == "ingest":
+        span = span_of(min(late), max(late))
+        log.info(f"{span}: files have changed or brought late rows; these data dates are repaired")
+    return _with_late(step, late, dates[-1])
+
+
+def _late(planner: Planner, name: str, first: date) -> dict[date, Reason]:
+    return planner.late_dates(name, first, first_date_of(planner.project, name, EARLIEST))
+
+
+def _with_late(step: PlannedStep, late: Mapping[date, Reason], last: date) -> PlannedStep:
+    """Return a step that begins with the first date to repair: what follows it is made of it."""
+    if not late:
+        return step
+    why = "; ".join(dict.fromkeys(reason.text for reason in late.values()))
+    dates = tuple(date_range(min(late), last))
+    return PlannedStep(step.job, dates, f"repairs {span_of(min(late), max(late))}: {why}")
+
+
+def first_date_of(project: Project, name: str, begin: date | None = None) -> date:
+    """Return the first data date that a step can be built for, as the jobs that it needs were built.
+
+    Args:
+        project: asked for some data dates.
+        name: of the step.
+        begin: do not look before it; None: the first date that was asked for.
+    """
+    first = project.arguments.first if begin is None else begin
     if not any(read.when == "day before" and read.is_needed for read in all_jobs()[name].reads):
-        return project.arguments.first
+        return first
     built = project.store.data_dates("user_features")
     begun = [date.fromordinal(built[0].toordinal() + 1)] if built else []
-    return max([project.arguments.first, project.config.training.first_data_date, *begun])
+    return max([first, project.config.training.first_data_date, *begun])

@@ -20,13 +20,20 @@ from jobs.runtime.pipeline import all_jobs, writers
 from jobs.runtime.project import Project
 from jobs.tables.ledger import NewestRun, RunKey
 
-Cause = Literal["state", "table", "input", "config", "code"]
+Cause = Literal["state", "table", "input", "attributes", "archived", "config", "code"]
 NAMED = 3  # changes that a reason names; the others are counted
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a step has to run for a data date."""
+    """Why a step has to run for a data date.
+
+    Attributes:
+        cause: input: rows that it reads have changed. attributes: only files of users or items have.
+            archived: a log file is no longer offered. config: the configuration has changed, and with it
+            perhaps which dates are read.
+        text: the reason in words.
+    """
 
     cause: Cause
     text: str
@@ -79,20 +86,26 @@ class Planner:
         now = self.lineage.make(job, day)
         return None if now.value == run.fingerprint else self._difference(job, day, run, now)
 
-    def late_dates(self, job: str, data_date: date) -> list[date]:
-        """Return the data dates before a night's that the job has to repair, oldest first.
+    def late_dates(self, job: str, data_date: date, earliest: date) -> dict[date, Reason]:
+        """Return the data dates before one that the job has to repair -> why, oldest first.
 
-        Those are dates within the lateness horizon that were built before and whose inputs have changed
-        since, or whose repair was cut off. A change of code or configuration is no late row.
+        Those are dates within the lateness horizon that were built before and whose rows have changed since,
+        or whose repair was cut off. No late row is a change of code, of configuration or of attributes, nor a
+        log file that was taken away: what was read from it stays.
+
+        Args:
+            job: its name.
+            data_date: the first that is not late.
+            earliest: the first data date that the job can be built for.
         """
         horizon = self.project.config.source.events.lateness_days
         dates = [data_date - timedelta(days=back) for back in range(horizon, 0, -1)]
-        found = {day: self.reason(job, day) for day in dates if self._was_built(job, day)}
-        return [
-            day
-            for day, reason in found.items()
-            if reason is not None and reason.cause in ("state", "input", "table")
-        ]
+        found = {
+            day: reason
+            for day in dates
+            if day >= earliest and self._was_built(job, day) and (reason := self.reason(job, day)) is not None
+        }
+        return {day: reason for day, reason in found.items() if reason.cause in ("state", "input", "table")}
 
     def _was_built(self, job: str, day: date) -> bool:
         return RunKey(job, "", day) in self.lineage.known
@@ -108,12 +121,22 @@ class Planner:
             *(f"{name} is gone" for name in before if name not in after),
         ]
         recipe = self.lineage.recipe(job, day)
+        cause = self._cause_of(before, after, day)
         if now.config != run.config_hash:  # it may be the reason of changed inputs, too: a longer window
             text = f"configuration: {self._changed(run.config_hash, recipe.config)}"
-            return Reason("input" if changed else "config", text)
+            is_other = any(name in before and before[name] != after[name] for name in after)
+            return Reason(cause if is_other else "config", text)
         if changed:
-            return Reason("input", _listed(changed))
+            return Reason(cause, _listed(changed))
         return Reason("code", f"code: {self._changed(run.code_hash, recipe.code)}")
+
+    def _cause_of(self, before: Mapping[str, str], after: Mapping[str, str], day: date) -> Cause:
+        """Tell changed rows from changed attributes and from files that were taken away."""
+        labels = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+        if labels and labels <= set(self.project.sources.hashes("attributes", day)):
+            return "attributes"
+        is_archived = any(name.startswith("source ") and name not in after for name in labels)
+        return "archived" if is_archived else "input"
 
     def _changed(self, recorded: str, now: Mapping[str, str]) -> str:
         before = self._recipes.get(recorded)

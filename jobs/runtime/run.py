@@ -188,18 +188,23 @@ class Run:
         """Mirror a bundle in the model registry, for people."""
         register(self.project.catalog, bundle, tags, metrics)
 
-    def judge(self, frame: DataFrame, table: str) -> "Verdict":
-        """Run a table's suite over rows, and record the verdict."""
+    def judge(self, frame: DataFrame, table: str) -> "dict[date, Verdict]":
+        """Run a table's suite over rows, and record the verdict on each data date."""
         started = time.monotonic()
-        verdict = checks.judge(frame, table, self.config)
+        verdicts = checks.judge(frame, table, self.config, self.data_date)
         log.debug("%s: suite run in %.1f s", table, time.monotonic() - started)
-        self.record_verdict(verdict, self.data_date)
-        return verdict
+        self.record_verdicts(table, verdicts)
+        return verdicts
 
-    def record_verdict(self, verdict: "Verdict", data_date: date) -> None:
-        """Write a verdict to `quality_results`, in place of the one of an earlier run."""
-        rows = checks.to_rows(verdict, self.record.run_id, data_date)
-        predicate = f"data_date = '{data_date}' AND \"table\" = '{verdict.table}'"
+    def record_verdicts(self, table: str, verdicts: "Mapping[date, Verdict]") -> None:
+        """Write verdicts to `quality_results`, in place of those of earlier runs on the same data dates."""
+        rows = [
+            row
+            for day, verdict in verdicts.items()
+            for row in checks.to_rows(verdict, self.record.run_id, day)
+        ]
+        dates = ", ".join(f"'{day}'" for day in verdicts)
+        predicate = f"data_date IN ({dates}) AND \"table\" = '{table}'"
         metadata = {"run_id": self.record.run_id, "job": self.job.name}
         self.project.store.replace_rows("quality_results", rows, self.record.owner, metadata, predicate)
 

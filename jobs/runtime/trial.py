@@ -58,7 +58,7 @@ class TrialRun(Run):
     def register_model(self, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
         """Register nothing."""
 
-    def record_verdict(self, verdict: Verdict, data_date: date) -> None:
+    def record_verdicts(self, table: str, verdicts: Mapping[date, Verdict]) -> None:
         """Record nothing."""
 
     def _replace(

@@ -98,4 +98,41 @@ def test_a_plan_names_the_file_that_was_delivered_anew(
 
     assert steps["ingest"].dates == (DAYS[1], DAYS[2])
     assert steps["build_examples"].dates == (DAYS[1], DAYS[2])
-    assert "source files of 2022-05-04 changed" in steps["ingest"].why
+    assert steps["ingest"].why == "repairs 2022-05-04: source log/2022-05-04.parquet changed"
+
+
+def test_two_histories_end_as_one(
+    spark: SparkSession,
+    fresh: SampleProject,
+    night_by_night: tuple[SampleProject, set[str]],
+    tmp_path: Path,
+) -> None:
+    in_two = fresh.copy(tmp_path)
+    delay(in_two, DAYS[1], DAYS[2])
+    run_history(in_two.ask(DAYS[0], DAYS[1]))
+    run_history(in_two.ask(DAYS[2], DAYS[2]))
+
+    assert contents(spark, night_by_night[0]) == contents(spark, in_two)
+
+
+def test_changed_attributes_are_no_late_rows(
+    night_by_night: tuple[SampleProject, set[str]], tmp_path: Path
+) -> None:
+    project = night_by_night[0].copy(tmp_path)
+    rewrite(project.source / "user_features.parquet", lambda rows: rows[1:])
+
+    steps = {step.job: step.dates for step in plan_night(project.ask(DAYS[-1]))}
+
+    assert steps["ingest"] == (DAYS[2],)  # and no earlier date
+
+
+def test_a_file_that_is_archived_leaves_its_date_as_it_was(
+    night_by_night: tuple[SampleProject, set[str]], tmp_path: Path
+) -> None:
+    project = night_by_night[0].copy(tmp_path)
+    before = events_of(project, "events", DAYS[1])
+    project.log_file(DAYS[1]).unlink()
+
+    run_night(project.ask(DAYS[2], allow_empty=True), data_steps())
+
+    assert events_of(project, "events", DAYS[1]) == before

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from core.load import load_config
 from core.schema import Expectation, Suite
 from quality.failing import failing_filters, with_failed_rules
-from quality.suites import run_suite
+from quality.suites import run_suite, run_suite_by_date
 from quality.verdicts import Verdict
 
 pytestmark = pytest.mark.spark
@@ -194,6 +194,22 @@ def test_a_few_bad_events_only_warn_and_many_block(spark: SparkSession) -> None:
         "events blocked: 10 % of 20 rows fail, 5 % allowed "
         "(user_id not null, 2 rows; by source.events.columns.user_id)"
     )
+
+
+def test_shares_are_those_of_each_data_date(spark: SparkSession) -> None:
+    few, many = date(2022, 5, 6), date(2022, 5, 7)
+    bad = {few: 1, many: 3}
+    rows = [(day, None if number < bad[day] else number) for day in bad for number in range(20)]
+    events = spark.createDataFrame(rows, "data_date date, n int")
+    suite = Suite(rules=(rule(NOT_NULL, column="n", share=0.1),))
+
+    found = run_suite_by_date(events, "events", suite)
+
+    assert {day: (verdict.rows, verdict.passed) for day, verdict in found.items()} == {
+        few: (20, True),
+        many: (20, False),
+    }
+    assert run_suite(events, "events", suite).passed  # 10 % of all rows
 
 
 def test_a_warning_rule_sends_nothing_to_quarantine(people: DataFrame) -> None:
