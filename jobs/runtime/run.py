@@ -199,7 +199,7 @@ class Run:
 
     def register_model(self, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
         """Mirror a bundle in the model registry, for people."""
-        register(self.project.catalog, bundle, tags, metrics)
+        register(self.project.store, bundle, tags, metrics)
 
     def judge(self, frame: DataFrame, table: str) -> "Verdict":
         """Run a table's suite over rows, and record the verdict."""
