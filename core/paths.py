@@ -115,12 +115,28 @@ def replacing(uri: str) -> Iterator[IO[bytes]]:
     part = f"{path}.part-{secrets.token_hex(4)}"
     files.makedirs(files._parent(path), exist_ok=True)
     try:
-        with files.open(part, "wb") as file:
-            yield file
-        files.mv(part, path)  # one folder, so the local file system renames
+        with naming(path):
+            with files.open(part, "wb") as file:
+                yield file
+            files.mv(part, path)  # one folder, so the local file system renames
     except BaseException:
         with suppress(OSError):
             files.rm_file(part)
+        raise
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Let an OSError inside the block say where: that of a failed write or flush names no file by itself.
+
+    Args:
+        path: file or folder that the block writes.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
         raise
 
 

@@ -282,12 +282,17 @@ class _Rewriter:
         return _Part(exp.Paren(this=value), fails, fails is not None)
 
     def _in(self, node: exp.Expr) -> _Part:
+        """IN: a member counts when the value is not null and equals none before."""
         members = [node.this, *node.expressions]
         common = self.types[exp.Coalesce(this=node.this, expressions=node.expressions).sql("spark")]
         first, *others = (self._as(member, common.simpleString()) for member in members)
         value = with_operands(node, this=paren(first.value), expressions=[part.value for part in others])
-        listed = _joined(value, others, reads_all=True)
-        return _joined(exp.Paren(this=value), [first, listed._replace(hides=_can_fail(listed))])
+        fails: exp.Expr | None = None
+        for part in reversed(others):
+            is_equal = exp.NullSafeEQ(this=paren(first.value), expression=paren(part.value))
+            fails = any_of([part.fails, fails and exp.and_(exp.Not(this=exp.Paren(this=is_equal)), fails)])
+        listed = _Part(exp.Paren(this=value), fails, fails is not None)
+        return _joined(listed.value, [first, listed])
 
     def _case(self, node: exp.Expr) -> _Part:
         """CASE: a condition counts when none before holds, a result when its condition is the first."""

@@ -14,11 +14,16 @@ def label(task: Task, rows: DataFrame) -> Column:
         task: its label, an expression over events.
         rows: the events.
     """
-    return readable(task.label, rows).cast("double").alias(f"label_{task.name}")
+    return _value(task, rows).alias(f"label_{task.name}")
 
 
 def mask(task: Task, rows: DataFrame) -> Column:
     """Return `mask_<task>`: whether the row is in the task's sample space and its label is known."""
-    is_known = readable(task.label, rows).isNotNull()
+    is_known = _value(task, rows).isNotNull()
     is_inside = F.coalesce(readable(task.where, rows), F.lit(False)) if task.where else F.lit(True)
     return (is_known & is_inside).alias(f"mask_{task.name}")
+
+
+def _value(task: Task, rows: DataFrame) -> Column:
+    """Return the label as double; null where it cannot be read as one."""
+    return readable(task.label, rows).try_cast("double")

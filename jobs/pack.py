@@ -3,7 +3,8 @@
 spark-submit jobs/pack.py --data-date 2022-05-07
 
 A training set is named by its days and its fingerprint. It is written once and never changed: late rows
-of its days, or rows that arrive while it is current, do not make another one.
+of its days, or rows that arrive while it is current, do not make another one. Only where a file of it was
+lost is it packed again.
 Cost: one pass to fit the encoder, one shuffle and sort of the window's examples.
 """
 
@@ -43,7 +44,9 @@ def pack(run: Run) -> None:
     require_no_burn_in(days, run.config.training.first_data_date)
     training_set = f"{days[0]}_{days[-1]}_{run.fingerprint[:12]}"
     run.note(training_set)
-    if run.is_written("training_sets", training_set=training_set):
+    where = f"training_set = '{training_set}'"
+    is_whole = run.is_whole("encoders", where) and run.is_whole("training_blocks", where)
+    if is_whole and run.is_written("training_sets", training_set=training_set):
         run.note("packed already")
         return
 
@@ -52,7 +55,6 @@ def pack(run: Run) -> None:
     validation = run.read("examples", days[split], days[-1])
     encoder = fit_encoder(train, run.config.inputs, input_sides(run.config))
     of_set = {"training_set": training_set, "first_data_date": days[0], "last_data_date": days[-1]}
-    where = f"training_set = '{training_set}'"
     run.commit_rows("encoders", [of_set | {"encoder": encoder.model_dump_json()}], where)
 
     blocks = to_blocks(train, encoder, run.config, training_set, "train").unionByName(

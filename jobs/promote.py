@@ -11,7 +11,6 @@ from typing import Any
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import rival, same_day
 from jobs.runtime.run import Run
-from jobs.tables.decisions import champion_as_of
 from jobs.tables.evaluations import cells_of
 from jobs.tables.registry import mirror_champion
 from quality.promotion import Candidate, Decision, decide
@@ -38,9 +37,7 @@ def promote(run: Run) -> None:
     )
     write_decision(run, decision)
 
-    newest = champion_as_of(run.project.store, max(row["data_date"] for row in run.rows("promotions")))
-    if newest is not None:
-        mirror_champion(run.project.catalog, newest)
+    mirror_champion(run.project.store)
     verb = "promoted" if decision.promoted else "not promoted"
     run.note(f"{version} {verb}: {decision.reasons[0]}")
 

@@ -11,6 +11,7 @@ Cost: epochs x examples of the window.
 from functools import partial
 
 from core.encoder import Encoder
+from core.errors import LamplighterError
 from jobs.runtime.architectures import architectures_of
 from jobs.runtime.job import ONE, job
 from jobs.runtime.progress import report_progress
@@ -58,19 +59,30 @@ def train(run: Run) -> None:
 
 
 def current_set(run: Run) -> str:
-    """Return the training set that `pack` made for the data date: its name ends with pack's fingerprint."""
-    fingerprint = run.project.recorded_fingerprint("pack", run.data_date)
-    (row,) = [r for r in run.rows("training_sets") if r["training_set"].endswith(f"_{fingerprint[:12]}")]
-    return str(row["training_set"])
+    """Return the training set that `pack` made for the data date: its name ends with pack's fingerprint.
+
+    Raises:
+        LamplighterError: a file or a commit of it is lost.
+    """
+    end = f"_{run.project.recorded_fingerprint('pack', run.data_date)[:12]}"
+    named = [str(r["training_set"]) for r in run.rows("training_sets") if r["training_set"].endswith(end)]
+    for name in named:
+        if all(run.is_whole(table, f"training_set = '{name}'") for table in ("encoders", "training_blocks")):
+            return name
+    raise LamplighterError(
+        f"training set {named[0] if named else f'...{end}'}: rows or files of it are lost; expected all that "
+        f"pack wrote. Run `lamplighter pack --data-date {run.data_date}` again, then this"
+    )
 
 
 def run_spec(run: Run, training_set: str, out_dir: str) -> RunSpec:
     """Return everything that a rank needs to know, files pinned to one table version."""
+    where = f"training_set = '{training_set}'"
     uris = {
-        split: tuple(run.files("training_blocks", f"training_set = '{training_set}' AND split = '{split}'"))
+        split: tuple(run.files("training_blocks", f"{where} AND split = '{split}'"))
         for split in ("train", "validation")
     }
-    (encoder,) = run.rows("encoders", f"training_set = '{training_set}'")
+    (encoder,) = run.rows("encoders", where)
     training = run.config.training
     return RunSpec(
         blocks=BlockFiles(**uris),

@@ -176,9 +176,22 @@ class Run:
         """Return whether a small table has a row with this key already."""
         return any(all(row[name] == value for name, value in key.items()) for row in self.rows(table))
 
+    def is_whole(self, table: str, predicate: str | None = None) -> bool:
+        """Return whether a table, or a part of it, has files and none is lost; see `Store.is_whole`.
+
+        Raises:
+            LamplighterError: the job does not declare to read or to write it.
+        """
+        self._version(table)
+        return self.project.store.is_whole(table, predicate)
+
     def is_made_of(self, table: str, made_of: str) -> bool:
-        """Return whether the newest commit of a whole table was made of the same, with the same recipe."""
-        return self.project.store.newest_metadata(table).get("made_of") == self.record.made_of(made_of)
+        """Return whether the newest commit of a whole table was made of the same, with the same recipe.
+
+        A table that has lost a file is made of nothing.
+        """
+        recorded = self.project.store.newest_metadata(table).get("made_of")
+        return recorded == self.record.made_of(made_of) and self.is_whole(table)
 
     def bundle_folder(self, model_version: str) -> Path:
         """Return the folder of a model bundle that this run leaves."""
@@ -186,7 +199,7 @@ class Run:
 
     def register_model(self, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
         """Mirror a bundle in the model registry, for people."""
-        register(self.project.catalog, bundle, tags, metrics)
+        register(self.project.store, bundle, tags, metrics)
 
     def judge(self, frame: DataFrame, table: str) -> "dict[date, Verdict]":
         """Run a table's suite over rows, and record the verdict on each data date."""

@@ -7,7 +7,7 @@ from datetime import date
 
 from core.errors import BlockedError, LamplighterError
 from jobs.runtime.arguments import Arguments, span_of
-from jobs.runtime.job import Job
+from jobs.runtime.job import RANGE, Job
 from jobs.runtime.logs import log_context
 from jobs.runtime.lost import lost_commit
 from jobs.runtime.pipeline import all_jobs, writers
@@ -107,7 +107,9 @@ def _require_done(run: Run, producer: str, needed: list[date], known: Mapping[Ru
             )
     if missing:
         span = span_of(missing[0], missing[-1])
+        history = ", or `lamplighter history` over all data dates that the ledger lacks"
         raise LamplighterError(
-            f"{producer} is not done for data date {span}, which {run.job.name} reads; "
-            f"run `lamplighter {producer} --data-date {span}{flags}` first"
+            f"{producer} is not done for data date {span}, which {run.job.name} reads; run `lamplighter "
+            f"{producer} --data-date {span}{flags}` first"
+            f"{history if all_jobs()[producer].dates is RANGE else ''}"
         )

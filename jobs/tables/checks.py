@@ -1,7 +1,8 @@
 """What a table's declaration promises, checked on rows, on frames, and on the table that exists."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Literal
 
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
@@ -138,10 +139,28 @@ def refuse_unknown_features(name: str, table: DeltaTable) -> None:
     if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
         features.add("columnMapping")  # of protocols before features had names
     if features:
-        names = ", ".join(sorted(features))
-        raise LamplighterError(
-            f"{name}: the table's protocol has reader feature {names}: its data files alone do not say "
-            "what the table holds; expected none. Another program switched it on: drop it in Spark with "
-            f"ALTER TABLE delta.`{table.table_uri}` DROP FEATURE {sorted(features)[0]}, or move the folder "
-            "away and run the jobs that write it again"
-        )
+        raise LamplighterError(foreign_features(name, "reader", features, table.table_uri))
+
+
+def foreign_features(
+    name: str, kind: Literal["reader", "writer"], features: Collection[str], uri: str
+) -> str:
+    """Return the message on features of a table's protocol that another program switched on.
+
+    Args:
+        name: of the table.
+        kind: whether readers or writers have to know the features.
+        features: their names.
+        uri: of the table's folder.
+    """
+    meaning = {
+        "reader": "its data files alone do not say what the table holds",
+        "writer": "only Spark can write such a table",
+    }
+    return (
+        f"{name}: the table's protocol has {kind} feature {', '.join(sorted(features))}: {meaning[kind]}; "
+        f"expected none. Another program switched it on: drop it in Spark with ALTER TABLE delta.`{uri}` "
+        f"DROP FEATURE {sorted(features)[0]} TRUNCATE HISTORY (without, Delta leaves checkpointProtection "
+        "behind; it may ask to repeat this a day later), or move the folder away and run the jobs that write "
+        "it again"
+    )

@@ -5,6 +5,12 @@ from datetime import date
 from jobs.tables.store import Store
 
 
+def newest_champion(store: Store) -> str | None:
+    """Return the champion after the last decision that there is; None: there is none."""
+    dates = [row["data_date"] for row in store.rows("promotions")]
+    return champion_as_of(store, max(dates)) if dates else None
+
+
 def champion_as_of(store: Store, data_date: date, candidate: str | None = None) -> str | None:
     """Return the champion after the last promotion with a data date up to the given one; None: there is none.
 

@@ -6,7 +6,6 @@ system for the rest. The original error stays attached as the cause and goes to 
 """
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -18,8 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from core.errors import LamplighterError
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from core.errors import LamplighterError
+from jobs.tables import remedies
+from jobs.tables.checks import HARMLESS_FEATURES, foreign_features
+from jobs.tables.history import reader_features, wrong_in_log
+
+_OS_ERROR = re.compile(r"""\[Errno \d+\] [^\n]*?: ['"](/[^\n]*?)['"](?: -> ['"](/[^\n]*?)['"])?""")
 _FILE = re.compile(r"(?:file:/{1,3}|(?<![\w/.:])/)([^\n]*?\.(?:parquet|json|crc|db))\b")
 _WRITING = re.compile(
     r"TASK_WRITE_FAILED|Mkdirs failed|DELTA_CANNOT_CREATE_LOG_PATH|open database|readonly database"
@@ -35,6 +41,9 @@ _DEAD_JVM = (
 _UNREADABLE = re.compile(
     r"FAILED_READ_FILE|[Pp]arquet|[Cc]orrupt|snappy|Unexpected end of stream|Couldn't deserialize thrift"
 )
+_BROKEN_PAGE = re.compile(r"Corrupt snappy|thrift|Unexpected end of stream")
+_LOST = re.compile(r"FileNotFoundError|FILE_NOT_EXIST|No such file")
+_WRITER_FEATURES = re.compile(r"Unsupported table features required: \[(.*?)\]")
 _LOG_FAULT = re.compile(
     r"DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_TRUNCATED_TRANSACTION_LOG|DELTA_STATE_RECOVER_ERROR|DELTA_TABLE_NOT_FOUND"
     r"|Cannot time travel|[Kk]ernel error|Json error|Invalid Checkpoint|LogSegment|InvalidJsonLine|_delta_log"
@@ -100,7 +109,7 @@ def explain(
     if named is not None and named != folder:  # a table that the block reads, not the one that it is about
         table, folder = named.name, named
     fault = _Fault(text, table, folder, file)
-    for rule in (_disk, _jvm, _registry, _log, _data_file):
+    for rule in (_disk, _jvm, _registry, _writer_features, _log, _data_file):
         message = rule(error, fault)
         if message is not None:
             return LamplighterError(message)
@@ -118,6 +127,8 @@ def _disk(error: BaseException, fault: _Fault) -> str | None:
         return _read_only(fault)
     if fault.has("Permission denied", "PermissionDenied", "AccessDeniedException"):
         return _denied(fault)
+    if fault.has("Not a directory"):
+        return _no_folder(fault)
     if _WRITING.search(fault.text):  # says that writing failed, and not why
         reasons: dict[int | None, Callable[[_Fault], str]] = {
             errno.ENOSPC: _full,
@@ -142,13 +153,22 @@ def _read_only(fault: _Fault) -> str:
     where = fault.folder or fault.file or "its folder"
     return (
         f"{fault.place}: {where} is on a read-only file system; nothing was committed. Mount it for writing, "
-        "or set paths.warehouse to a folder that can be written, then run again"
+        "or set the path in the configuration (paths.*) to a folder that can be written, then run again"
     )
 
 
 def _denied(fault: _Fault) -> str:
     where = fault.file or fault.folder or "its folder"
     return f"{fault.place}: no permission on {where}; nothing was committed. Allow this user, then run again"
+
+
+def _no_folder(fault: _Fault) -> str:
+    path = fault.file or fault.folder or Path("/")
+    wrong = next((each for each in reversed((path, *path.parents)) if each.is_file()), path)
+    return (
+        f"{fault.place}: {wrong} is a file; expected a folder; nothing was committed. Move the file away, or "
+        "set the path in the configuration (paths.*) to a folder, then run again"
+    )
 
 
 def _jvm(error: BaseException, fault: _Fault) -> str | None:
@@ -188,83 +208,42 @@ def _registry(error: BaseException, fault: _Fault) -> str | None:
     )
 
 
+def _writer_features(error: BaseException, fault: _Fault) -> str | None:
+    """Features that delta-rs cannot write with; what it calls Unknown(...) has its name in it."""
+    found = _WRITER_FEATURES.search(fault.text)
+    if found is None or fault.folder is None:
+        return None
+    names = set(re.findall(r"\w+", found[1])) - {"Unknown"}
+    return foreign_features(fault.place, "writer", names, fault.folder.as_uri())
+
+
 def _log(error: BaseException, fault: _Fault) -> str | None:
-    """The Delta log: gone, cut off at its end, with a gap, with a file that cannot be read."""
+    """The Delta log: of another program, gone, cut off at its end, with a gap, with a broken file."""
     if not _LOG_FAULT.search(fault.text) or fault.folder is None:
         return None
-    what = _wrong_in_log(fault)
-    if what is None:
+    if features := reader_features(fault.folder) - HARMLESS_FEATURES:
+        return foreign_features(fault.place, "reader", features, fault.folder.as_uri())
+    found = wrong_in_log(fault.folder, fault.text, fault.file)
+    if found is None:
         return None
-    remedy = (
-        "the ledger then begins anew: every step runs again, models and published lists stay"
-        if fault.table == "runs"
-        else "the jobs that write the table then run again"
-    )
-    return (
-        f"{fault.place}: {what} in {fault.folder / '_delta_log'}; expected the whole log. Restore it, or "
-        f"move {fault.folder} away: {remedy}"
-    )
-
-
-def _wrong_in_log(fault: _Fault) -> str | None:
-    assert fault.folder is not None  # `_log` asked
-    log = fault.folder / "_delta_log"
-    versions = sorted(int(file.stem) for file in log.glob("*.json") if file.stem.isdigit())
-    if not versions:
-        return "all commits are missing"
-    gap = sorted(set(range(versions[0], versions[-1])) - set(versions))
-    if gap:
-        return f"commit {gap[0]} is missing"
-    if broken := _broken_commit(log):
-        return f"commit file {broken} cannot be read"
-    newer = [int(file.stem) for file in log.glob("*.crc") if file.stem.isdigit()]
-    if newer and max(newer) > versions[-1]:
-        return f"commit {max(newer)}, the last one, is missing"
-    if asked := re.search(r"(?:to version|specified end version) (\d+)", fault.text):
-        return f"commit {asked[1]} is missing (the last one is {versions[-1]})"
-    if "Invalid Checkpoint" in fault.text or "checkpoint" in str(fault.file) or "Parquet" in fault.text:
-        return "the checkpoint is missing or cannot be read"
-    if versions[0] > 0 and not list(log.glob("*.checkpoint*.parquet")):
-        return "commit 0 is missing"
-    return "a file cannot be read" if fault.has("ernel error", "FAILED_READ_FILE") else None
-
-
-def _broken_commit(log: Path) -> str | None:
-    """Name of the newest commit file with a line that is no JSON."""
-    for file in sorted(log.glob("*.json"), reverse=True):
-        try:
-            for line in file.read_text().splitlines():
-                json.loads(line)
-        except ValueError:
-            return file.name
-    return None
+    remedy = remedies.of_log(fault.table, fault.folder, found.last_commit)
+    return f"{fault.place}: {found.text} in {fault.folder / '_delta_log'}; expected the whole log. {remedy}"
 
 
 def _data_file(error: BaseException, fault: _Fault) -> str | None:
     """A Parquet file of a table or of a source: lost, cut off, or overwritten."""
-    is_lost = isinstance(error, FileNotFoundError) or fault.has("FILE_NOT_EXIST")
-    if (
-        fault.file is None
-        or fault.file.suffix != ".parquet"
-        or not (is_lost or _UNREADABLE.search(fault.text))
-    ):
-        if fault.folder is None or not fault.has("Corrupt snappy", "thrift", "Unexpected end of stream"):
-            return None
-        return f"{fault.place}: a data file in {fault.folder} cannot be read; {_remedy(fault)}"
-    state = "is missing" if is_lost else "is cut off or overwritten and cannot be read"
-    what = f"{fault.table}: data file" if fault.folder else "source file"
-    return f"{what} {fault.file} {state}; {_remedy(fault)}"
-
-
-def _remedy(fault: _Fault) -> str:
-    day = re.search(r"data_date=(\d{4}-\d{2}-\d{2})", str(fault.file))
+    file = fault.file if fault.file and fault.file.suffix == ".parquet" else None
+    if file is None and fault.folder is not None and _BROKEN_PAGE.search(fault.text):
+        file = _unreadable_file(fault.folder)  # pyarrow does not name it
+    if file is None or not (_LOST.search(fault.text) or _UNREADABLE.search(fault.text)):
+        return None
+    state = "is cut off or overwritten and cannot be read" if file.exists() else "is missing"
     if fault.folder is None:
-        return "restore it, then run again"
-    span = f" for data date {day[1]}" if day else ""
-    return (
-        f"expected every file that the table's log names. Restore it, or run the job that writes "
-        f"{fault.place}{span} again, which replaces it"
-    )
+        return f"source file {file} {state}; restore it, then run again"
+    day = re.search(r"data_date=(\d{4}-\d{2}-\d{2})", str(file))
+    remedy = remedies.of_data_file(fault.table, fault.folder, file, day and day[1])
+    expected = "expected every file that the table's log names"
+    return f"{fault.table}: data file {file} {state}; {expected}. {remedy}"
 
 
 # --- what an error says, and what the file system says --------------------------------------------
@@ -290,6 +269,8 @@ def _text_of(error: BaseException) -> str:
 
 
 def _file_in(text: str) -> Path | None:
+    if found := _OS_ERROR.search(text):
+        return Path(found[2] or found[1])
     found = _FILE.search(text)
     if found is None:
         return None
@@ -303,6 +284,17 @@ def _table_folder(file: Path) -> Path | None:
     if "_delta_log" in file.parts:
         return Path(*file.parts[: file.parts.index("_delta_log")])
     return next((folder for folder in file.parents if (folder / "_delta_log").is_dir()), None)
+
+
+def _unreadable_file(folder: Path) -> Path | None:
+    """The first file of a table that cannot be read. Cost: reads the table."""
+    for file in sorted(folder.glob("**/*.parquet")):
+        try:
+            for _ in pq.ParquetFile(file).iter_batches():
+                pass
+        except (pa.ArrowException, OSError):
+            return file
+    return None
 
 
 def _has_gateway() -> bool:

@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import local_path
-from jobs.tables.catalog import Catalog
+from jobs.tables.decisions import newest_champion
 from jobs.tables.faults import explained
+from jobs.tables.store import Store
 
 CHAMPION = "champion"
 log = logging.getLogger("lamplighter")
 
 
-def register(catalog: Catalog, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+def register(store: Store, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
     """Mirror a bundle; registering an existing version again does nothing.
 
     Args:
-        catalog: of the data set, whose name the registered model has.
+        store: tables of the data set, whose name the registered model has.
         bundle: folder of the bundle; its name is the model version.
         tags: for people, beside `model_version`.
         metrics: of the training run.
@@ -32,22 +33,27 @@ def register(catalog: Catalog, bundle: Path, tags: Mapping[str, str], metrics: M
     Raises:
         LamplighterError: the database cannot be used.
     """
-    with _registry(catalog, bundle) as client:
-        _register(client, catalog.dataset, bundle, tags, metrics)
+    with _registry(store, bundle) as client:
+        _register(client, store.catalog.dataset, bundle, tags, metrics)
 
 
-def mirror_champion(catalog: Catalog, model_version: str) -> None:
-    """Point MLflow's alias at the newest champion; errors as of `register`."""
-    with _registry(catalog) as client:
-        version = _find(client, catalog.dataset, model_version)
-        if version is not None:
-            client.set_registered_model_alias(catalog.dataset, CHAMPION, version.version)
+def mirror_champion(store: Store) -> None:
+    """Point MLflow's alias at the newest champion of `promotions`; errors as of `register`."""
+    with _registry(store) as client:
+        _mirror_champion(client, store)
 
 
-def registered(catalog: Catalog) -> list[Any]:
+def registered(store: Store) -> list[Any]:
     """Return all registered versions, as MLflow has them, newest first; errors as of `register`."""
-    with _registry(catalog) as client:
-        return list(client.search_model_versions(f"name = '{catalog.dataset}'"))
+    with _registry(store) as client:
+        return list(client.search_model_versions(f"name = '{store.catalog.dataset}'"))
+
+
+def _mirror_champion(client: Any, store: Store) -> None:
+    name, champion = store.catalog.dataset, newest_champion(store)
+    version = None if champion is None else _find(client, name, champion)
+    if version is not None:
+        client.set_registered_model_alias(name, CHAMPION, version.version)
 
 
 def _register(
@@ -79,14 +85,18 @@ def _find(client: Any, name: str, model_version: str) -> Any | None:
 
 
 @contextmanager
-def _registry(catalog: Catalog, new_bundle: Path | None = None) -> Iterator[Any]:
-    """MLflow's client, to a database that knows all bundles (but the new one, which its caller registers)."""
+def _registry(store: Store, new_bundle: Path | None = None) -> Iterator[Any]:
+    """MLflow's client, to a database that knows all bundles (but the new one, which its caller registers).
+
+    A database that has lost bundles may have lost the champion, too.
+    """
     # MLflow takes seconds to import, so only the jobs that talk to it pay for it.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they log their tables at every start
+    catalog = store.catalog
     folder = local_path(catalog.root) / "_models"
     database = Path(catalog.registry.removeprefix("sqlite:///"))
     with explained("model registry", database):
@@ -101,6 +111,7 @@ def _registry(catalog: Catalog, new_bundle: Path | None = None) -> Iterator[Any]
         for bundle in lost:
             _register(client, catalog.dataset, bundle, *_about(bundle))
         if lost:
+            _mirror_champion(client, store)
             log.info(f"model registry: {len(lost)} bundles were not in {database} and are registered again")
         yield client
 

@@ -31,7 +31,7 @@ from jobs.tables.checks import (
     schema_differences,
 )
 from jobs.tables.faults import explained
-from jobs.tables.history import Commits, Metadata
+from jobs.tables.history import Commits, Metadata, refuse_empty_commit
 from jobs.tables.locks import Locks
 
 __all__ = ["Commit", "Store", "check_rows", "dates_where", "union_of_dates"]
@@ -87,6 +87,7 @@ class Store:
                 if next(folder.rglob("*.parquet"), None) is None:
                     return None
                 raise
+            refuse_empty_commit(folder, table.version())
             refuse_unknown_features(name, table)
             return table
 
@@ -178,6 +179,14 @@ class Store:
             return []
         with explained(name, self.catalog.path(name)):
             return sorted(self._files(name, table, predicate))
+
+    def is_whole(self, name: str, predicate: str | None = None) -> bool:
+        """Return whether a table, or what meets a predicate over partition columns, has files that all exist.
+
+        Jobs ask before they leave a table as it is: what was lost is then written again.
+        """
+        files = self.files(name, predicate)
+        return bool(files) and all(file.exists() for file in files)
 
     def _files(self, name: str, table: DeltaTable, predicate: str | None) -> list[Path]:
         uris = table.file_uris(file_pruning_predicate=predicate) if predicate else table.file_uris()

@@ -21,6 +21,7 @@ from models.training.run_spec import RunSpec
 log = logging.getLogger("lamplighter")
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+) .*")
+FAILURE = re.compile(r"rank \d+ (stopped|failed): (.*)")
 # A rank that lost its peers ends by itself rather than hang (seconds).
 STALL = {"HOROVOD_STALL_CHECK_TIME_SECONDS": "30", "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "120"}
 # The launcher dies with this process, also by kill -9. Set by the new process itself: Popen's preexec_fn may
@@ -81,7 +82,8 @@ def run_ranks(
         on_epoch: called with the epochs done and their largest number.
 
     Raises:
-        LamplighterError: a rank failed; with its last line.
+        LamplighterError: a rank stopped with one, or the launcher ended; with the reason or its last line.
+        RuntimeError: a rank failed otherwise; with the error's text, so that it can be explained.
     """
     spec_file = folder / "run.json"
     spec.write(spec_file)
@@ -103,7 +105,7 @@ def run_ranks(
         "models.training.process",
         str(spec_file),
     ]
-    last_line = ""
+    last_line, failure = "", None
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -118,15 +120,16 @@ def run_ranks(
         for line in process.stdout:
             log.debug(line.rstrip())
             last_line = line.strip() or last_line
+            failure = failure or FAILURE.search(line)  # the first: others follow from it
             if match := EPOCH.search(line):
                 on_epoch(int(match[1]), int(match[2]))
     if process.returncode != 0:
-        failure = folder / "failure.txt"
-        reason = failure.read_text().strip() if failure.exists() else last_line
-        raise LamplighterError(
+        kind, reason = failure.groups() if failure else ("", last_line)
+        text = (
             f"training ended with exit code {process.returncode}: {reason}; nothing was registered; "
             "the ranks' output is in the log file"
         )
+        raise RuntimeError(text) if kind == "failed" else LamplighterError(text)
 
 
 def _launcher(distributed: str, ranks: int) -> list[str]:

@@ -28,6 +28,7 @@ from safetensors.torch import load as load_weights
 from core.encoder import Encoder
 from core.errors import LamplighterError
 from core.model import Model
+from core.paths import naming
 from core.schema import Cohorts, Task
 from models.model import MultiTaskModel, build_model
 from models.serving.calibration import Calibration
@@ -94,7 +95,7 @@ class Bundle:
         except (RuntimeError, SafetensorError) as error:
             fault = " ".join(str(error).split())
             raise LamplighterError(
-                f"{self.path / WEIGHTS}: not the weights of {MODEL} ({fault}); register the model again"
+                f"{self.path / WEIGHTS}: not the weights of {MODEL} ({fault}); {_remedy(self.path)}"
             ) from error
         return model.eval()
 
@@ -143,15 +144,8 @@ def write_bundle(
     path.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        shutil.copyfile(weights, made / WEIGHTS)
-        text = yaml.safe_dump(model_yaml.model_dump(mode="json"), sort_keys=False)
-        (made / MODEL).write_text(text, encoding="utf-8")
-        _write_json(made / ENCODER, encoder)
-        _write_json(made / CALIBRATION, calibration)
-        files = {name: _sha256(made / name) for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION)}
-        _write_json(made / MANIFEST, manifest.model_copy(update={"files": files}))
-        for file in made.iterdir():
-            _sync(file)
+        with naming(made):
+            _fill(made, weights, model_yaml, encoder, calibration, manifest)
         if not path.exists():
             made.chmod(0o755)  # mkdtemp's folders are readable by their owner only
             made.rename(path)
@@ -165,6 +159,26 @@ def write_bundle(
             "written; a bundle never changes: give the new one its own folder"
         )
     return bundle
+
+
+def _fill(
+    folder: Path,
+    weights: Path,
+    model_yaml: Model,
+    encoder: Encoder,
+    calibration: Calibration,
+    manifest: Manifest,
+) -> None:
+    """Write the files of a bundle, flushed to disk."""
+    (folder / WEIGHTS).write_bytes(weights.read_bytes())
+    text = yaml.safe_dump(model_yaml.model_dump(mode="json"), sort_keys=False)
+    (folder / MODEL).write_text(text, encoding="utf-8")
+    _write_json(folder / ENCODER, encoder)
+    _write_json(folder / CALIBRATION, calibration)
+    files = {name: _sha256(folder / name) for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION)}
+    _write_json(folder / MANIFEST, manifest.model_copy(update={"files": files}))
+    for file in folder.iterdir():
+        _sync(file)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -237,7 +251,7 @@ def _bytes(path: Path, name: str) -> bytes:
         return (path / name).read_bytes()
     except OSError as error:
         raise LamplighterError(
-            f"bundle {path}: {name} cannot be read ({error.strerror}); restore it or register the model again"
+            f"bundle {path}: {name} cannot be read ({error.strerror}); {_remedy(path)}"
         ) from error
 
 
@@ -246,7 +260,7 @@ def _checked(path: Path, name: str, manifest: Manifest) -> bytes:
     if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
         raise LamplighterError(
             f"bundle {path}: {name} ({len(content)} bytes) is not the file that {MANIFEST} describes; it was "
-            "cut short or changed: restore it or register the model again"
+            f"cut short or changed; {_remedy(path)}"
         )
     return content
 
@@ -257,8 +271,17 @@ def _parsed(path: Path, kind: type[_Part], name: str, content: bytes) -> _Part:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise LamplighterError(
-            f"bundle {path}: {name} cannot be understood ({faults}); restore it or register the model again"
+            f"bundle {path}: {name} cannot be understood ({faults}); {_remedy(path)}"
         ) from error
+
+
+def _remedy(path: Path) -> str:
+    """Say how to get a bundle back: training makes it again, since its version is a hash of what made it."""
+    name = path.name.rpartition("-")[0]
+    return (
+        f"restore it, or move {path} away and run `lamplighter train --model {name}` for the data date that "
+        "trained it: with the code and the configuration of then, it makes the same version"
+    )
 
 
 def _write_json(path: Path, content: BaseModel) -> None:

@@ -4,9 +4,11 @@ horovodrun --gloo -np 2 -H localhost:2 python -m models.training.process RUN.jso
 torchrun --nproc-per-node 2 -m models.training.process RUN.json        (distributed: torch)
 python -m models.training.process RUN.json                             (distributed: single)
 
-Rank 0 writes weights.safetensors, calibration.json and history.json into the run's folder; a run that
-fails writes its reason to failure.txt. Cost: epochs x examples of a rank's share, and the
-validation rows of all ranks in memory once, for calibration.
+Rank 0 writes weights.safetensors, calibration.json and history.json into the run's folder. A rank that
+ends early says why in one line, `rank N stopped: ...` (an error of ours) or `rank N failed: ...`, which the
+launcher reads: a file could not be written where the disk is full.
+Cost: epochs x examples of a rank's share, and the validation rows of all ranks in memory once, for
+calibration.
 """
 
 import argparse
@@ -18,9 +20,10 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from core.errors import LamplighterError
+from core.paths import naming
 from models.model import build_model
 from models.serving.calibration import fit_calibration
 from models.training.distributed import Distributed, create
@@ -41,10 +44,12 @@ def main(spec_path: Path) -> int:
     try:
         train(spec, ranks)
     except LamplighterError as error:
-        logger.error("rank %d: %s", ranks.rank, error)
-        if ranks.rank == 0:
-            (Path(spec.out_dir) / "failure.txt").write_text(f"{error}\n", encoding="utf-8")
+        logger.error("rank %d stopped: %s", ranks.rank, error)
         return error.exit_code
+    except Exception as error:
+        text = " ".join(str(error).split())
+        logger.exception("rank %d failed: %s: %s", ranks.rank, type(error).__name__, text)
+        return 1
     finally:
         ranks.close()
     return 0
@@ -79,12 +84,16 @@ def train(spec: RunSpec, ranks: Distributed) -> None:
         spec.tasks,
         spec.cohorts["user_cohort"],
     )
-    out = Path(spec.out_dir)
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, out / "weights.safetensors")
-    (out / "calibration.json").write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
     epochs = [dataclasses.asdict(epoch) for epoch in history]
-    (out / "history.json").write_text(json.dumps(epochs, indent=1) + "\n", encoding="utf-8")
+    for name, content in {
+        "weights.safetensors": save(weights),
+        "calibration.json": f"{calibration.model_dump_json(indent=1)}\n".encode(),
+        "history.json": f"{json.dumps(epochs, indent=1)}\n".encode(),
+    }.items():
+        file = Path(spec.out_dir) / name
+        with naming(file):
+            file.write_bytes(content)
 
 
 def _shape(spec: RunSpec) -> BlockShape:

@@ -21,3 +21,12 @@ def test_a_row_counts_inside_the_sample_space_and_with_a_known_label(spark: Spar
         (None, False, 1.0, True),  # not clicked, like unknown
         (1.0, False, 4.0, True),  # whether it was clicked is unknown: outside
     ]
+
+
+def test_a_label_that_is_no_number_is_not_known(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([("4.5",), ("n/a",), ("",), (None,)], "grade string")
+    task = Task(name="grade", label="grade", kind="regression")
+
+    found = rows.select(label(task, rows), mask(task, rows)).collect()
+
+    assert [tuple(row) for row in found] == [(4.5, True), (None, False), (None, False), (None, False)]

@@ -183,13 +183,29 @@ def test_too_many_bad_rows_block_the_date(spark: SparkSession, project: SamplePr
         take_in(project, DAY)
 
 
+def test_users_of_which_a_file_is_lost_are_taken_in_again(
+    spark: SparkSession, project: SampleProject
+) -> None:
+    take_in(project, DAY)
+    store = project.opened().store
+    users = store.rows("users")
+    version = store.version("users")
+    ingest(project.ask(DAY))
+    assert store.version("users") == version  # made of the same file: left as it is
+
+    store.files("users")[0].unlink()
+    ingest(project.ask(DAY))
+    assert sorted(map(str, store.rows("users"))) == sorted(map(str, users))
+
+
 def test_a_job_says_which_job_must_come_first(spark: SparkSession, project: SampleProject) -> None:
     with pytest.raises(LamplighterError) as error:
         score(project.ask(FIRST_NIGHT))
 
     assert str(error.value) == (
         "score 2022-05-07: build_features is not done for data date 2022-05-07, which score reads; "
-        "run `lamplighter build_features --data-date 2022-05-07` first"
+        "run `lamplighter build_features --data-date 2022-05-07` first, or `lamplighter history` over all "
+        "data dates that the ledger lacks"
     )
 
 

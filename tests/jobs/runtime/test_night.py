@@ -130,7 +130,7 @@ def test_a_bundle_knows_item_cohorts_only_where_its_model_tells_them_apart(
     after_two_nights: SampleProject,
 ) -> None:
     found = after_two_nights.opened()
-    for version in registered(found.catalog):
+    for version in registered(found.store):
         manifest = read_bundle(found.catalog.bundle(version.tags["model_version"])).manifest
         assert manifest.cohorts == {"user_cohort": ("new", "low", "high")}
 
@@ -197,7 +197,7 @@ def test_a_job_run_again_changes_no_digest(spark: SparkSession, used_project: Sa
 
 def test_a_model_of_choice_scores_in_place_of_the_champion(used_project: SampleProject) -> None:
     found = used_project.opened()
-    versions = {version.tags["model_version"] for version in registered(found.catalog)}
+    versions = {version.tags["model_version"] for version in registered(found.store)}
     (mfh,) = (version for version in versions if version.startswith("mfh-"))
 
     score(used_project.ask(SECOND_NIGHT, model="mfh"))
@@ -235,7 +235,7 @@ def test_events_of_a_day_change_nothing_that_was_known_before_it(
 
 def test_models_are_registered_and_the_champion_is_among_them(after_two_nights: SampleProject) -> None:
     found = after_two_nights.opened()
-    versions = {version.tags["model_version"] for version in registered(found.catalog)}
+    versions = {version.tags["model_version"] for version in registered(found.store)}
     champion = champion_as_of(found.store, SECOND_NIGHT)
 
     assert champion in versions

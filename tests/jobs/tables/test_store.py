@@ -223,3 +223,17 @@ def test_files_are_found_below_a_folder_with_blanks_and_signs(spark: SparkSessio
     assert store.files("numbers", version=0) == []
     assert len(store.rows("numbers")) == 2
     assert len(store.rows("runs")) == 1
+
+
+def test_a_partition_is_whole_if_it_has_files_and_none_is_lost(tmp_path: Path) -> None:
+    store = small_store(tmp_path)
+    assert not store.is_whole("numbers")
+    for day in (DAY, NEXT):
+        rows = [{"id": 1, "value": 1, "data_date": day}]
+        store.replace_rows("numbers", rows, "test", {}, f"data_date = '{day}'")
+    store.files("numbers", f"data_date = '{DAY}'")[0].unlink()
+
+    assert not store.is_whole("numbers")
+    assert not store.is_whole("numbers", f"data_date = '{DAY}'")
+    assert store.is_whole("numbers", f"data_date = '{NEXT}'")
+    assert not store.is_whole("numbers", "data_date = '2022-05-01'")

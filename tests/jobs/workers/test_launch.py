@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from core.errors import LamplighterError
+from jobs.tables.faults import explain
 from jobs.workers.launch import run_ranks, training_folder
 from models.training.run_spec import BlockFiles
+from tests.jobs.tables.small_file_system import small_file_system
 from tests.models.training_set import make_spec, write_blocks
 
 HOLD = """
@@ -96,6 +98,20 @@ def test_a_rank_that_fails_ends_the_training_with_its_reason(tmp_path: Path) -> 
         LamplighterError, match=r"training ended with exit code 1: .*; nothing was registered"
     ):
         run_ranks(spec, 1, Path(spec.out_dir))
+
+
+@pytest.mark.spark  # as above
+def test_a_rank_that_cannot_write_says_where(tmp_path: Path) -> None:
+    with small_file_system(tmp_path / "disk", "1m") as disk:
+        spec = make_spec(tmp_path).model_copy(update={"distributed": "single", "out_dir": str(disk.folder)})
+        disk.fill()
+
+        with pytest.raises(RuntimeError) as error:
+            run_ranks(spec, 1, tmp_path / "out")
+
+    file = disk.folder / "weights.safetensors"
+    assert f"exit code 1: OSError: [Errno 28] No space left on device: '{file}'; nothing" in str(error.value)
+    assert str(explain(error.value)).startswith(f"{file}: the disk is full; ")
 
 
 TRAIN = """

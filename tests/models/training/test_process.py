@@ -79,8 +79,8 @@ def test_a_failed_run_writes_one_line_with_the_reason_and_exits_with_1(tmp_path:
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("rank 0 stopped: ")
     assert "different numbers of blocks" in done.stderr
-    assert (Path(spec.out_dir) / "failure.txt").read_text() in done.stderr
 
 
 @pytest.mark.slow
