@@ -31,6 +31,7 @@ TYPES = {
     "EntityName": "`user` or `item`",
     "TimeUnit": "`s`, `ms` or `us`",
     "DurationUnit": "`ms`, `s`, `min` or `h`",
+    "GainMetric": "`auc`, `gauc`, `mse` or `mae`",
     "FileFormat": "`parquet`, `csv`, `json`, `orc` or `delta`",
     "StoragePath": "path",
     "None": "null",
