@@ -32,10 +32,10 @@ check: $(READY) ## before a commit: style, types, import rules, tests without Sp
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >build/imports.log || { cat build/imports.log; exit 1; }
-	@$(PYTEST) -m "not spark and not slow"
+	@OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not spark and not slow"
 
 test: check ## check, then the tests with Spark, two nights on a slice among them (12 minutes)
-	@$(PYTEST) -m "spark and not slow"
+	@$(PYTEST) -n 2 --dist loadgroup -m "spark and not slow"
 
 test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environment, kill and rerun, commands of the README
 	@$(PYTEST) -m slow

@@ -39,8 +39,8 @@ TRUE_GAIN = 0.005
 SIMULATED: dict[str, tuple[float, int, float, int, int]] = {
     "simulated, another seed": (0.0, USERS, 1.0, 20, 50),
     "simulated, true gain .005": (TRUE_GAIN, USERS, 1.0, 20, 50),
-    "simulated, another seed, 25 times the users": (0.0, 25 * USERS, 1.0, 10, 20),
     "simulated, another seed, half of its variance told": (0.0, USERS, 0.7, 20, 50),
+    "simulated, another seed, 25 times the users": (0.0, 25 * USERS, 1.0, 4, 20),
 }
 """Name -> true gain, users, share of the standard deviation over seeds that is told, batches, their logs."""
 RESULTS = Results("promotion")
