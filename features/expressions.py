@@ -8,6 +8,9 @@ A value cannot be read when Spark would throw at a cast, a parse or an overflow.
 null, also where an operator hides it: `CASE WHEN click = 1 THEN 1 ELSE 0 END` of an unreadable click is
 null, not 0. As in SQL without ANSI, x / 0 and an index outside of an array are null and nothing more:
 `coalesce(a / b, 0)` is 0 for b = 0. Rows that Spark can read have the value that Spark gives them.
+
+Not covered: a sign, and rounding to tens, of decimals within 5,000 of the largest number of 38 digits, which
+Spark rounds up to 39 digits, and throws.
 """
 
 import json
