@@ -198,7 +198,8 @@ def _notices(run: Run) -> Iterator[str]:
     for table, part in (("users", source.users), ("items", source.items)):
         if part is not None and part.snapshot_date == "undated":
             yield f"Attributes of {table} are one undated snapshot ({part.path}), taken as valid always."
-    for row in run.rows("encoders"):
+    of_tonight = [row for row in run.rows("encoders") if row["last_data_date"] <= run.data_date]
+    for row in of_tonight:  # not those that were pinned since
         notes = json.loads(row["encoder"])
         empty = [
             c["column"] for c in notes["categorical"] if c["kind"] == "vocabulary" and not c["vocabulary"]

@@ -97,15 +97,13 @@ class Run:
         return self.project.store.rows(table, predicate)
 
     def files(self, table: str, predicate: str) -> list[str]:
-        """Return the URIs of a table's data files that meet a predicate over partition columns.
+        """Return a table's data files that meet a predicate over partition columns, as file:// and their path.
 
         Raises:
             LamplighterError: the job does not declare to read it.
         """
-        found = self.project.store.delta(table, self._version(table))
-        if found is None:
-            return []
-        return sorted(f"file://{file}" for file in found.file_uris(file_pruning_predicate=predicate))
+        version = self._version(table)
+        return [f"file://{file}" for file in self.project.store.files(table, predicate, version)]
 
     def compute(self, frame: DataFrame) -> DataFrame:
         """Compute a result once: what is checked is what is committed.

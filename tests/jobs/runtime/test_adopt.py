@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.errors import ConfigError
 from features import cohorts
+from jobs import ingest as ingest_job
 from jobs.runtime import fingerprints
 from jobs.runtime.adopt import adopt
 from jobs.runtime.code import code_of
@@ -78,6 +79,25 @@ def test_changed_code_with_other_results_is_refused_with_the_columns(
     (difference, *_) = found.differences
     assert str(difference) == f"user_cohorts: cohort differs in {moved:,} rows"
     assert "label_cohorts" in to_run(project)
+
+
+def test_a_table_that_is_made_of_the_same_files_already_is_made_anew_in_a_trial(
+    project: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_code(monkeypatch, "features/entities.py")
+    read = ingest_job.to_entities
+
+    def to_entities(*arguments: object) -> DataFrame:
+        found = read(*arguments)  # type: ignore[arg-type]
+        if "user_fans_range" not in found.columns:
+            return found
+        return found.withColumn("user_fans_range", F.upper("user_fans_range"))
+
+    monkeypatch.setattr(ingest_job, "to_entities", to_entities)
+
+    found = adopt("ingest", project.ask(SECOND_NIGHT))
+
+    assert {difference.table for difference in found.differences} == {"users"}
 
 
 def test_a_trial_writes_nothing(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from core.paths import local_path
 from features.encoding import encoded
 from jobs.build_features import build_features
 from jobs.ingest import ingest
+from jobs.publish import publish
 from jobs.runtime.night import plan_night, run_history, run_night
 from jobs.score import score
 from jobs.tables.decisions import champion_as_of
@@ -205,6 +206,12 @@ def test_a_model_of_choice_scores_in_place_of_the_champion(used_project: SampleP
     staged = found.store.rows("scores_staging", f"data_date = '{SECOND_NIGHT}'")
     assert {row["model_version"] for row in staged} == {mfh}
     assert {row["user_id"] for row in staged} == {row["user_id"] for row in found.store.rows("users")}
+
+    publish(used_project.ask(SECOND_NIGHT))
+
+    newest = max(found.store.rows("publications"), key=lambda row: row["seq"])
+    assert newest["model_version"] == mfh
+    assert "score" in {step.job for step in plan_night(used_project.ask(SECOND_NIGHT)) if step.dates}
 
 
 def test_events_of_a_day_change_nothing_that_was_known_before_it(
