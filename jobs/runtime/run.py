@@ -97,7 +97,7 @@ class Run:
         return self.project.store.rows(table, predicate)
 
     def files(self, table: str, predicate: str) -> list[str]:
-        """Return a table's data files that meet a predicate over partition columns, as file:// and their path.
+        """Return `file://` and the path of a table's data files that meet a predicate over partition columns.
 
         Raises:
             LamplighterError: the job does not declare to read it.

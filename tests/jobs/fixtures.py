@@ -28,7 +28,7 @@ def after_two_nights(
     spark: SparkSession, fresh: SampleProject, tmp_path_factory: pytest.TempPathFactory
 ) -> SampleProject:
     """History, then a night with PLE and one with MFH. Copy it before you write."""
-    project = fresh.copy(tmp_path_factory.mktemp("after two nights")  # paths may hold spaces)
+    project = fresh.copy(tmp_path_factory.mktemp("after two nights"))  # paths may hold spaces
     run_history(project.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
     run_night(project.ask(FIRST_NIGHT, model="ple"))
     run_night(project.ask(SECOND_NIGHT, model="mfh"))
