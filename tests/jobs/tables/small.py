@@ -12,7 +12,7 @@ from jobs.tables.locks import FileLocks
 from jobs.tables.store import Store
 
 DAY, NEXT = date(2022, 5, 7), date(2022, 5, 8)
-LONG, DATE, STRING = T.LongType(), T.DateType(), T.StringType()
+LONG, DATE, STRING, BOOLEAN = T.LongType(), T.DateType(), T.StringType(), T.BooleanType()
 
 NUMBERS = Table("numbers", ("id", "data_date"), {"id": LONG, "value": LONG, "data_date": DATE})
 RUNS = Table(

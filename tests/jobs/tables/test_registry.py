@@ -12,7 +12,7 @@ from core.errors import LamplighterError
 from jobs.tables.catalog import Table
 from jobs.tables.registry import CHAMPION, mirror_champion, register, registered
 from jobs.tables.store import Store
-from tests.jobs.tables.small import DATE, DAY, LONG, STRING, small_store
+from tests.jobs.tables.small import BOOLEAN, DATE, DAY, LONG, STRING, small_store
 
 pytestmark = pytest.mark.spark  # no session, but MLflow takes seconds: not for `make check`
 TAGS = {"training_set": "set", "model": "ple", "code_revision": "r1"}
@@ -21,7 +21,7 @@ TAGS = {"training_set": "set", "model": "ple", "code_revision": "r1"}
 PROMOTIONS = Table(
     "promotions",
     ("data_date", "decision_no"),
-    {"data_date": DATE, "decision_no": LONG, "candidate": STRING, "champion_after": STRING},
+    {"data_date": DATE, "decision_no": LONG, "candidate": STRING, "promoted": BOOLEAN},
 )
 
 
@@ -38,7 +38,7 @@ def store_with(folder: Path, *names: str) -> Store:
 
 
 def decide(store: Store, number: int, champion: str) -> None:
-    row = {"data_date": DAY, "decision_no": number, "candidate": "x", "champion_after": champion}
+    row = {"data_date": DAY, "decision_no": number, "candidate": champion, "promoted": True}
     store.append_rows("promotions", [row], "test", {})
 
 
