@@ -85,11 +85,6 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
     return with_suites(config)
 
 
-def resolve_path(path: str) -> Path:
-    """Return a path of a configuration; relative ones are relative to the project's folder."""
-    return PROJECT_DIR / path  # an absolute path replaces the left side
-
-
 def _read_layer(conf_dir: Path, name: str, kind: str = "") -> DictConfig:
     """Read the layer of one name: an environment, or a data set or model in the folder of its kind."""
     folder = conf_dir / kind

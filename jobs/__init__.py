@@ -1,1 +1,1 @@
-"""One verb a file: each job reads tables, calls pure functions, validates, writes, records."""
+"""One verb per file: each job reads tables, calls pure functions, validates, writes, records."""

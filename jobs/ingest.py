@@ -1,4 +1,4 @@
-"""Take in source files: accepted events, entities, and a quarantine for every row that fails a rule.
+"""Ingest source files: accepted events, entities, and a quarantine for every row that fails a rule.
 
 spark-submit jobs/ingest.py --data-date 2022-05-07
 
@@ -54,16 +54,16 @@ def ingest(run: Run) -> None:
 
 
 def balance_rows(run: Run, judged: DataFrame) -> None:
-    """Count rows by verdict and data date into `row_balance`; stop at a date without accepted events.
+    """Count rows by row status and data date into `row_balance`; stop at a date without accepted events.
 
     Raises:
         BlockedError: a date has none, and `--allow-empty` was not given.
     """
-    verdicts = {"accepted": "accepted", "duplicates": "duplicate", "conflicts": "conflict"}
-    verdicts |= {"quarantined": "quarantined"}
+    statuses = {"accepted": "accepted", "duplicates": "duplicate", "conflicts": "conflict"}
+    statuses |= {"quarantined": "quarantined"}
     counted = judged.groupBy("data_date").agg(
         F.count(F.lit(1)).alias("read"),
-        *(F.count_if(F.col("row_status") == verdict).alias(name) for name, verdict in verdicts.items()),
+        *(F.count_if(F.col("row_status") == status).alias(name) for name, status in statuses.items()),
         F.count_if(F.col("file_date") > F.col("data_date")).alias("late"),
     )
     by_date = {row["data_date"]: row.asDict() for row in counted.collect()}
@@ -74,7 +74,7 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
             "expected some; tables unchanged. If that is true, run again with --allow-empty: features are "
             "then as of this date, without new events"
         )
-    nothing = dict.fromkeys(("read", *verdicts, "late"), 0)
+    nothing = dict.fromkeys(("read", *statuses, "late"), 0)
     rows = [nothing | by_date.get(day, {}) | {"data_date": day} for day in run.dates]
     where = " OR ".join(f"data_date = '{day}'" for day in run.dates)
     run.commit_rows("row_balance", rows, where)

@@ -1,4 +1,4 @@
-"""Make a night's lists visible: suite first, then `scores`, then the line that readers follow.
+"""Make a night's lists visible: suite first, then `scores`, then the row that readers use.
 
 spark-submit jobs/publish.py --data-date 2022-05-07
 

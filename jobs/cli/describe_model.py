@@ -64,12 +64,12 @@ def describe_file(file: str, dataset: str) -> tuple[Config, Description]:
 
 
 def cohorts_of(config: Config) -> dict[str, Sequence[str]]:
-    """Give the values of each cohort column."""
+    """Return the values of each cohort column."""
     return {column: cohorts.names for column, cohorts in config.cohorts.by_column.items()}
 
 
 def picture(found: Description) -> str:
-    """Give the Mermaid text of a model's picture."""
+    """Return the Mermaid text of a model's picture."""
     return to_mermaid(found.graph, {part.name: part.shape for part in found.parts})
 
 

@@ -1,4 +1,4 @@
-"""Questions to a project: `lamplighter runs`, `tables`, `models`, `lists`, `rules`, `describe-model`."""
+"""Queries: `lamplighter runs`, `tables`, `models`, `lists`, `rules`, `describe-model`."""
 
 from datetime import date
 from typing import Annotated, Any

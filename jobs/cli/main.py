@@ -1,4 +1,4 @@
-"""`lamplighter`: every job by its name, nights, and questions to the tables.
+"""`lamplighter`: every job by its name, nights, and queries.
 
 Jobs are the same programs as `spark-submit jobs/NAME.py`.
 """
@@ -19,7 +19,7 @@ for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
 NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
-QUESTIONS: tuple[Command, ...] = (
+QUERIES: tuple[Command, ...] = (
     looking.runs,
     looking.tables,
     looking.models,
@@ -29,9 +29,9 @@ QUESTIONS: tuple[Command, ...] = (
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)
-for command in QUESTIONS:
-    app.command(rich_help_panel="Questions")(command)
-app.command(name="describe-model", rich_help_panel="Questions")(looking.describe_model)
+for command in QUERIES:
+    app.command(rich_help_panel="Queries")(command)
+app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)
 
 
 def main() -> None:

@@ -55,6 +55,7 @@ def history(
     settings: Settings = [],  # noqa: B006  # as above
     model: ModelName = "",
     nights: Nights = False,
+    allow_empty: AllowEmpty = False,
     project: ProjectFolder = "",
 ) -> None:
     """Run the steps that take a range over many data dates, one pass each; with --nights, whole nights."""
@@ -63,7 +64,7 @@ def history(
         if model and not nights:
             raise ConfigError("--model is for whole nights; add --nights, or leave it out")
         values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
-        arguments = arguments_for(first, last, model=model, **values)
+        arguments = arguments_for(first, last, model=model, allow_empty=allow_empty, **values)
         _say_if_nothing_ran(data_date, run_nights(arguments) if nights else run_history(arguments))
 
 

@@ -85,6 +85,6 @@ def one_date(text: str, command: str) -> date:
     if first != last:
         raise ConfigError(
             f"{command} takes one data date, not the range {span_of(first, last)}; run it once per date, or "
-            "`lamplighter history A..B --nights` for whole nights"
+            f"`lamplighter history --data-date {span_of(first, last)} --nights` for whole nights"
         )
     return first

@@ -131,7 +131,7 @@ class Planner:
         return Reason("code", f"code: {self._changed(run.code_hash, recipe.code)}")
 
     def _cause_of(self, before: Mapping[str, str], after: Mapping[str, str], day: date) -> Cause:
-        """Tell changed rows from changed attributes and from files that were taken away."""
+        """Distinguish changed rows, changed attributes, and files that were taken away."""
         labels = {name for name in {*before, *after} if before.get(name) != after.get(name)}
         if labels and labels <= set(self.project.sources.hashes("attributes", day)):
             return "attributes"

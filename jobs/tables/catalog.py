@@ -404,7 +404,7 @@ def _training_tables(config: Config, key: Columns) -> list[Table]:
             "promotion_cells",
             ("data_date", "decision_no", "task", "cohort"),
             {"data_date": DATE, "decision_no": INT, "task": STRING, "cohort": STRING, "metric": STRING}
-            | {"users": LONG, "candidate_value": DOUBLE, "champion_value": DOUBLE, "gain": DOUBLE}
+            | {"users": LONG, "gain": DOUBLE}
             | {"low": DOUBLE, "high": DOUBLE, "weight": DOUBLE, "status": STRING},
         ),
     ]

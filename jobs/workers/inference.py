@@ -159,7 +159,7 @@ def merge_states(kind: str, rows: pd.DataFrame) -> State:
 
 
 def to_cells(least: int) -> Callable[[tuple[str, str, str, str], pd.DataFrame], pd.DataFrame]:
-    """Function of applyInPandas: the states of one cell -> a row a metric.
+    """Function of applyInPandas: the states of one cell -> a row per metric.
 
     Its value is null below `least` rows of a class, users with both classes, or rows of a regression.
 

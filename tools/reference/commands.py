@@ -18,7 +18,7 @@ def commands_page() -> str:
     for name, command in commands.items():
         panels.setdefault(command.rich_help_panel, []).append(name)
     blocks = []
-    for panel in ("Nights", "Questions", "Jobs"):
+    for panel in ("Nights", "Queries", "Jobs"):
         blocks.append(f"## {panel}")
         blocks += [command_section(name, commands[name]) for name in panels[panel]]
     return page(
