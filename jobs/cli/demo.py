@@ -25,6 +25,7 @@ from jobs.runtime.logs import CONSOLE
 from jobs.runtime.night import run_history, run_night
 from jobs.runtime.plan import PlannedStep
 from jobs.runtime.project import Project
+from quality.gains import Z, exact_digits, percentile_interval_error
 
 log = logging.getLogger("lamplighter")
 
@@ -112,17 +113,19 @@ def auc_sheet(project: Project, decision: Row) -> Table:
                     cell,
                     by_key.get((decision["candidate"], rival, task.name, cohort, "auc_gain")),
                 )
-                texts = [interval_text(row) for row in others]
+                texts = [interval_text(row, project.config.evaluation.replicates) for row in others]
                 table.add_row(task.name, cohort, f"{cell['positives']:,}", *texts)
     return table
 
 
-def interval_text(row: Row | None) -> str:
-    """Return `0.7214 [0.7150, 0.7279]`, or why there is no number."""
+def interval_text(row: Row | None, replicates: int) -> str:
+    """Return `0.721 [0.715, 0.728]` with the digits that the replicates give, or why there is no number."""
     if row is None:
         return "-"
     if row["value"] is None:
         return f"not enough {'positives' if row['positives'] <= row['negatives'] else 'negatives'}"
     if row["low"] is None:
         return f"{row['value']:.4f}"
-    return f"{row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
+    error = percentile_interval_error((row["high"] - row["low"]) / (2 * Z), replicates)
+    value, low, high = (f"{row[name]:.{exact_digits(error)}f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
