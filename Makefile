@@ -34,7 +34,7 @@ check: $(READY) ## before a commit: style, types, import rules, tests without Sp
 	@$(BIN)/lint-imports --no-logo >build/imports.log || { cat build/imports.log; exit 1; }
 	@OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not spark and not slow"
 
-test: check ## check, then the tests with Spark, two nights on a slice among them (12 minutes)
+test: check ## check, then the tests with Spark, two nights on a slice among them (15 minutes)
 	@$(PYTEST) -n 2 --dist loadgroup -m "spark and not slow"
 
 test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environment, kill and rerun, commands of the README
