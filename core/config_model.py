@@ -10,6 +10,8 @@ SqlType = Annotated[
     str, Field(pattern=r"^(tinyint|int|bigint|double|string|boolean|timestamp|date|decimal\(\d+,\d+\))$")
 ]
 EntityName = Literal["user", "item"]
+ENTITIES: tuple[EntityName, ...] = ("item", "user")
+"""In the order in which jobs take them; the tables of users are the main ones, and come last."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 

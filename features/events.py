@@ -62,9 +62,12 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     """Add `row_status`: accepted, duplicate, conflict or quarantined.
 
-    Of the sound rows of one event_id, the first in the order of `source.events.keep` is accepted (ties by
-    source_row_id). A row equal to it in all declared columns is a duplicate; another is a conflict
-    and gets `conflicting_event` among its failed rules. A row with failed rules takes no part.
+    Of the sound rows of one event_id and data date, the first in the order of `source.events.keep` is
+    accepted (ties by source_row_id). A row equal to it in all declared columns is a duplicate; another is a
+    conflict and gets `conflicting_event` among its failed rules. A row with failed rules takes no part.
+
+    Data dates do not see each other, so that a range gives what date by date gives: an event_id that comes
+    again on another data date is another event.
 
     Grain: source_row_id, as it came. Cost: one shuffle by event_id.
 
@@ -77,7 +80,7 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
     order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
     rivals = (
-        Window.partitionBy(is_quarantined, event)
+        Window.partitionBy(is_quarantined, "data_date", event)
         .orderBy(*order)
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )

@@ -23,7 +23,7 @@ def to_examples(
 
     An unknown user or item gets the features of one without events, and the cohort of the rules for these.
 
-    Grain: event_id, the events as they came. As of: data_date - 1; labels are of data_date itself.
+    Grain: event_id and data_date, the events as they came. As of: data_date - 1; labels are of data_date.
     Cost: four joins of the range's events with dense tables of as many dates.
 
     Args:

@@ -33,7 +33,7 @@ def to_blocks(
     Cost: one count by event_id, one shuffle and sort of encoded rows; a task holds one block in Python.
 
     Args:
-        examples: one split of a training set, grain event_id.
+        examples: one split of a training set, grain event_id and data_date.
         encoder: fitted on the training split.
         config: its training, tasks and cohorts.
         training_set: name of the set, a column of the result.
@@ -45,11 +45,11 @@ def to_blocks(
     partition_key = F.element_at(
         F.lit(_partition_keys(examples.sparkSession, training.shards)), F.col("shard") + 1
     )
-    numbers = [name for name in rows.columns if name not in ("event_id", "place")]
+    numbers = [name for name in rows.columns if name not in ("event_id", "data_date", "place")]
     blocks = (
         rows.unionByName(padding)
         .repartition(training.shards, partition_key)
-        .sortWithinPartitions("shard", "is_padding", "place", "event_id")
+        .sortWithinPartitions("shard", "is_padding", "place", "event_id", "data_date")
         .select(*numbers)
         .mapInArrow(lambda batches: _packed(batches, training.block_rows), _BLOCK_SCHEMA)
     )
@@ -70,6 +70,7 @@ def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> Data
     event, seed = F.col("event_id"), F.lit(config.training.seed)
     return examples.select(
         event,
+        "data_date",
         F.pmod(F.xxhash64(event, seed), F.lit(config.training.shards)).cast("int").alias("shard"),
         F.xxhash64(seed, event).alias("place"),
         F.lit(False).alias("is_padding"),
@@ -108,7 +109,7 @@ def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
     columns = [
         F.lit(None if name.startswith("dense_") else 0).cast(data_type).alias(name)
         for name, data_type in rows.dtypes
-        if name not in ("event_id", "shard", "place", "is_padding")
+        if name not in ("event_id", "data_date", "shard", "place", "is_padding")
     ]
     return (
         rows.sparkSession.range(shards)
@@ -118,6 +119,7 @@ def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
         .where(lacking > 0)
         .select(
             F.lit(None).cast("string").alias("event_id"),
+            F.lit(None).cast("date").alias("data_date"),
             F.col("shard"),
             F.explode(F.sequence(F.lit(1).cast("bigint"), lacking)).alias("place"),
             F.lit(True).alias("is_padding"),

@@ -16,10 +16,8 @@ from jobs.runtime.run import Run
 @job(
     reads=(
         same_day("events"),
-        day_before("user_features"),
-        day_before("item_features"),
-        day_before("user_cohorts"),
-        day_before("item_cohorts"),
+        day_before("{entity}_features"),
+        day_before("{entity}_cohorts"),
     ),
     writes=("examples",),
     config=("source.events.columns", "features", "cohorts", "tasks[].name", "tasks[].label", "tasks[].where"),

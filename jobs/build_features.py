@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from pyspark.sql import DataFrame
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES, EntityName
 from core.errors import LamplighterError
 from core.schema import Config
 from features.entities import to_known_keys
@@ -30,14 +30,11 @@ def _longest_window(config: Config) -> int:
 @job(
     reads=(
         same_day("events"),
-        same_day("users"),
-        same_day("items"),
-        trailing("user_daily", _longest_window, "days of the longest window"),
-        trailing("item_daily", _longest_window, "days of the longest window"),
-        own_state("user_features"),
-        own_state("item_features"),
+        same_day("{entity}s"),
+        trailing("{entity}_daily", _longest_window, "days of the longest window"),
+        own_state("{entity}_features"),
     ),
-    writes=("user_daily", "item_daily", "user_features", "item_features"),
+    writes=("{entity}_daily", "{entity}_features"),
     config=("features", "behaviours"),
     dates=RANGE,
     after=("check",),
@@ -46,8 +43,8 @@ def build_features(run: Run) -> None:
     """Replace the data dates of tiles and features of users and items."""
     require_state(run)
     events = run.compute(run.read("events", run.first, run.data_date))
-    build(run, events, "user")
-    build(run, events, "item")
+    for entity in ENTITIES:
+        build(run, events, entity)
 
 
 def require_state(run: Run) -> None:
@@ -57,8 +54,8 @@ def require_state(run: Run) -> None:
         LamplighterError: features of the day before are missing though there are earlier events.
     """
     day_before = run.first - timedelta(days=1)
-    earlier = [day for day in run.project.store.data_dates("events") if day < run.first]
-    if earlier and day_before not in run.project.store.data_dates("user_features"):
+    earlier = [data_date for data_date in run.data_dates("events") if data_date < run.first]
+    if earlier and day_before not in run.data_dates("user_features"):
         span = span_of(earlier[0], day_before)
         raise LamplighterError(
             f"user_features has no rows as of {day_before}, which all-time counts continue (events begin on "
@@ -75,7 +72,7 @@ def build(run: Run, events: DataFrame, entity: EntityName) -> None:
     day_before = first - timedelta(days=1)
     tiles = run.read(f"{entity}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
     state = run.read(f"{entity}_features", day_before)
-    if day_before not in run.project.store.data_dates(f"{entity}_features"):
+    if day_before not in run.data_dates(f"{entity}_features"):
         state = no_state(tiles, features, entity)
     entities = run.read(f"{entity}s")
     keys = to_known_keys(entities, tiles, state, entity, first, last)

@@ -21,9 +21,7 @@ from quality.verdicts import Verdict
 
 @job(
     reads=(
-        same_day("events"),
-        same_day("users"),
-        same_day("items"),
+        same_day("{entity}s"),
         trailing("events", lambda config: config.audits.days_before + 1, "days of the audits"),
     ),
     writes=(),
@@ -35,19 +33,20 @@ def check(run: Run) -> None:
     """Write the audits' verdicts; raise when one fails."""
     counts = count_events(run)
     verdicts = {}
-    for day in run.dates:
-        events = counts[day].events if day in counts else 0
-        verdicts[day] = Verdict("audit of events", events, audit_events(day, counts, run.config.audits))
+    for data_date in run.dates:
+        events = counts[data_date].events if data_date in counts else 0
+        results = audit_events(data_date, counts, run.config.audits)
+        verdicts[data_date] = Verdict("audit of events", events, results)
     run.record_verdicts("audit of events", verdicts)
     failed = [
-        f"{day}: {result.expected}, found {result.observed}"
-        for day, verdict in verdicts.items()
+        f"{data_date}: {result.expected}, found {result.observed}"
+        for data_date, verdict in verdicts.items()
         for result in verdict.failed
-        if verdict.rows or not run.project.arguments.allow_empty  # allowed is a date without events
+        if verdict.rows or not run.allow_empty  # allowed is a date without events
     ]
     if failed:
         raise BlockedError(f"audit of events: {'; '.join(failed)}; fix the source files, then ingest again")
-    audited = sum(counts[day].events for day in run.dates if day in counts)
+    audited = sum(counts[each].events for each in run.dates if each in counts)
     run.note(f"{audited:,} events audited")
 
 

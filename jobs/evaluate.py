@@ -34,8 +34,8 @@ from quality.served import BASELINES
     ),
     writes=("model_warnings", "gate_weights", "calibration_curves", "evaluations"),
     config=(
-        *("evaluation", "baselines", "exposure", "candidates.window", "cohorts", "training", "tasks[].name"),
-        "tasks[].kind",
+        *("evaluation", "baselines", "exposure", "candidates.window", "cohorts", "training", "model.name"),
+        *("tasks[].name", "tasks[].kind"),
     ),
     dates=ONE,
     training=True,
@@ -43,13 +43,13 @@ from quality.served import BASELINES
 )
 def evaluate(run: Run) -> None:
     """Replace the evaluations of candidate, champion and baselines up to the data date."""
-    candidate = run.project.newest_of_model(run.data_date).version
-    champion = run.project.champion(run.data_date, candidate).version
+    (trained,) = run.rows("models", data_date=run.data_date, model=run.config.model.name)
+    candidate, champion = str(trained["model_version"]), run.champion()
     days = evaluation_days(run.config.training, run.data_date)
     examples = run.compute(with_cohort_axes(run.read("examples", days[0], days[-1]), run.config.cohorts))
 
     versions = [version for version in dict.fromkeys((candidate, champion)) if version is not None]
-    bundles = {version: read_bundle(run.project.catalog.bundle(version)) for version in versions}
+    bundles = {version: read_bundle(run.catalog.bundle(version)) for version in versions}
     cells = [
         cell
         for bundle in bundles.values()
@@ -58,8 +58,8 @@ def evaluate(run: Run) -> None:
     means = run.read("group_means", days[0] - timedelta(days=1))
     cells += measure_baselines(examples, means, run.config)
     against = (champion, *BASELINES)
-    cells += [gain for other in against for gain in gains(cells, str(candidate), other)]
-    write_gates(run, examples, bundles[str(candidate)], days)
+    cells += [gain for other in against for gain in gains(cells, candidate, other)]
+    write_gates(run, examples, bundles[candidate], days)
     write_cells(run, cells, examples, days)
     run.note(" and ".join(versions))
 
@@ -71,7 +71,7 @@ def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, days: li
         for row in to_cell_users(examples, run.config.tasks).collect()
     }
     rows = [with_users(cell.to_row(days), users.get((cell.task, cell.cohort))) for cell in cells]
-    where = of_versions(run, {cell.model_version for cell in cells})
+    versions = {cell.model_version for cell in cells}
     curves = [
         {"model_version": cell.model_version, "last_data_date": days[-1], "task": cell.task, "point": point}
         | dict(zip(("predicted", "observed", "weight"), values, strict=True))
@@ -79,8 +79,8 @@ def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, days: li
         if (cell.metric, cell.cohort) == ("ece", "all")
         for point, values in enumerate(cell.curve)
     ]
-    run.commit_rows("calibration_curves", curves, where)
-    run.commit_rows("evaluations", rows, where)
+    run.commit_rows("calibration_curves", curves, model_version=versions)
+    run.commit_rows("evaluations", rows, model_version=versions)
 
 
 def with_users(row: dict[str, Any], of_cell: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -94,18 +94,12 @@ def with_users(row: dict[str, Any], of_cell: Mapping[str, Any] | None) -> dict[s
 def write_gates(run: Run, examples: DataFrame, bundle: Bundle, days: list[date]) -> None:
     """Replace the candidate's rows of `gate_weights`, and what its gates lack in `model_warnings`."""
     candidate = bundle.manifest.model_version
-    where, state = of_versions(run, {candidate}), gate_state(examples, bundle)
+    state = gate_state(examples, bundle)
     key: dict[str, Any] = {"model_version": candidate, "last_data_date": days[-1]}
     warnings = [key | {"warning": text} for text in collapsed(state)]
     weights = [key | {"first_data_date": days[0]} | asdict(weight) for weight in gate_weights(state)]
-    run.commit_rows("model_warnings", warnings, where)
-    run.commit_rows("gate_weights", weights, where)
-
-
-def of_versions(run: Run, versions: set[str]) -> str:
-    """Return the predicate of some models' rows of the data date."""
-    names = ", ".join(f"'{version}'" for version in sorted(versions))
-    return f"last_data_date = '{run.data_date}' AND model_version IN ({names})"
+    run.commit_rows("model_warnings", warnings, model_version=candidate)
+    run.commit_rows("gate_weights", weights, model_version=candidate)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ Cost: one read of the dates' files, one shuffle of their events by event_id.
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES
 from core.errors import BlockedError
 from features.entities import to_entities
 from features.events import to_events, with_row_status
@@ -22,12 +22,10 @@ from jobs.runtime.run import Run
 from jobs.tables.raw import read_attributes, read_log
 from quality.failing import failing_filters, with_failed_rules
 
-ENTITIES: tuple[EntityName, ...] = ("user", "item")
-
 
 @job(
     reads=(same_day("source_files"), source_files("log"), source_files("attributes")),
-    writes=("row_balance", "users", "items", "quarantine", "events"),
+    writes=("row_balance", "{entity}s", "quarantine", "events"),
     config=("source.time_zone", "source.events", "source.users", "source.items", "behaviours"),
     dates=RANGE,
     flags=("allow_empty",),
@@ -35,8 +33,8 @@ ENTITIES: tuple[EntityName, ...] = ("user", "item")
 )
 def ingest(run: Run) -> None:
     """Replace the data dates of `events` and `quarantine`; refresh `users` and `items`."""
-    files = run.project.sources.files_of(run.dates)
-    raw = read_log(run.spark, run.project.sources, run.config.source.events, files)
+    sources = run.sources("log")
+    raw = read_log(run.spark, sources, run.config.source.events, sources.files_of(run.dates))
     rows = to_events(raw, run.config)
     rows = run.compute(rows.where(F.col("data_date").between(run.first, run.data_date)))
 
@@ -49,7 +47,7 @@ def ingest(run: Run) -> None:
     replace_entities(run)
     run.commit("quarantine", to_quarantine(judged, run), is_judged=True)
     accepted = judged.where(F.col("row_status") == "accepted")
-    columns = run.project.catalog["events"].columns
+    columns = run.catalog["events"].columns
     run.commit("events", accepted.select(*columns), is_judged=True)
 
 
@@ -68,7 +66,7 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
     )
     by_date = {row["data_date"]: row.asDict() for row in counted.collect()}
     empty = [day for day in run.dates if not by_date.get(day, {}).get("accepted")]
-    if empty and not run.project.arguments.allow_empty:
+    if empty and not run.allow_empty:
         raise BlockedError(
             f"events: no acceptable event of data date {span_of(empty[0], empty[-1])} ({len(empty)} dates); "
             "expected some; tables unchanged. If that is true, run again with --allow-empty: features are "
@@ -76,8 +74,7 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
         )
     nothing = dict.fromkeys(("read", *statuses, "late"), 0)
     rows = [nothing | by_date.get(day, {}) | {"data_date": day} for day in run.dates]
-    where = " OR ".join(f"data_date = '{day}'" for day in run.dates)
-    run.commit_rows("row_balance", rows, where)
+    run.commit_rows("row_balance", rows)
     if late := sum(row["late"] for row in rows):
         run.note(f"{late:,} late rows")
 
@@ -87,19 +84,20 @@ def replace_entities(run: Run) -> None:
 
     Without files they are empty: users and items are then those that events name.
     """
+    sources = run.sources("attributes")
     for entity in ENTITIES:
         source = run.config.source.users if entity == "user" else run.config.source.items
-        files = [] if source is None else run.project.sources.require_attribute_files(source)
+        files = [] if source is None else sources.require_attribute_files(source)
         made_of = ",".join(file.sha256 for file in files)
         if run.is_made_of(f"{entity}s", made_of):
             continue
         if source is None:
-            entities = run.spark.createDataFrame([], run.project.catalog[f"{entity}s"].schema)
+            entities = run.spark.createDataFrame([], run.catalog[f"{entity}s"].schema)
         else:
-            raw = read_attributes(run.spark, source, files, run.project.sources.attribute_columns(source))
+            raw = read_attributes(run.spark, source, files, sources.attribute_columns(source))
             id_type = run.config.source.events.columns[f"{entity}_id"].type
             entities = to_entities(raw, source, entity, id_type)
-        run.commit(f"{entity}s", entities, where="true", made_of=made_of)
+        run.commit(f"{entity}s", entities, made_of=made_of)
 
 
 def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:

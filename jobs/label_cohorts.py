@@ -5,18 +5,16 @@ spark-submit jobs/label_cohorts.py --data-date 2022-05-07
 Cost: one narrow pass over the features of the dates: linear in users and items.
 """
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES
 from features.cohorts import to_cohorts
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import same_day
 from jobs.runtime.run import Run
 
-ENTITIES: tuple[EntityName, ...] = ("item", "user")
-
 
 @job(
-    reads=(same_day("user_features"), same_day("item_features")),
-    writes=("item_cohorts", "user_cohorts"),
+    reads=(same_day("{entity}_features"),),
+    writes=("{entity}_cohorts",),
     config=("cohorts",),
     dates=RANGE,
 )

@@ -10,13 +10,13 @@ from datetime import timedelta
 
 from features.outcomes import to_outcomes
 from jobs.runtime.job import ONE, job
-from jobs.runtime.reads import Read, same_day
+from jobs.runtime.reads import day_before, same_day
 from jobs.runtime.run import Run
 
 
 @job(
     reads=(
-        Read("scores", "day before", lambda _, day: [day - timedelta(days=1)], is_needed=False),
+        day_before("scores", is_needed=False),
         same_day("events"),
     ),
     writes=("outcomes",),
@@ -33,7 +33,7 @@ def look_back(run: Run) -> None:
     else:
         outcomes = to_outcomes(lists, run.read("events", run.data_date), run.config)
         rows = [row.asDict() | {"data_date": run.data_date} for row in outcomes.collect()]
-    run.commit_rows("outcomes", rows, f"data_date = '{run.data_date}'")
+    run.commit_rows("outcomes", rows)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,9 @@ def pack(run: Run) -> None:
     require_no_burn_in(days, run.config.training.first_data_date)
     training_set = f"{days[0]}_{days[-1]}_{run.fingerprint[:12]}"
     run.note(training_set)
-    where = f"training_set = '{training_set}'"
-    is_whole = run.is_whole("encoders", where) and run.is_whole("training_blocks", where)
+    is_whole = all(
+        run.is_whole(table, training_set=training_set) for table in ("encoders", "training_blocks")
+    )
     if is_whole and run.is_written("training_sets", training_set=training_set):
         run.note("packed already")
         return
@@ -55,14 +56,15 @@ def pack(run: Run) -> None:
     validation = run.read("examples", days[split], days[-1])
     encoder = fit_encoder(train, run.config.inputs, input_sides(run.config))
     of_set = {"training_set": training_set, "first_data_date": days[0], "last_data_date": days[-1]}
-    run.commit_rows("encoders", [of_set | {"encoder": encoder.model_dump_json()}], where)
+    run.commit_rows("encoders", [of_set | {"encoder": encoder.model_dump_json()}], training_set=training_set)
 
     blocks = to_blocks(train, encoder, run.config, training_set, "train").unionByName(
         to_blocks(validation, encoder, run.config, training_set, "validation")
     )
-    run.commit("training_blocks", blocks, where=where, partition=training_set)
+    run.commit("training_blocks", blocks, training_set=training_set)
     pinned = {"data_date": pinned_date(run.config.training, run.data_date), "recipe": run.record.recipe_hash}
-    run.commit_rows("training_sets", [of_set | pinned | {"inputs": list(run.record.newest.inputs)}], where)
+    row = of_set | pinned | {"inputs": list(run.record.newest.inputs)}
+    run.commit_rows("training_sets", [row], training_set=training_set)
 
 
 def require_no_burn_in(days: list[date], earliest: date) -> None:

@@ -12,14 +12,15 @@ from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import rival, same_day
 from jobs.runtime.run import Run
 from jobs.tables.evaluations import cells_of
-from jobs.tables.registry import mirror_champion
 from quality.promotion import Candidate, Decision, decide
 
 
 @job(
     reads=(same_day("evaluations"), same_day("models"), rival()),
     writes=("promotion_cells", "promotions"),
-    config=("promotion", "cohorts.user", "suites.evaluations", "tasks[].name", "tasks[].kind"),
+    config=(
+        *("promotion", "cohorts.user", "model.name", "suites.evaluations", "tasks[].name", "tasks[].kind"),
+    ),
     dates=ONE,
     training=True,
     per_model=True,
@@ -27,24 +28,18 @@ from quality.promotion import Candidate, Decision, decide
 )
 def promote(run: Run) -> None:
     """Write one decision to `promotions`, and mirror the newest champion in the registry."""
-    (model,) = [row for row in run.rows("models") if is_current(row, run)]
-    version = str(model["model_version"])
-    champion = run.project.champion(run.data_date, version).version
-    rows = run.rows("evaluations", f"last_data_date = '{run.data_date}'")
+    (model,) = run.rows("models", data_date=run.data_date, model=run.config.model.name)
+    version, champion = str(model["model_version"]), run.champion()
+    rows = run.rows("evaluations", last_data_date=run.data_date)
     candidate = Candidate(version, suite_passes(run, rows, version), model["best_epoch"], model["max_epochs"])
     decision = decide(
         candidate, champion, cells_of(rows, version, champion, run.config), run.config.promotion
     )
     write_decision(run, decision)
 
-    mirror_champion(run.project.store)
+    run.models.mirror_champion()
     verb = "promoted" if decision.promoted else "not promoted"
     run.note(f"{version} {verb}: {decision.reasons[0]}")
-
-
-def is_current(row: dict[str, Any], run: Run) -> bool:
-    """Whether a row of `models` is that of tonight's candidate."""
-    return bool(row["model_version"] == run.project.newest_of_model(run.data_date).version)
 
 
 def suite_passes(run: Run, rows: list[dict[str, Any]], version: str) -> bool:
@@ -68,11 +63,10 @@ def suite_passes(run: Run, rows: list[dict[str, Any]], version: str) -> bool:
 
 def write_decision(run: Run, decision: Decision) -> None:
     """Write the decision and its cells; the same candidate on the same date keeps its number."""
-    tonight = run.rows("promotions", f"data_date = '{run.data_date}'")
+    tonight = run.rows("promotions", data_date=run.data_date)
     own = [row["decision_no"] for row in tonight if row["candidate"] == decision.candidate]
     number = own[0] if own else 1 + max((row["decision_no"] for row in tonight), default=0)
     key = {"data_date": run.data_date, "decision_no": number}
-    where = f"data_date = '{run.data_date}' AND decision_no = {number}"
     cells = [
         key
         | {"task": cell.task, "cohort": cell.cohort, "metric": cell.metric, "users": cell.users}
@@ -90,8 +84,8 @@ def write_decision(run: Run, decision: Decision) -> None:
         "reasons": list(decision.reasons),
         "warnings": list(decision.warnings),
     }
-    run.commit_rows("promotion_cells", cells, where)
-    run.commit_rows("promotions", [row], where)
+    run.commit_rows("promotion_cells", cells, decision_no=number)
+    run.commit_rows("promotions", [row], decision_no=number)
 
 
 if __name__ == "__main__":

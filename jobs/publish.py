@@ -25,9 +25,9 @@ from quality.publication import Lists, Publication, announce
 )
 def publish(run: Run) -> None:
     """Replace the data date of `scores`, and append to `publications`."""
-    scored = run.project.recorded_fingerprint("score", run.data_date)
     staged = run.read("scores_staging", run.data_date)
-    lists = staged.where(F.col("fingerprint") == scored).select(*run.project.catalog["scores"].columns)
+    is_newest = F.col("fingerprint") == run.fingerprint_of("scores_staging")
+    lists = staged.where(is_newest).select(*run.catalog["scores"].columns)
     lists = run.compute(lists)
     first = lists.select("model_version").first()
     if first is None:

@@ -10,27 +10,26 @@ import json
 from dataclasses import asdict, replace
 from datetime import date
 
-from core.paths import exists, join, local_path, read_bytes, write_atomically
+from core.paths import exists, local_path, read_bytes, write_atomically
 from jobs.runtime.job import ONE, job
 from jobs.runtime.night_report import collect
-from jobs.runtime.reads import champion, same_day, trailing
+from jobs.runtime.reads import day_before, same_day, trailing
 from jobs.runtime.run import Run
 from quality.report.model import IndexEntry, index_entry
 from quality.report.render import render_index, render_night
 
 OF_THE_NIGHT = (
-    *("source_files", "row_balance", "users", "items", "quarantine", "user_features", "item_features"),
-    *("user_cohorts", "item_cohorts", "encoders", "training_sets", "models", "model_warnings"),
-    *("gate_weights", "calibration_curves", "evaluations", "promotion_cells", "promotions", "scores"),
-    *("publications", "outcomes"),
+    *("source_file_dates", "user_features", "{entity}_cohorts", "encoders", "model_warnings", "gate_weights"),
+    *("calibration_curves", "evaluations", "promotion_cells", "promotions", "scores", "outcomes"),
 )
 
 
 @job(
     reads=(
         *(same_day(table, is_needed=False) for table in OF_THE_NIGHT),
+        *(day_before(table, is_needed=False) for table in ("{entity}_cohorts", "scores")),
         trailing("events", lambda config: config.audits.days_before + 1, "days of the audits"),
-        champion(),
+        trailing("row_balance", lambda config: config.source.events.lateness_days + 1, "days of late rows"),
     ),
     writes=(),
     config=(
@@ -44,15 +43,14 @@ OF_THE_NIGHT = (
 def report(run: Run) -> None:
     """Render what the ledger and the tables say of the data date."""
     night = collect(run)
-    page = run.project.report_uri(run.data_date)
+    page = run.report_uri(f"{run.data_date}.html")
     write_atomically(page, render_night(night))
 
-    folder = run.project.report_folder
-    index = join(folder, "index.json")
+    index = run.report_uri("index.json")
     entries = read_index(index) | {str(run.data_date): index_entry(night, f"{run.data_date}.html")}
     write_atomically(index, json.dumps({day: asdict(e) for day, e in entries.items()}, default=str))
     newest_first = [entries[day] for day in sorted(entries, reverse=True)]
-    write_atomically(join(folder, "index.html"), render_index(newest_first, run.config.dataset))
+    write_atomically(run.report_uri("index.html"), render_index(newest_first, run.config.dataset))
     run.note(str(local_path(page)))
 
 

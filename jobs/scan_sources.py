@@ -7,6 +7,12 @@ which data dates `ingest` has to read the file for.
 Cost: one read of the event times of the dates' files.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from itertools import groupby
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
@@ -20,60 +26,74 @@ from jobs.tables.source_files import SourceFile
 
 @job(
     reads=(source_files("own"),),
-    writes=("source_files",),
+    writes=("source_file_dates", "source_files"),
     config=("source.time_zone", "source.events", "behaviours"),
     dates=RANGE,
     flags=("allow_empty",),
 )
 def scan_sources(run: Run) -> None:
-    """Append files to the manifest `source_files`: rows, first and last data date of each."""
-    sources = run.project.sources
-    allow_empty = run.project.arguments.allow_empty
-    files = [file for day in run.dates for file in sources.require_log_files(day, allow_empty)]
+    """Record the dates of new files in `source_file_dates`, then the files in the manifest `source_files`."""
+    sources = run.sources("own")
+    files = [file for day in run.dates for file in sources.require_log_files(day, run.allow_empty)]
     new = [file for file in files if not run.is_written("source_files", path=file.path, sha256=file.sha256)]
-    if new:
-        run.append_rows("source_files", to_manifest(run, new))
+    if not new:
+        return
+    raw = read_log(run.spark, sources, run.config.source.events, new)
+    counts = count_dates(to_events(raw, run.config))
+    run.commit_rows("source_file_dates", [asdict(count) for count in counts], path={f.path for f in new})
+    run.append_rows("source_files", [to_manifest_row(file, counts) for file in new])
 
 
-def to_manifest(run: Run, files: list[SourceFile]) -> list[dict[str, object]]:
-    """Return one row per file.
+@dataclass(frozen=True)
+class FileDate:
+    """A row of `source_file_dates`: how many rows of a data date a file holds."""
+
+    path: str
+    file_date: date
+    data_date: date
+    rows: int
+
+
+def count_dates(rows: DataFrame) -> list[FileDate]:
+    """Count the rows of each file by data date.
 
     Raises:
         LamplighterError: a file has rows, and none is of the date in its name.
     """
-    raw = read_log(run.spark, run.project.sources, run.config.source.events, files)
-    rows = to_events(raw, run.config)
-    found = {
-        row["source_path"]: row
-        for row in rows.groupBy("source_path")
+    found = (
+        rows.groupBy("source_path", "file_date", "data_date")
         .agg(
             F.count(F.lit(1)).alias("rows"),
-            F.min("data_date").alias("first"),
-            F.max("data_date").alias("last"),
             F.min("event_date").alias("first_event"),
             F.max("event_date").alias("last_event"),
             F.count_if(F.col("event_date") == F.col("file_date")).alias("own"),
         )
         .collect()
-    }
-    for path, row in found.items():
-        if not row["own"]:
+    )
+    for path, of_file in groupby(sorted(found, key=lambda row: row["source_path"]), lambda row: row[0]):
+        dates = list(of_file)
+        events = [row[name] for row in dates for name in ("first_event", "last_event") if row[name]]
+        if not any(row["own"] for row in dates):
             raise LamplighterError(
-                f"{path}: not what its name says: its {row['rows']} rows are of {row['first_event']} .. "
-                f"{row['last_event']}, none of the date in its name; rename or replace the file, then run "
-                "again"
+                f"{path}: not what its name says: its {sum(row['rows'] for row in dates)} rows are of "
+                f"{min(events, default=None)} .. {max(events, default=None)}, none of the date in its name; "
+                "rename or replace the file, then run again"
             )
-    return [
-        {
-            "path": file.path,
-            "sha256": file.sha256,
-            "file_date": file.file_date,
-            "rows": found[file.path]["rows"] if file.path in found else 0,
-            "first_data_date": found[file.path]["first"] if file.path in found else file.file_date,
-            "last_data_date": found[file.path]["last"] if file.path in found else file.file_date,
-        }
-        for file in files
-    ]
+    return [FileDate(row["source_path"], row["file_date"], row["data_date"], row["rows"]) for row in found]
+
+
+def to_manifest_row(file: SourceFile, counts: Sequence[FileDate]) -> dict[str, object]:
+    """Return the row of `source_files` of a file; a file without rows is of its own date."""
+    own = [count for count in counts if count.path == file.path]
+    dates = [count.data_date for count in own]
+    return {
+        "path": file.path,
+        "sha256": file.sha256,
+        "file_date": file.file_date,
+        "rows": sum(count.rows for count in own),
+        "first_data_date": min(dates, default=file.file_date),
+        "last_data_date": max(dates, default=file.file_date),
+    }
 
 
 if __name__ == "__main__":

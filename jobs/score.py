@@ -3,8 +3,8 @@
 spark-submit jobs/score.py --data-date 2022-05-07
 
 Users travel through Arrow, a bucket at a time; pairs exist only inside torch. All users as of the data
-date are scored, also those without one event, by the champion as of the data date. Where no model has
-become champion yet, the baseline `group_mean` makes the lists.
+date are scored, also those without one event, by the champion as of the data date, or by the newest
+version of `--model`. Where no model has become champion yet, the baseline `group_mean` makes the lists.
 Cost: users x items of the pool forward passes; nothing grows with history.
 """
 
@@ -24,10 +24,8 @@ from quality.served import served_by
 
 @job(
     reads=(
-        same_day("user_features"),
-        same_day("item_features"),
-        same_day("user_cohorts"),
-        same_day("item_cohorts"),
+        same_day("{entity}_features"),
+        same_day("{entity}_cohorts"),
         same_day("group_means"),
         champion(),
     ),
@@ -47,13 +45,13 @@ from quality.served import served_by
 )
 def score(run: Run) -> None:
     """Replace the data date of `scores_staging`."""
-    version = version_to_use(run)
+    version = run.champion()
     items = with_cohort(run, "item")
     pool = items.join(
         to_item_pool(items, run.config.candidates, run.config.exposure), on="item_id", how="left_semi"
     )
     users = with_cohort(run, "user")
-    schema = run.project.catalog["scores_staging"].schema
+    schema = run.catalog["scores_staging"].schema
     made = T.StructType([field for field in schema.fields if field.name != "fingerprint"])
 
     if version is None:
@@ -64,17 +62,10 @@ def score(run: Run) -> None:
     run.note(served_by(version))
 
 
-def version_to_use(run: Run) -> str | None:
-    """Return the champion as of the data date, or the newest version of `--model`; None: no model serves."""
-    if run.project.arguments.model is not None:
-        return run.project.newest_of_model(run.data_date).version
-    return run.project.champion(run.data_date).version
-
-
 def to_lists_of(run: Run, version: str, users: DataFrame, pool: DataFrame, made: T.StructType) -> DataFrame:
     """Return the lists of one model; refuse a bundle that does not fit the feature tables or the cohorts."""
-    bundle = read_bundle(run.project.catalog.bundle(version))
-    check_fits(bundle, run.project.catalog.input_types(), run.config.cohorts.by_column)
+    bundle = read_bundle(run.catalog.bundle(version))
+    check_fits(bundle, run.catalog.input_types(), run.config.cohorts.by_column)
     encoded_pool = to_pool(run.spark, pool, bundle, run.config, run.data_date)
     run.note(f"{len(encoded_pool.item_ids)} items")
     return to_model_lists(users, encoded_pool, bundle, run.config, made)

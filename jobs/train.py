@@ -36,13 +36,13 @@ def train(run: Run) -> None:
     model = run.config.model
     model_version = f"{model.name}-{run.fingerprint[:12]}"
     run.note(model_version)
-    bundle = run.bundle_folder(model_version)
+    bundle = run.models.new_bundle(model_version)
     trained = train_bundle(
         bundle,
         lambda folder: run_spec(run, training_set, folder),
         training_set=training_set,
         rule_versions={c: axis.version for c, axis in run.config.cohorts.by_column.items()},
-        types=run.project.catalog.input_types(),
+        types=run.catalog.input_types(),
         table_versions=lambda: run.record.versions_read,
         code_revision=run.record.code_revision,
         ranks=run.config.training.ranks,
@@ -50,12 +50,12 @@ def train(run: Run) -> None:
     )
     if trained.is_old:
         run.note("trained already")
-    row = {"data_date": run.data_date, "model": model.name, "model_version": model_version}
-    where = f"data_date = '{run.data_date}' AND model = '{model.name}'"
-    run.commit_rows("models", [row | {"training_set": training_set} | summary(trained, run)], where)
+    row: dict[str, object] = {"data_date": run.data_date, "model": model.name, "model_version": model_version}
+    row |= {"training_set": training_set} | summary(trained, run)
+    run.commit_rows("models", [row], model=model.name)
     run.note(f"{trained.epochs} epochs, best validation loss {trained.validation_loss:.4f}")
     tags = {"training_set": training_set, "model": model.name, "code_revision": run.record.code_revision}
-    run.register_model(bundle, tags, {"validation_loss": trained.validation_loss})
+    run.models.register(bundle, tags, {"validation_loss": trained.validation_loss})
 
 
 def current_set(run: Run) -> str:
@@ -64,10 +64,10 @@ def current_set(run: Run) -> str:
     Raises:
         LamplighterError: a file or a commit of it is lost.
     """
-    end = f"_{run.project.recorded_fingerprint('pack', run.data_date)[:12]}"
+    end = f"_{run.fingerprint_of('training_sets')[:12]}"
     named = [str(r["training_set"]) for r in run.rows("training_sets") if r["training_set"].endswith(end)]
     for name in named:
-        if all(run.is_whole(table, f"training_set = '{name}'") for table in ("encoders", "training_blocks")):
+        if all(run.is_whole(table, training_set=name) for table in ("encoders", "training_blocks")):
             return name
     raise LamplighterError(
         f"training set {named[0] if named else f'...{end}'}: rows or files of it are lost; expected all that "
@@ -77,12 +77,11 @@ def current_set(run: Run) -> str:
 
 def run_spec(run: Run, training_set: str, out_dir: str) -> RunSpec:
     """Return everything that a rank needs to know, files pinned to one table version."""
-    where = f"training_set = '{training_set}'"
     uris = {
-        split: tuple(run.files("training_blocks", f"{where} AND split = '{split}'"))
+        split: tuple(run.files("training_blocks", training_set=training_set, split=split))
         for split in ("train", "validation")
     }
-    (encoder,) = run.rows("encoders", where)
+    (encoder,) = run.rows("encoders", training_set=training_set)
     training = run.config.training
     return RunSpec(
         blocks=BlockFiles(**uris),

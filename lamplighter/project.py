@@ -19,7 +19,7 @@ from jobs.runtime.lists import list_of, served_date
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.plan import PlannedStep
 from jobs.runtime.project import Project as JobProject
-from jobs.tables.catalog import Table
+from jobs.tables.table import Table
 
 DataDate = str | date
 NIGHT, HISTORY = "night", "history"

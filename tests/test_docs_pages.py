@@ -15,7 +15,6 @@ from jobs.cli.main import app
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 from tests.jobs.sample_project import SampleProject
-from tools.reference.tables import HOLDS
 from tools.write_reference import FOLDER, PAGES
 
 DOCS = PROJECT_DIR / "docs"
@@ -159,13 +158,6 @@ def test_a_page_of_the_reference_is_what_make_docs_writes(name: str) -> None:
 
 def test_the_reference_has_no_other_pages() -> None:
     assert {page.stem for page in FOLDER.glob("*")} == set(PAGES)
-
-
-def test_the_reference_describes_the_tables_that_there_are() -> None:
-    from core.load import load_config
-    from jobs.tables.catalog import Catalog
-
-    assert sorted(HOLDS) == sorted(Catalog(load_config()).tables)
 
 
 @pytest.mark.parametrize("file", ["jobs/fit_group_means.py", "tests/jobs/test_fit_group_means.py"])

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Annotated, Any
 
 import typer
+from pyspark.sql import functions as F
 from rich.table import Table
 
 from jobs.cli.sheets import sheet
@@ -89,9 +90,11 @@ def show(arguments: Arguments) -> None:
     CONSOLE.print(auc_sheet(project, decision))
     verb = "promoted" if decision["promoted"] else "not promoted"
     CONSOLE.print(f"\ncandidate {decision['candidate']} is {verb}: {'; '.join(decision['reasons'])}\n")
-    for user in typical_users(project, arguments.last):
+    features = project.store.read(project.spark, "user_features")
+    users = features.where(F.col("data_date") == F.lit(arguments.last))
+    for user in typical_users(users, project.config.exposure):
         CONSOLE.print(list_sheet(list_of(project, user.user_id, arguments.last)), "")
-    CONSOLE.print(f"report: {project.report_uri(arguments.last)}", soft_wrap=True)
+    CONSOLE.print(f"report: {project.report_uri(f'{arguments.last}.html')}", soft_wrap=True)
 
 
 def auc_sheet(project: Project, decision: Row) -> Table:

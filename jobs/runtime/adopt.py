@@ -108,9 +108,9 @@ def _differences(job: str, arguments: Arguments, day: date, new: str, old: str) 
             f"run `lamplighter {job} --data-date {day}` instead"
         )
     with step_progress(f"adopt {job} {day}"):
-        require_inputs(run)
+        require_inputs(run.job, project)
         run.job.outline(run)
-    if missing := sorted(set(run.job.writes) - run.compared):
+    if missing := sorted(set(run.job.tables(project.config)) - run.compared):
         raise LamplighterError(
             f"adopt {job} {day}: {', '.join(missing)} was not made anew, so nothing is known of it; run "
             f"`lamplighter {job} --data-date {day}` instead"

@@ -24,13 +24,18 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("core.config_model", "core.declared_config", "core.expressions", "core.inputs", "core.load"),
         *("core.model", "core.schema", "core.source"),
         # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.
-        *("core.dated_path", "jobs.tables.catalog", "jobs.tables.delta_source", "jobs.tables.source_files"),
-        "jobs.tables.sources",
+        *("core.dated_path", "jobs.tables.catalog", "jobs.tables.table", "jobs.tables.delta_source"),
+        *("jobs.tables.declarations.entry", "jobs.tables.declarations.entities"),
+        *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
+        *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),
+        *("jobs.tables.source_files", "jobs.tables.sources"),
         # They decide when, where and for whom a job runs, whether its rows become visible, and what people
         # see of it; never what a table holds.
         *("core.errors", "core.paths", "jobs.runtime.architectures", "jobs.runtime.arguments"),
-        *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.fingerprints"),
-        *("jobs.runtime.job", "jobs.runtime.logs", "jobs.runtime.lost", "jobs.runtime.pipeline"),
+        *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.declared"),
+        "jobs.runtime.fingerprints",
+        *("jobs.runtime.job", "jobs.runtime.logs", "jobs.runtime.lost", "jobs.runtime.models"),
+        "jobs.runtime.pipeline",
         *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),
         *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),

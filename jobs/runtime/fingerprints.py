@@ -16,7 +16,7 @@ from core.training_days import pinned_date
 from jobs.runtime.architectures import architectures_of
 from jobs.runtime.code import code_of, hash_of
 from jobs.runtime.job import Job
-from jobs.runtime.pipeline import all_jobs, writers
+from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.reads import Read
 from jobs.tables.ledger import NewestRun, RunKey
 
@@ -87,6 +87,9 @@ class Lineage:
     expected: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self._producers = {
+            table: job.name for job in all_jobs().values() for table in job.tables(self.config)
+        }
         self._made: dict[tuple[str, date], Fingerprint] = {}
         self._recipes: dict[tuple[str, tuple[str, ...]], Recipe] = {}
 
@@ -115,11 +118,11 @@ class Lineage:
         is_of_model = any(key == "model" or key.startswith("model.") for key in declared.config)
         architectures = architectures_of(self.config.model) if is_of_model else ()
         if day is not None and self._runs_champion(declared):
-            architectures = tuple(sorted({*architectures, *self._champion(declared, day).architectures}))
+            architectures = tuple(sorted({*architectures, *self.champion_of(declared, day).architectures}))
         if (job, architectures) not in self._recipes:
-            keys = [*declared.config, *(f"suites.{table}" for table in declared.writes)]
+            keys = [*declared.config, *(f"suites.{table}" for table in declared.tables(self.config))]
             code = code_of(declared.module, declared.entry_points, declared.templates, architectures)
-            tables = {f"table {table}": self.table_hashes[table] for table in declared.writes}
+            tables = {f"table {table}": self.table_hashes[table] for table in declared.tables(self.config)}
             self._recipes[job, architectures] = Recipe(code | tables, hashes_of_keys(self.config, keys))
         return self._recipes[job, architectures]
 
@@ -136,7 +139,7 @@ class Lineage:
         """Return a hash of the recipes of a job and of all jobs before it, whatever data there are."""
         declared = all_jobs()[job]
         reads = [read for read in declared.reads if read.is_of_tonight]  # else evaluate waits for promote
-        producers = {self._producer(table) for read in reads for table in read.names(self.config)}
+        producers = {self._producers.get(table) for read in reads for table in read.names(self.config)}
         before = sorted(name for name in producers if name is not None and name != job)
         own = [self.code_hash(job), hash_of(self.recipe(job).config)]
         return _hash([*own, *(self.recipe_hash(name) for name in before)])
@@ -158,12 +161,20 @@ class Lineage:
         """Return the version that training the configured model as of a data date gives."""
         return f"{self.config.model.name}-{self.of('train', day)[:12]}"
 
+    def champion_of(self, job: Job, day: date) -> Champion:
+        """Return who serves as of a data date; for a job that judges a candidate, before its own decision."""
+        candidate = self.model_version(day) if job.is_per_model else None
+        return self.champion(day, candidate)
+
+    def fingerprint_of_table(self, table: str, day: date) -> str:
+        """Return the fingerprint of a table's partition; "none" where it was never made."""
+        return self.of(self._producers[table], day)
+
     def _inputs_of(self, job: Job, read: Read, day: date) -> list[str]:
         if read.kind == "source":
-            files = [self.source_hashes(table, day) for table in read.names(self.config)]
-            return [f"{label}={sha}" for each in files for label, sha in each.items()]
+            return [f"{label}={sha}" for label, sha in self.source_hashes(read.table, day).items()]
         if read.kind == "champion":
-            return [f"champion={self._champion(job, day).version}"]
+            return [f"champion={self.champion_of(job, day).version}"]
         if read.is_pinned and (pinned := self.pinned_inputs(job.name, day)) is not None:
             return list(pinned)
         return [
@@ -179,14 +190,9 @@ class Lineage:
         reads_decisions = any(read.kind == "champion" for read in job.reads)
         return reads_decisions and "models/model.py" in code_of(job.module)
 
-    def _champion(self, job: Job, day: date) -> Champion:
-        """Return who serves as of a data date; for a job that judges a candidate, before its own decision."""
-        candidate = self.model_version(day) if job.is_per_model else None
-        return self.champion(day, candidate)
-
     def _partition(self, job: Job, table: str, each: date, day: date) -> list[tuple[str, str]]:
         """Return the fingerprints of a partition that a job reads; one per model if it knows no model."""
-        producer = self._producer(table)
+        producer = self._producers.get(table)
         if producer is None or (producer == job.name and each != day - timedelta(days=1)):
             return []  # of a job's own output only the day before counts: what is older is in its fingerprint
         if all_jobs()[producer].is_per_model and not job.is_per_model:
@@ -201,10 +207,6 @@ class Lineage:
     def _recorded(self, job: str, model: str, day: date) -> str:
         run = self.known.get(RunKey(job, model, day))
         return run.fingerprint if run is not None and run.state == "done" else NONE
-
-    @staticmethod
-    def _producer(table: str) -> str | None:
-        return writers(all_jobs()).get(table)
 
 
 def _hash(parts: list[str]) -> str:

@@ -11,8 +11,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from core.errors import ConfigError
+from core.schema import Config
 from jobs.runtime.arguments import Arguments
-from jobs.runtime.reads import Read
+from jobs.runtime.reads import Read, table_names
 
 if TYPE_CHECKING:
     from jobs.runtime.run import Run
@@ -37,7 +38,7 @@ class Job:
         outline: the function that reads, calls pure functions and commits.
         module: dotted name of its file.
         reads: tables that it reads, and which of their data dates.
-        writes: tables that it replaces, in the order of their commits; the main one is last.
+        writes: tables that it replaces, or patterns of them; the main one is last and is committed last.
         config: keys of the configuration that it uses, as in core/declared_config.py.
         dates: RANGE: one pass over a range, equal to date by date. ONE: one data date per run.
         is_training: whether it runs on training nights only.
@@ -61,6 +62,10 @@ class Job:
     flags: tuple[str, ...] = ()
     entry_points: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
+
+    def tables(self, config: Config) -> tuple[str, ...]:
+        """Return the names of the tables that it replaces."""
+        return tuple(name for pattern in self.writes for name in table_names(pattern, config))
 
     def __call__(self, arguments: Arguments) -> "Run":
         """Run the job once: an entry of the ledger, and one line of output.

@@ -4,6 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow.dataset as ds
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.table import Table as Sheet
 
@@ -29,11 +30,14 @@ class TypicalUser(NamedTuple):
     user_id: str
 
 
-def typical_users(project: "Project", data_date: date) -> list[TypicalUser]:
-    """Return one user without events and the most active one as of a data date, ties by id."""
-    frame = project.store.read(project.spark, "user_features")
-    users = frame.where(F.col("data_date") == F.lit(data_date))
-    shown = F.col(f"user_{project.config.exposure}_all")
+def typical_users(users: DataFrame, exposure: str) -> list[TypicalUser]:
+    """Return one user without events and the most active one, ties by id.
+
+    Args:
+        users: rows of `user_features` of one data date.
+        exposure: the count of impressions.
+    """
+    shown = F.col(f"user_{exposure}_all")
     never_seen = users.where("user_is_never_seen").orderBy("user_id").select("user_id").first()
     most_active = users.orderBy(shown.desc(), "user_id").select("user_id").first()
     found = (("a user without events", never_seen), ("the most active user", most_active))

@@ -170,7 +170,7 @@ def first_date_of(project: Project, name: str, begin: date | None = None) -> dat
         begin: do not look before it; None: the first date that was asked for.
     """
     first = project.arguments.first if begin is None else begin
-    if not any(read.when == "day before" and read.is_needed for read in all_jobs()[name].reads):
+    if not any(read.needs_day_before(project.config, first) for read in all_jobs()[name].reads):
         return first
     built = project.store.data_dates("user_features")
     begun = [date.fromordinal(built[0].toordinal() + 1)] if built else []

@@ -11,14 +11,14 @@ COUNTS = ("rows", "positives", "negatives", "users", "one_class_users")
 
 def decision_of(run: Run) -> Decision | None:
     """Return the newest decision of the data date; None: it was no training night."""
-    rows = run.rows("promotions", f"data_date = '{run.data_date}'")
+    rows = run.rows("promotions", data_date=run.data_date)
     if not rows:
         return None
     row = max(rows, key=lambda row: row["decision_no"])
     names = ("task", "cohort", "metric", "status", "gain", "low", "high", "weight", "users")
     cells = [
         DecisionCell(**{name: cell[name] for name in names})
-        for cell in run.rows("promotion_cells", f"data_date = '{run.data_date}'")
+        for cell in run.rows("promotion_cells", data_date=run.data_date)
         if cell["decision_no"] == row["decision_no"]
     ]
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
@@ -39,7 +39,7 @@ def cells_of(run: Run, decision: Decision | None) -> Iterator[MetricCell]:
         return
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
     roles = _roles(decision)
-    rows = run.rows("evaluations", f"last_data_date = '{run.data_date}'")
+    rows = run.rows("evaluations", last_data_date=run.data_date)
     for row in sorted(rows, key=lambda row: (order[row["task"]], row["cohort"], row["metric"])):
         is_shown = row["baseline_version"] in ("", decision.champion_before)
         if row["model_version"] in roles and is_shown:
@@ -54,7 +54,7 @@ def calibration_of(run: Run, decision: Decision | None) -> Iterator[CalibrationP
     if decision is None:
         return
     roles = {version: role for version, role in _roles(decision).items() if role in ("champion", "candidate")}
-    rows = run.rows("calibration_curves", f"last_data_date = '{run.data_date}'")
+    rows = run.rows("calibration_curves", last_data_date=run.data_date)
     for row in sorted(rows, key=lambda row: (row["model_version"], row["task"], row["point"])):
         if row["model_version"] in roles:
             role = roles[row["model_version"]]
@@ -64,7 +64,7 @@ def calibration_of(run: Run, decision: Decision | None) -> Iterator[CalibrationP
 
 def gates_of(run: Run, decision: Decision | None) -> Iterator[GateBar]:
     """Return the weights that the candidate's gates give."""
-    for row in run.rows("gate_weights", f"last_data_date = '{run.data_date}'"):
+    for row in run.rows("gate_weights", last_data_date=run.data_date):
         if decision is not None and row["model_version"] == decision.candidate:
             names = ("gate", "expert", "cohort", "rows", "mean", "std", "active_share")
             yield GateBar(**{name: row[name] for name in names})
@@ -72,7 +72,7 @@ def gates_of(run: Run, decision: Decision | None) -> Iterator[GateBar]:
 
 def warnings_of(run: Run, decision: Decision | None) -> Iterator[str]:
     """Return what is wrong with the candidate's gates, as sentences."""
-    for row in run.rows("model_warnings", f"last_data_date = '{run.data_date}'"):
+    for row in run.rows("model_warnings", last_data_date=run.data_date):
         if decision is not None and row["model_version"] == decision.candidate:
             yield str(row["warning"])
 

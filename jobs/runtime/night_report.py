@@ -1,17 +1,18 @@
 """Collect what a night left in its tables into the values that its page shows."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES, EntityName
 from features.list_counts import to_list_counts
-from jobs.runtime.lists import list_of, typical_users
+from jobs.runtime.lists import typical_users
 from jobs.runtime.night_decision import calibration_of, cells_of, decision_of, gates_of, warnings_of
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.run import Run
@@ -31,7 +32,6 @@ from quality.report.model import (
     VerdictRow,
 )
 
-ENTITIES: tuple[EntityName, ...] = ("user", "item")
 SCORE_BINS = 30
 
 Runs = dict[RunKey, NewestRun]
@@ -39,8 +39,8 @@ Runs = dict[RunKey, NewestRun]
 
 def collect(run: Run) -> NightReport:
     """Return everything that the page of the run's data date shows."""
-    known = run.project.newest_runs([run.data_date])
-    runs = {key: found for key, found in known.items() if key.data_date == run.data_date}
+    runs = run.newest_runs()
+    late = _late_rows(run)
     published = run.read("scores", run.data_date)
     first = published.select("model_version").first()
     decision = decision_of(run)
@@ -52,7 +52,7 @@ def collect(run: Run) -> NightReport:
         users_scored=published.where(F.col("rank") == 1).count(),
         steps=tuple(_steps(runs)),
         balance=_balance(run),
-        repaired=tuple(_repaired(run, runs)),
+        repaired=tuple(each for each in late if _is_built(run, each.data_date)),
         verdicts=tuple(_verdicts(run)),
         cohort_sizes=tuple(size for entity in ENTITIES for size in _sizes(run, entity)),
         cohort_moves=tuple(move for entity in ENTITIES for move in _moves(run, entity)),
@@ -63,9 +63,9 @@ def collect(run: Run) -> NightReport:
         gate_warnings=tuple(warnings_of(run, decision)),
         scores=_score_distribution(run, published),
         outcomes=tuple(_outcomes(run)),
-        samples=tuple(_samples(run)),
+        samples=tuple(_samples(run, published)),
         list_warnings=_list_warnings(run, published),
-        notices=tuple(_notices(run)),
+        notices=(*_notices(run), *_unbuilt(run, late)),
     )
 
 
@@ -75,12 +75,12 @@ def _steps(runs: Runs) -> Iterator[StepRow]:
         of_job = [found for key, found in runs.items() if key.job == job.name and found.state == "done"]
         if of_job and job.name != "report":
             newest = max(of_job, key=lambda found: found.run_id)
-            rows = newest.rows.get(job.writes[-1]) if job.writes else None
+            rows = next(reversed(list(newest.rows.values())), None)  # the main table is committed last
             yield StepRow(job.name, newest.seconds, rows, newest.state)
 
 
 def _balance(run: Run) -> RowsBalance | None:
-    rows = run.rows("row_balance", f"data_date = '{run.data_date}'")
+    rows = run.rows("row_balance", data_date=run.data_date)
     if not rows:
         return None
     (row,) = rows
@@ -94,16 +94,27 @@ def _balance(run: Run) -> RowsBalance | None:
     )
 
 
-def _repaired(run: Run, runs: Runs) -> Iterator[RepairedDate]:
-    """Return the earlier data dates that tonight's ingest made anew, with rows that were in later files."""
-    tonight = runs.get(RunKey("ingest", "", run.data_date))
-    horizon = run.config.source.events.lateness_days
-    for back in range(horizon, 0, -1):
-        day = run.data_date - timedelta(days=back)
-        found = run.project.newest_runs([day]).get(RunKey("ingest", "", day))
-        (late, *_) = [*(row["late"] for row in run.rows("row_balance", f"data_date = '{day}'")), 0]
-        if late and tonight is not None and found is not None and found.run_id == tonight.run_id:
-            yield RepairedDate(day, late)
+def _late_rows(run: Run) -> list[RepairedDate]:
+    """Return the earlier data dates that tonight's files hold rows of, with the number of these rows."""
+    late: Counter[date] = Counter()
+    for row in run.rows("source_file_dates"):
+        if row["file_date"] == run.data_date and row["data_date"] < run.data_date:
+            late[row["data_date"]] += row["rows"]
+    return [RepairedDate(data_date, late[data_date]) for data_date in sorted(late)]
+
+
+def _is_built(run: Run, data_date: date) -> bool:
+    """Whether a night or a history has ingested a data date, so that a night repairs it."""
+    return bool(run.rows("row_balance", data_date=data_date))
+
+
+def _unbuilt(run: Run, late: list[RepairedDate]) -> Iterator[str]:
+    for each in late:
+        if not _is_built(run, each.data_date):
+            yield (
+                f"{each.late_rows} late rows are of {each.data_date}, a data date that was never built: no "
+                f"table holds them. `lamplighter history --data-date {each.data_date}` brings them in."
+            )
 
 
 def _list_warnings(run: Run, published: DataFrame) -> tuple[str, ...]:
@@ -113,7 +124,7 @@ def _list_warnings(run: Run, published: DataFrame) -> tuple[str, ...]:
 
 
 def _verdicts(run: Run) -> Iterator[VerdictRow]:
-    rows = run.rows("quality_results", f"data_date = '{run.data_date}'")
+    rows = run.rows("quality_results", data_date=run.data_date)
     for row in sorted(rows, key=lambda row: (row["table"], row["rule"])):
         names = ("table", "rule", "outcome", "observed", "threshold", "severity")
         yield VerdictRow(**{name: row[name] for name in names})
@@ -170,16 +181,18 @@ def _histogram(scores: DataFrame, edges: "np.ndarray[Any, Any]") -> tuple[float,
 
 def _outcomes(run: Run) -> Iterator[OutcomeRow]:
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
-    rows = run.rows("outcomes", f"data_date = '{run.data_date}'")
+    rows = run.rows("outcomes", data_date=run.data_date)
     for row in sorted(rows, key=lambda row: (row["metric"], order[row["task"]], row["cohort"])):
         names = ("metric", "task", "cohort", "value", "users", "events")
         yield OutcomeRow(**{name: row[name] for name in names})
 
 
-def _samples(run: Run) -> Iterator[SampleList]:
+def _samples(run: Run, published: DataFrame) -> Iterator[SampleList]:
     """Return the lists of one user without events and of the most active one."""
-    for who, user in typical_users(run.project, run.data_date):
-        rows = list_of(run.project, user, run.data_date)
+    users = run.read("user_features", run.data_date)
+    for who, user in typical_users(users, run.config.exposure):
+        found = published.where(F.col("user_id").cast("string") == user).orderBy("rank").collect()
+        rows = [row.asDict() for row in found]
         if rows:
             items = tuple(
                 ListedItem(

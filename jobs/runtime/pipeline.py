@@ -61,14 +61,14 @@ def jobs_before(declared: Mapping[str, Job]) -> dict[str, set[str]]:
     producers = writers(declared)
     before: dict[str, set[str]] = {}
     for job in declared.values():
-        tables = [table for read in job.reads if read.is_of_tonight and isinstance(table := read.tables, str)]
+        tables = [read.table for read in job.reads if read.is_of_tonight]
         read_from = {producers[table] for table in tables if table in producers}
         before[job.name] = (read_from | set(job.after)) - {job.name}
     return before
 
 
 def writers(declared: Mapping[str, Job]) -> dict[str, str]:
-    """Return table -> the one job that writes it.
+    """Return table, as it is declared, -> the one job that writes it.
 
     Raises:
         LamplighterError: a table has two.
@@ -100,11 +100,7 @@ def description() -> list[dict[str, Any]]:
             "flags": list(job.flags),
             "training": job.is_training,
             "per_model": job.is_per_model,
-            "reads": [
-                {"table": table, "when": read.when}
-                for read in job.reads
-                for table in ([read.tables] if isinstance(read.tables, str) else [])
-            ],
+            "reads": [{"table": read.table, "when": read.when} for read in job.reads],
             "writes": list(job.writes),
             "config": list(job.config),
         }

@@ -81,7 +81,7 @@ class Planner:
             return Reason("state", "never run")
         if run.state != "done":
             return Reason("state", f"the last run {'was cut off' if run.state == 'started' else run.state}")
-        if (lost := lost_commit(self.project.store, all_jobs()[job], run)) is not None:
+        if (lost := lost_commit(self.project.store, self._tables(job), run)) is not None:
             return Reason("table", lost)
         now = self.lineage.make(job, day)
         return None if now.value == run.fingerprint else self._difference(job, day, run, now)
@@ -106,6 +106,9 @@ class Planner:
             if day >= earliest and self._was_built(job, day) and (reason := self.reason(job, day)) is not None
         }
         return {day: reason for day, reason in found.items() if reason.cause in ("state", "input", "table")}
+
+    def _tables(self, job: str) -> tuple[str, ...]:
+        return all_jobs()[job].tables(self.project.config)
 
     def _was_built(self, job: str, day: date) -> bool:
         return RunKey(job, "", day) in self.lineage.known
@@ -159,11 +162,10 @@ def plan(project: Project, jobs: Sequence[str]) -> list[PlannedStep]:
     is_open = False
     for job in jobs:
         step = planner.step(job, dates)
-        reads = [read for read in all_jobs()[job].reads if read.when == "same day" or read.kind == "champion"]
-        tables = {table for read in reads for table in read.names(project.config)}
+        reads = [r for r in all_jobs()[job].reads if r.is_of_own_date(project.config, project.arguments.last)]
         opened = {s.job for s in steps if s.why == OPEN}
-        follows = any(read.kind == "champion" for read in reads) or any(
-            writers(all_jobs()).get(table) in opened for table in tables
+        follows = any(
+            read.kind == "champion" or writers(all_jobs()).get(read.table) in opened for read in reads
         )
         if not step.dates and is_open and not all_jobs()[job].is_training and follows:
             step = PlannedStep(job, tuple(dates), OPEN)

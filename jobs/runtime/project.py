@@ -4,7 +4,6 @@ Nothing here starts Spark or writes a table; `Run` does.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -69,15 +68,10 @@ class Project:
         """The session of this process; made at the first use."""
         return spark_session(self.config)
 
-    @property
-    def report_folder(self) -> str:
-        """URI of the folder that holds the report pages of the data set."""
+    def report_uri(self, page: str) -> str:
+        """Return where a page of the data set's report is: `2022-05-07.html`, `index.html`."""
         root = resolve_uri(self.config.paths.reports, self.folder, "paths.reports")
-        return join(root, self.config.dataset)
-
-    def report_uri(self, data_date: date) -> str:
-        """Return where the report page of a night is."""
-        return join(self.report_folder, f"{data_date}.html")
+        return join(join(root, self.config.dataset), page)
 
     # --- what is recorded -----------------------------------------------------------------------
 
@@ -176,10 +170,6 @@ class Project:
             for each in declared.dates(self.config, day)
         ]
         return date_range(min([horizon, *read]), last)
-
-    def with_arguments(self, **changes: object) -> "Project":
-        """Return the same project, asked for something else."""
-        return Project(replace(self.arguments, **changes))  # type: ignore[arg-type]
 
 
 def project_folder() -> Path:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from core.config_model import ENTITIES
 from core.schema import Config
 from core.training_days import date_range, evaluation_days, training_days
 
 Dates = Callable[[Config, date], Sequence[date]]
 Kind = Literal["dates", "champion", "source"]
-Tables = str | Callable[[Config], Sequence[str]]
+SourcePart = Literal["own", "log", "attributes"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Read:
     """One declared read.
 
     Attributes:
-        tables: name of the table, or a function of the configuration that returns names.
-        when: which partitions, in words: for messages, the plan and docs.
+        table: its name, or a pattern as `{entity}_features` (see `table_names`); of kind `source` the part of
+            the source.
+        when: which partitions, in words, for people.
         dates: (configuration, data date) -> the data dates of the table that are read.
         kind: `dates`: fingerprints of these partitions are inputs. `champion`: the input is the version
             that serves as of the data date. `source`: the input is the content of source files.
@@ -33,7 +35,7 @@ class Read:
             earlier nights have left.
     """
 
-    tables: Tables
+    table: str
     when: str
     dates: Dates
     kind: Kind = "dates"
@@ -43,20 +45,41 @@ class Read:
 
     def names(self, config: Config) -> tuple[str, ...]:
         """Return the names of the tables."""
-        return (self.tables,) if isinstance(self.tables, str) else tuple(self.tables(config))
+        return table_names(self.table, config)
+
+    def is_of_own_date(self, config: Config, data_date: date) -> bool:
+        """Return whether the partition of the data date itself is read."""
+        return data_date in self.dates(config, data_date)
+
+    def needs_day_before(self, config: Config, data_date: date) -> bool:
+        """Return whether the job cannot run unless the day before is done."""
+        return self.is_needed and list(self.dates(config, data_date)) == [data_date - timedelta(days=1)]
 
 
-def same_day(table: Tables, is_needed: bool = True) -> Read:
+def table_names(pattern: str, config: Config) -> tuple[str, ...]:
+    """Return the tables that a declaration names: of `{entity}_features` one per entity.
+
+    Order and edges of the night follow from the patterns alone, without a configuration.
+    """
+    if "{entity}" not in pattern:
+        return (pattern,)
+    declared = type(config.features).model_fields
+    return tuple(pattern.format(entity=entity) for entity in ENTITIES if entity in declared)
+
+
+def same_day(table: str, is_needed: bool = True) -> Read:
     """Read the partition of the data date."""
-    return Read(table, "same day", lambda _, day: [day], is_needed=is_needed)
+    return Read(table, "same day", lambda _, data_date: [data_date], is_needed=is_needed)
 
 
-def day_before(table: Tables, is_needed: bool = True) -> Read:
+def day_before(table: str, is_needed: bool = True) -> Read:
     """Read the partition of the day before the data date."""
-    return Read(table, "day before", lambda _, day: [day - timedelta(days=1)], is_needed=is_needed)
+    return Read(
+        table, "day before", lambda _, data_date: [data_date - timedelta(days=1)], is_needed=is_needed
+    )
 
 
-def trailing(table: Tables, days: Callable[[Config], int], what: str) -> Read:
+def trailing(table: str, days: Callable[[Config], int], what: str) -> Read:
     """Read the partitions of the last days up to the data date; those that are missing count as empty.
 
     Args:
@@ -67,33 +90,35 @@ def trailing(table: Tables, days: Callable[[Config], int], what: str) -> Read:
     return Read(
         table,
         f"trailing {what}",
-        lambda config, day: date_range(day - timedelta(days=days(config) - 1), day),
+        lambda config, data_date: date_range(data_date - timedelta(days=days(config) - 1), data_date),
         is_needed=False,
     )
 
 
-def training_window(table: Tables) -> Read:
+def training_window(table: str) -> Read:
     """Read the days of the training set as of the data date, as they were when it was pinned."""
     return Read(
         table,
         "days of the training set",
-        lambda config, day: training_days(config.training, day),
+        lambda config, data_date: training_days(config.training, data_date),
         is_pinned=True,
     )
 
 
-def days_of_evaluation(table: Tables) -> Read:
+def days_of_evaluation(table: str) -> Read:
     """Read the days after the training set, up to the data date."""
-    return Read(table, "days of the evaluation", lambda config, day: evaluation_days(config.training, day))
+    return Read(
+        table, "days of the evaluation", lambda config, data_date: evaluation_days(config.training, data_date)
+    )
 
 
-def day_before_evaluation(table: Tables) -> Read:
+def day_before_evaluation(table: str) -> Read:
     """Read the partition of the last day of the training set: what was known when the evaluation begins."""
     return Read(
         table,
         "day before the evaluation",
-        lambda config, day: [
-            first - timedelta(days=1) for first in evaluation_days(config.training, day)[:1]
+        lambda config, data_date: [
+            first - timedelta(days=1) for first in evaluation_days(config.training, data_date)[:1]
         ],
         is_needed=False,
     )
@@ -102,23 +127,37 @@ def day_before_evaluation(table: Tables) -> Read:
 def champion() -> Read:
     """Read the decisions up to the data date, tonight's included; what counts is who is the champion."""
     return Read(
-        "promotions", "decisions up to the data date", lambda _, day: [day], "champion", is_needed=False
+        "promotions",
+        "decisions up to the data date",
+        lambda _, data_date: [data_date],
+        "champion",
+        is_needed=False,
     )
 
 
 def rival() -> Read:
     """Read the decisions before the candidate's own; what counts is the champion that it has to beat."""
     when = "decisions before the candidate's"
-    return Read("promotions", when, lambda _, day: [day], "champion", is_needed=False, is_of_tonight=False)
+    return Read(
+        "promotions", when, lambda _, data_date: [data_date], "champion", is_needed=False, is_of_tonight=False
+    )
 
 
-def source_files(what: Literal["own", "log", "attributes"]) -> Read:
-    """Read files that the source offers for the data date: what counts is their content."""
-    return Read(what, "files of the data date", lambda _, day: [day], "source", is_needed=False)
+def source_files(part: SourcePart) -> Read:
+    """Read files that the source offers for the data date: what counts is their content.
+
+    Args:
+        part: "own": log files that the date names; "log": log files that hold rows of the date;
+            "attributes": files of users and items.
+    """
+    return Read(part, "files of the data date", lambda _, data_date: [data_date], "source", is_needed=False)
 
 
-def own_state(table: Tables) -> Read:
+def own_state(table: str) -> Read:
     """Read what the job itself wrote for the day before, if it did: state that it continues."""
     return Read(
-        table, "own state of the day before", lambda _, day: [day - timedelta(days=1)], is_needed=False
+        table,
+        "own state of the day before",
+        lambda _, data_date: [data_date - timedelta(days=1)],
+        is_needed=False,
     )

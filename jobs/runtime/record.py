@@ -2,16 +2,20 @@
 
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jobs.runtime.code import hash_of
 from jobs.runtime.job import Job
 from jobs.runtime.project import Project
 from jobs.tables.ledger import DateRecord, Entry, State, new_run_id
 from jobs.tables.locks import owner_text
 from jobs.tables.store import Commit
+
+WHOLE_TABLE = "whole table"
+"""Name of the partition of a commit that replaces a whole table."""
 
 
 class RunRecord:
@@ -21,23 +25,24 @@ class RunRecord:
         run_id: sorts by the time of the start.
         dates: data date -> fingerprint with its parts.
         notes: what the line that people read says beside the rows.
+        lineage: fingerprints as they were when the run began.
     """
 
     def __init__(self, job: Job, project: Project) -> None:
         self._project = project
         self._job = job
         self.run_id = new_run_id()
-        lineage = project.lineage(
+        self.lineage = project.lineage(
             project.dates, expected=(job.name,), model_of_choice=project.arguments.model
         )
-        made = {day: lineage.make(job.name, day) for day in project.dates}
+        made = {day: self.lineage.make(job.name, day) for day in project.dates}
         self.dates = {
             day: DateRecord(found.value, found.code, found.config, found.inputs)
             for day, found in made.items()
         }
         self.notes: list[str] = []
-        self._recipe = lineage.recipe(job.name, max(project.dates))
-        self.recipe_hash = lineage.recipe_hash(job.name)
+        self._recipe = self.lineage.recipe(job.name, max(project.dates))
+        self.recipe_hash = self.lineage.recipe_hash(job.name)
         self._entry = Entry(
             run_id=self.run_id,
             job=job.name,
@@ -88,19 +93,28 @@ class RunRecord:
         """Return what a whole table is made of: some content, by the recipe of this run."""
         return f"{self.newest.code_hash}:{self.newest.config_hash}:{content}"
 
-    def metadata(self, table: str, made_of: str | None, partition: str | None) -> dict[str, Any]:
-        """Return what a commit carries: the run, and the fingerprint of each partition that it replaces."""
-        partitions = {str(day): record.fingerprint for day, record in self.dates.items()}
-        if partition is not None:
-            partitions[partition] = self.newest.fingerprint
+    def metadata(self, table: str, partitions: Sequence[str], made_of: str | None = None) -> dict[str, Any]:
+        """Return what a commit carries: the run, and the fingerprint of each partition that it replaces.
+
+        Args:
+            table: its name.
+            partitions: data dates, a training set, or WHOLE_TABLE; what is no data date carries the
+                fingerprint of the newest one.
+            made_of: see `made_of`.
+        """
+        of_dates = {str(data_date): record.fingerprint for data_date, record in self.dates.items()}
         metadata: dict[str, Any] = {
             "run_id": self.run_id,
             "job": self._job.name,
             "model": self._entry.model,
-            "partitions": partitions,
+            "partitions": {name: of_dates.get(name, self.newest.fingerprint) for name in partitions},
         }
         columns = self._project.catalog[table].column_fingerprints
-        metadata |= {"columns": dict(columns)} if columns else {}
+        if columns:
+            code = self.newest.code_hash
+            metadata["columns"] = {
+                name: hash_of({"code": code, "is": what}) for name, what in columns.items()
+            }
         return metadata | ({} if made_of is None else {"made_of": self.made_of(made_of)})
 
     def write_recipe(self) -> None:

@@ -5,49 +5,55 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from core.declared_config import declared_part
-from core.errors import LamplighterError
 from core.schema import Config
 from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
+from jobs.runtime.declared import DeclaredInputs
 from jobs.runtime.job import Job
+from jobs.runtime.models import ModelFolders
 from jobs.runtime.project import Project
-from jobs.runtime.record import RunRecord
-from jobs.tables.registry import register
-from jobs.tables.store import Commit, check_rows, dates_where
+from jobs.runtime.reads import SourcePart
+from jobs.runtime.record import WHOLE_TABLE, RunRecord
+from jobs.tables.ledger import NewestRun, RunKey
+from jobs.tables.sources import Sources
+from jobs.tables.store import Commit, check_rows, dates_where, key_where
 
 if TYPE_CHECKING:
     from quality.verdicts import Verdict
 
 log = logging.getLogger("lamplighter")
 
-SHARED_TABLES = frozenset({"quality_results", "runs", "recipes"})
-"""Tables that every run appends to; no job declares them."""
-
 
 class Run:
     """One run of one job for its data dates.
 
+    What the job does not declare it cannot read, write or see: each method raises `LamplighterError`, which
+    names the declaration to change.
+
     Attributes:
-        project: what the run belongs to.
         job: the declaration.
         dates: its data dates, in order.
         config: the declared part of the configuration; reading another key raises.
+        catalog: declarations of the tables.
         record: what is recorded of the run.
+        models: where it leaves model bundles.
     """
 
     def __init__(self, job: Job, project: Project) -> None:
-        self.project = project
+        self._project = project
+        self._declared = DeclaredInputs(job, project.config, project.dates)
         self.job = job
         self.dates = project.dates
-        keys = [*job.config, *(f"suites.{table}" for table in job.writes), "dataset"]
+        keys = [*job.config, *(f"suites.{table}" for table in job.tables(project.config)), "dataset"]
         self.config: Config = declared_part(project.config, keys)
+        self.catalog = project.catalog
         self.record = RunRecord(job, project)
+        self.models = ModelFolders(project.store)
 
     @property
     def first(self) -> date:
@@ -72,38 +78,101 @@ class Run:
     @cached_property
     def spark(self) -> SparkSession:
         """The session; made at the first use, so that jobs without Spark start none."""
-        return self.project.spark
+        return self._project.spark
+
+    @property
+    def allow_empty(self) -> bool:
+        """Whether data dates without events are accepted: the flag `--allow-empty`."""
+        self._declared.require_flag("allow_empty")
+        return self._project.arguments.allow_empty
 
     # --- read ----------------------------------------------------------------------------------
 
     def read(self, table: str, first: date | None = None, last: date | None = None) -> DataFrame:
-        """Return a table at its newest version, which is pinned and recorded; or some of its data dates.
+        """Return some data dates of a table, or all of one that belongs to none.
 
-        Raises:
-            LamplighterError: the job does not declare to read it.
+        The version is pinned at the first read, and recorded.
+
+        Args:
+            table: its name.
+            first: first data date.
+            last: last data date, included; None: `first` alone.
         """
-        version = self._version(table)
-        frame = self.project.store.read(self.spark, table, version)
+        self._declared.require_dates(self.catalog[table], first, last)
+        frame = self._project.store.read(self.spark, table, self._version(table))
         return frame if first is None else frame.where(dates_where(first, last or first))
 
-    def rows(self, table: str, predicate: str | None = None) -> list[dict[str, Any]]:
-        """Return rows of a small table, read without Spark.
+    def rows(self, table: str, **key: Any) -> list[dict[str, Any]]:
+        """Return rows of a small table at its newest version, read without Spark.
 
-        Raises:
-            LamplighterError: the job does not declare to read it.
+        Args:
+            table: its name.
+            key: column=value that rows have; the date column is one of them where the table has one.
         """
+        day = key.get(self.catalog[table].date_column or "")
+        self._declared.require_dates(self.catalog[table], day, day)
         self.record.versions_read.pop(table, None)  # a job may read what it has just written
         self._version(table)
-        return self.project.store.rows(table, predicate)
+        return self._project.store.rows_of(table, key)
 
-    def files(self, table: str, predicate: str) -> list[str]:
-        """Return `file://` and the path of a table's data files that meet a predicate over partition columns.
+    def files(self, table: str, **key: Any) -> list[str]:
+        """Return `file://` and the path of the data files of some partitions, at the version that is read."""
+        self._declared.require_table(table)
+        files = self._project.store.files(table, key_where(key), self._version(table))
+        return [f"file://{file}" for file in files]
 
-        Raises:
-            LamplighterError: the job does not declare to read it.
+    def data_dates(self, table: str) -> list[date]:
+        """Return the data dates that a table has rows of, in order."""
+        self._declared.require_table(table)
+        return self._project.store.data_dates(table)
+
+    def sources(self, part: SourcePart) -> Sources:
+        """Return the source files of the data set, of which the job reads one part."""
+        self._declared.require_source(part)
+        if part == "log":  # found through the manifest
+            self._declared.require_table("source_files")
+        return self._project.sources
+
+    def champion(self) -> str | None:
+        """Return the model version that serves, as the fingerprint has it; None: no model does.
+
+        For a job that judges a candidate: the version that it has to beat.
         """
-        version = self._version(table)
-        return [f"file://{file}" for file in self.project.store.files(table, predicate, version)]
+        self._declared.require_champion()
+        return self.record.lineage.champion_of(self.job, self.data_date).version
+
+    def fingerprint_of(self, table: str) -> str:
+        """Return the fingerprint of the data date's partition of a table that the job reads."""
+        self._declared.require_table(table)
+        return self.record.lineage.fingerprint_of_table(table, self.data_date)
+
+    def newest_runs(self) -> dict[RunKey, NewestRun]:
+        """Return the newest run of each job for the data date, for people."""
+        found = self._project.newest_runs([self.data_date])
+        return {key: run for key, run in found.items() if key.data_date == self.data_date}
+
+    def report_uri(self, page: str) -> str:
+        """Return where a page of the report is."""
+        return self._project.report_uri(page)
+
+    def is_written(self, table: str, **key: Any) -> bool:
+        """Return whether a small table has a row with this key already."""
+        return bool(self.rows(table, **key))
+
+    def is_whole(self, table: str, **key: Any) -> bool:
+        """Return whether a table, or some partitions of it, has files and none is lost."""
+        self._declared.require_table(table)
+        return self._project.store.is_whole(table, key_where(key))
+
+    def is_made_of(self, table: str, made_of: str) -> bool:
+        """Return whether the newest commit of a whole table was made of the same, with the same recipe.
+
+        A table that has lost a file is made of nothing.
+        """
+        recorded = self._project.store.newest_metadata(table).get("made_of")
+        return recorded == self.record.made_of(made_of) and self.is_whole(table)
+
+    # --- check and write -----------------------------------------------------------------------
 
     def compute(self, frame: DataFrame) -> DataFrame:
         """Compute a result once: what is checked is what is committed.
@@ -112,92 +181,6 @@ class Run:
         would otherwise analyse again for every rule and every write. Freed with the frame.
         """
         return frame.localCheckpoint(eager=True)
-
-    # --- check and write -----------------------------------------------------------------------
-
-    def commit(
-        self,
-        table: str,
-        frame: DataFrame,
-        *,
-        where: str | None = None,
-        made_of: str | None = None,
-        partition: str | None = None,
-        is_judged: bool = False,
-    ) -> Commit:
-        """Compute rows once, check them, and replace our data dates (or `where`) by them in one commit.
-
-        Checked are the suite of the table, where it has one, then its grain and constraints.
-
-        Args:
-            table: name of a table that the job declares to write.
-            frame: the rows, in the declared columns.
-            where: SQL predicate that all rows meet; None: our data dates. "true": the whole table.
-            made_of: what the whole table is made of, for `is_made_of`.
-            partition: name of the partition that is replaced, where it is not our data dates.
-            is_judged: whether the job has run the suite itself, over rows that it has computed.
-
-        Raises:
-            BlockedError: the suite does not pass; the table is unchanged.
-            LamplighterError: a key is null or stands twice, or a constraint does not hold.
-        """
-        self._require_written(table)
-        declared = self.project.catalog[table]
-        if not is_judged:
-            frame = self.compute(frame)
-            if declared.has_suite:
-                checks.require_passed(self.judge(frame, table))
-        started = time.monotonic()
-        rows = check_rows(frame, declared)
-        checked = time.monotonic()
-        commit = self._replace(table, frame, where or dates_where(self.first, self.data_date), rows,
-                               self.record.metadata(table, made_of, partition))  # fmt: skip
-        seconds = (checked - started, time.monotonic() - checked)
-        log.debug("%s: checked in %.1f s, written in %.1f s", table, *seconds)
-        return commit
-
-    def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], where: str) -> Commit:
-        """Replace the rows of a small table that meet a predicate, without Spark."""
-        self._require_written(table)
-        metadata = self.record.metadata(table, None, None)
-        return self.record.add(
-            self.project.store.replace_rows(table, rows, self.record.owner, metadata, where)
-        )
-
-    def append_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Commit:
-        """Append rows to a small table, without Spark."""
-        self._require_written(table)
-        metadata = self.record.metadata(table, None, None)
-        return self.record.add(self.project.store.append_rows(table, rows, self.record.owner, metadata))
-
-    def is_written(self, table: str, **key: Any) -> bool:
-        """Return whether a small table has a row with this key already."""
-        return any(all(row[name] == value for name, value in key.items()) for row in self.rows(table))
-
-    def is_whole(self, table: str, predicate: str | None = None) -> bool:
-        """Return whether a table, or a part of it, has files and none is lost; see `Store.is_whole`.
-
-        Raises:
-            LamplighterError: the job does not declare to read or to write it.
-        """
-        self._version(table)
-        return self.project.store.is_whole(table, predicate)
-
-    def is_made_of(self, table: str, made_of: str) -> bool:
-        """Return whether the newest commit of a whole table was made of the same, with the same recipe.
-
-        A table that has lost a file is made of nothing.
-        """
-        recorded = self.project.store.newest_metadata(table).get("made_of")
-        return recorded == self.record.made_of(made_of) and self.is_whole(table)
-
-    def bundle_folder(self, model_version: str) -> Path:
-        """Return the folder of a model bundle that this run leaves."""
-        return self.project.catalog.bundle(model_version)
-
-    def register_model(self, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
-        """Mirror a bundle in the model registry, for people."""
-        register(self.project.store, bundle, tags, metrics)
 
     def judge(self, frame: DataFrame, table: str) -> "dict[date, Verdict]":
         """Run a table's suite over rows, and record the verdict on each data date."""
@@ -211,13 +194,76 @@ class Run:
         """Write verdicts to `quality_results`, in place of those of earlier runs on the same data dates."""
         rows = [
             row
-            for day, verdict in verdicts.items()
-            for row in checks.to_rows(verdict, self.record.run_id, day)
+            for data_date, verdict in verdicts.items()
+            for row in checks.to_rows(verdict, self.record.run_id, data_date)
         ]
-        dates = ", ".join(f"'{day}'" for day in verdicts)
-        predicate = f"data_date IN ({dates}) AND \"table\" = '{table}'"
-        metadata = {"run_id": self.record.run_id, "job": self.job.name}
-        self.project.store.replace_rows("quality_results", rows, self.record.owner, metadata, predicate)
+        where = key_where({"data_date": list(verdicts), "table": table})
+        metadata = self.record.metadata("quality_results", list(map(str, verdicts)))
+        self._project.store.replace_rows("quality_results", rows, self.record.owner, metadata, where)
+
+    def commit(
+        self,
+        table: str,
+        frame: DataFrame,
+        *,
+        training_set: str | None = None,
+        made_of: str | None = None,
+        is_judged: bool = False,
+    ) -> Commit:
+        """Compute rows once, check them, and replace our data dates by them in one commit.
+
+        Checked are the suite of the table, where it has one, then its grain and constraints.
+
+        Args:
+            table: name of a table that the job declares to write.
+            frame: the rows, in the declared columns.
+            training_set: replace the rows of this training set instead.
+            made_of: replace the whole table instead; what it is made of, for `is_made_of`.
+            is_judged: whether the job has run the suite itself, over rows that it has computed.
+
+        Raises:
+            BlockedError: the suite does not pass; the table is unchanged.
+            LamplighterError: a key is null or stands twice, or a constraint does not hold.
+        """
+        self._declared.require_written(table)
+        declared = self.catalog[table]
+        if not is_judged:
+            frame = self.compute(frame)
+            if declared.has_suite:
+                checks.require_passed(self.judge(frame, table))
+        started = time.monotonic()
+        rows = check_rows(frame, declared)
+        checked = time.monotonic()
+        where, partitions = dates_where(self.first, self.data_date), list(map(str, self.dates))
+        if training_set is not None:
+            where, partitions = f"training_set = '{training_set}'", [training_set]
+        elif made_of is not None:
+            where, partitions = "true", [WHOLE_TABLE]
+        commit = self._replace(table, frame, where, rows, self.record.metadata(table, partitions, made_of))
+        seconds = (checked - started, time.monotonic() - checked)
+        log.debug("%s: checked in %.1f s, written in %.1f s", table, *seconds)
+        return commit
+
+    def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], **key: Any) -> Commit:
+        """Replace rows of a small table in one commit, without Spark.
+
+        Args:
+            table: name of a table that the job declares to write.
+            rows: the rows.
+            key: column=value (or values) that the replaced rows have, beside our data dates in a table of
+                data dates.
+        """
+        self._declared.require_written(table)
+        column = self.catalog[table].date_column
+        where = key_where(({} if column is None else {column: self.dates}) | key)
+        partitions = [key["training_set"]] if "training_set" in key else list(map(str, self.dates))
+        return self._replace_rows(table, rows, where, partitions)
+
+    def append_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Commit:
+        """Append rows to a small table, without Spark."""
+        self._declared.require_written(table)
+        metadata = self.record.metadata(table, list(map(str, self.dates)))
+        return self.record.add(self._project.store.append_rows(table, rows, self.record.owner, metadata))
 
     def note(self, text: str) -> None:
         """Add to the line that people read of this run."""
@@ -228,25 +274,20 @@ class Run:
     def _replace(
         self, table: str, frame: DataFrame, where: str, rows: int, metadata: Mapping[str, Any]
     ) -> Commit:
-        return self.record.add(self.project.store.replace(table, frame, where, metadata, rows))
+        return self.record.add(self._project.store.replace(table, frame, where, metadata, rows))
+
+    def _replace_rows(
+        self, table: str, rows: Sequence[Mapping[str, Any]], where: str, partitions: Sequence[str]
+    ) -> Commit:
+        metadata = self.record.metadata(table, partitions)
+        return self.record.add(
+            self._project.store.replace_rows(table, rows, self.record.owner, metadata, where)
+        )
 
     def _version(self, table: str) -> int | None:
         """Return the version of a table that this run reads, pinned at its first read."""
-        declared = {name for read in self.job.reads for name in read.names(self.project.config)}
-        if table not in declared | set(self.job.writes) | SHARED_TABLES:
-            raise self._undeclared("reads", table)
         pinned = self.record.versions_read
-        version = pinned.get(table, self.project.store.version(table))
+        version = pinned.get(table, self._project.store.version(table))
         if version is not None:
             pinned[table] = version
         return version
-
-    def _require_written(self, table: str) -> None:
-        if table not in self.job.writes:
-            raise self._undeclared("writes", table)
-
-    def _undeclared(self, what: str, table: str) -> LamplighterError:
-        file = f"{self.job.module.replace('.', '/')}.py"
-        return LamplighterError(
-            f"{self.job.name} {what} {table}, which it does not declare; add it to `{what}=` in {file}"
-        )

@@ -26,56 +26,55 @@ def run_job(job: Job, arguments: Arguments) -> Run:
     Raises:
         LamplighterError: as the job does; its message then starts with job and data date.
     """
-    run = Run(job, Project(arguments))
+    project = Project(arguments)
+    run = Run(job, project)
     with log_context(run_id=run.record.run_id, data_date=run.span):
         try:
-            with locked(run):
+            with locked(run, project):
                 run.record.write_recipe()
                 run.record.write_state("started")
                 with step_progress(f"{job.name} {run.span}"):
-                    _follow(run)
+                    _follow(run, project)
         except LamplighterError as error:
             raise type(error)(f"{job.name} {run.span}: {error}") from error
         log.info(step_line(run))
     return run
 
 
-def require_inputs(run: Run) -> None:
-    """Stop unless the jobs that write what this one reads are done.
+def require_inputs(job: Job, project: Project) -> None:
+    """Stop unless the jobs that write what a job reads are done.
 
     Raises:
         LamplighterError: naming the job and the dates to run first.
     """
-    config = run.project.config
-    known = run.project.newest_runs(run.dates)
+    known = project.newest_runs(project.dates)
     producers = writers(all_jobs())
-    for read in run.job.reads:
-        for table in read.names(config):
-            producer = producers.get(table)
-            if read.is_needed and producer is not None and producer != run.job.name:
-                needed = sorted({each for day in run.dates for each in read.dates(config, day)})
-                _require_done(run, producer, needed, known)
+    for read in job.reads:
+        producer = producers.get(read.table)
+        if read.is_needed and producer is not None and producer != job.name:
+            needed = {each for day in project.dates for each in read.dates(project.config, day)}
+            _require_done(job, project, all_jobs()[producer], sorted(needed), known)
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
+def locked(run: Run, project: Project) -> Iterator[None]:
     """Hold the locks of all tables that Spark replaces in a job."""
-    store = run.project.store
+    store = project.store
     with ExitStack() as held:
-        for table in run.job.writes:
+        for table in run.job.tables(project.config):
             if store.catalog[table].is_large:
                 held.enter_context(store.locks.hold(run.spark, table, run.record.owner))
         yield
 
 
-def _follow(run: Run) -> None:
+def _follow(run: Run, project: Project) -> None:
     """Run the outline, and record how it ends."""
     state: State = "failed"
     message = "interrupted"
     try:
-        reason = run.project.no_training(run.data_date) if run.job.is_per_model else None
+        reason = project.no_training(run.data_date) if run.job.is_per_model else None
         if reason is None:
-            require_inputs(run)
+            require_inputs(run.job, project)
             run.job.outline(run)
         else:
             run.note(reason)
@@ -93,23 +92,26 @@ def _follow(run: Run) -> None:
         run.record.write_state(state, message)
 
 
-def _require_done(run: Run, producer: str, needed: list[date], known: Mapping[RunKey, NewestRun]) -> None:
-    model = run.project.config.model.name if all_jobs()[producer].is_per_model else ""
-    runs = {day: known.get(RunKey(producer, model, day)) for day in needed}
+def _require_done(
+    job: Job, project: Project, producer: Job, needed: list[date], known: Mapping[RunKey, NewestRun]
+) -> None:
+    model = project.config.model.name if producer.is_per_model else ""
+    runs = {day: known.get(RunKey(producer.name, model, day)) for day in needed}
     missing = [day for day, found in runs.items() if found is None or found.state != "done"]
     flags = f" --model {model}" if model else ""
     for day, found in runs.items():
-        lost = found and day not in missing and lost_commit(run.project.store, all_jobs()[producer], found)
+        tables = producer.tables(project.config)
+        lost = found and day not in missing and lost_commit(project.store, tables, found)
         if lost:
             raise LamplighterError(
-                f"{lost}: what {run.job.name} reads of data date {day}; run `lamplighter {producer} "
+                f"{lost}: what {job.name} reads of data date {day}; run `lamplighter {producer.name} "
                 f"--data-date {day}{flags}` first"
             )
     if missing:
         span = span_of(missing[0], missing[-1])
         history = ", or `lamplighter history` over all data dates that the ledger lacks"
         raise LamplighterError(
-            f"{producer} is not done for data date {span}, which {run.job.name} reads; run `lamplighter "
-            f"{producer} --data-date {span}{flags}` first"
-            f"{history if all_jobs()[producer].dates is RANGE else ''}"
+            f"{producer.name} is not done for data date {span}, which {job.name} reads; run `lamplighter "
+            f"{producer.name} --data-date {span}{flags}` first"
+            f"{history if producer.dates is RANGE else ''}"
         )

@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs.runtime.job import Job
+from jobs.runtime.models import TrialFolders
 from jobs.runtime.project import Project
 from jobs.runtime.run import Run
 from jobs.tables.compare import Difference, difference
@@ -29,18 +30,14 @@ class TrialRun(Run):
         self.differences: list[Difference] = []
         self.compared: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="lamplighter-trial-")
-
-    def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], where: str) -> Commit:
-        """Compare rows of a small table with those that a run would replace."""
-        self._require_written(table)
-        return self._compare(table, self._to_frame(table, rows), where)
+        self.models = TrialFolders(project.store, Path(self._folder.name))
 
     def append_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Commit:
         """Compare rows with stored ones of the same keys."""
-        self._require_written(table)
+        self._declared.require_written(table)
         frame = self._to_frame(table, rows)
-        keys = frame.select(*self.project.catalog[table].grain)
-        stored = self.project.store.read(self.spark, table).join(keys, on=keys.columns, how="left_semi")
+        keys = frame.select(*self._project.catalog[table].grain)
+        stored = self._project.store.read(self.spark, table).join(keys, on=keys.columns, how="left_semi")
         return self._compare(table, frame, None, stored)
 
     def is_written(self, table: str, **key: Any) -> bool:
@@ -51,13 +48,6 @@ class TrialRun(Run):
         """Return False: as `is_written`."""
         return False
 
-    def bundle_folder(self, model_version: str) -> Path:
-        """Return a folder of the trial's own."""
-        return Path(self._folder.name) / model_version
-
-    def register_model(self, bundle: Path, tags: dict[str, str], metrics: dict[str, float]) -> None:
-        """Register nothing."""
-
     def record_verdicts(self, table: str, verdicts: Mapping[date, Verdict]) -> None:
         """Record nothing."""
 
@@ -66,18 +56,23 @@ class TrialRun(Run):
     ) -> Commit:
         return self._compare(table, frame, where)
 
+    def _replace_rows(
+        self, table: str, rows: Sequence[Mapping[str, Any]], where: str, partitions: Sequence[str]
+    ) -> Commit:
+        return self._compare(table, self._to_frame(table, rows), where.replace('"', "`"))
+
     def _to_frame(self, table: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-        declared = self.project.catalog[table]
+        declared = self._project.catalog[table]
         values = [tuple(row.get(name) for name in declared.columns) for row in rows]
         return self.spark.createDataFrame(values, declared.schema)
 
     def _compare(
         self, table: str, made: DataFrame, where: str | None, stored: DataFrame | None = None
     ) -> Commit:
-        declared = self.project.catalog[table]
+        declared = self._project.catalog[table]
         if stored is None:
-            stored = self.project.store.read(self.spark, table).where(str(where))
+            stored = self._project.store.read(self.spark, table).where(str(where))
         if (found := difference(stored, made, declared)) is not None:
             self.differences.append(found)
         self.compared.add(table)
-        return Commit(table, self.project.store.version(table) or 0, 0)
+        return Commit(table, self._project.store.version(table) or 0, 0)

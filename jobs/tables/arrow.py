@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 from pyspark.sql import types as T
 
-from jobs.tables.catalog import Table
+from jobs.tables.table import Table
 
 SCALARS: Mapping[type[T.DataType], pa.DataType] = {
     T.StringType: pa.string(),

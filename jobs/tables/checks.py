@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from core.errors import ConfigError, LamplighterError
-from jobs.tables.catalog import Table
+from jobs.tables.table import Table
 
 # Reader features of a table's protocol that do not change what its data files say. With any other, a reader
 # that opens the files by itself (`Store.rows`, training) may see other rows or columns than Delta does.

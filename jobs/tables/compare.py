@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.tables.catalog import Table
 from jobs.tables.digest import digest_table
+from jobs.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.tables.catalog import Table
 from jobs.tables.store import Store
+from jobs.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal, NamedTuple
 
 from jobs.tables.locks import owner_text
-from jobs.tables.store import Store, union_of_dates
+from jobs.tables.store import Store, key_where
 
 State = Literal["started", "done", "failed", "blocked"]
 
@@ -109,7 +109,7 @@ class Ledger:
 
     def rows(self, dates: Iterable[date] | None = None) -> list[dict[str, Any]]:
         """Return rows of the ledger, oldest run first; of some data dates, or of all."""
-        predicate = None if dates is None else union_of_dates(dates)
+        predicate = None if dates is None else key_where({"data_date": list(dates)})
         rows = self._store.rows("runs", predicate)
         return sorted(rows, key=lambda row: (row["run_id"], row["recorded_at"]))
 

@@ -6,8 +6,8 @@ between keys, so a lost file first has to leave the table's log.
 
 from pathlib import Path
 
-from jobs.tables.catalog import LARGE_TABLES
-
+_BY_SPARK = ".c000."
+"""In the names of data files that Spark wrote; delta-rs writes `-c000.`."""
 _AGAIN = {
     "runs": "the steps whose runs are lost then run again (start with `lamplighter history` over all data "
     "dates); models and published lists stay",
@@ -38,7 +38,7 @@ def of_data_file(table: str | None, folder: Path, file: Path, day: str | None) -
         day: data date of its partition, if it has one.
     """
     delete = "delete it, " if file.exists() else ""
-    if table in LARGE_TABLES:
+    if _BY_SPARK in file.name:
         span = f" for data date {day}" if day else ""
         return f"Restore it, or {delete}{again(table, span)}, which replaces it"
     span = f" for data date {day}" if day else " for the data dates that it held"

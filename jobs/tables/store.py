@@ -6,7 +6,7 @@ commit (`append_rows`, `replace_rows`): no Spark, about 20 ms each.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from core.errors import LamplighterError
 from jobs.tables.arrow import arrow_schema
-from jobs.tables.catalog import Catalog, Table
+from jobs.tables.catalog import Catalog
 from jobs.tables.checks import (
     as_declared,
     check_rows,
@@ -33,8 +33,9 @@ from jobs.tables.checks import (
 from jobs.tables.faults import explained
 from jobs.tables.history import Commits, Metadata, refuse_empty_commit
 from jobs.tables.locks import Locks
+from jobs.tables.table import Table
 
-__all__ = ["Commit", "Store", "check_rows", "dates_where", "union_of_dates"]
+__all__ = ["Commit", "Store", "check_rows", "dates_where", "key_where"]
 
 TABLE_PROPERTIES = {
     # Statistics of the first columns, the keys, are what files are skipped by; of wide rows they cost as much
@@ -166,6 +167,13 @@ class Store:
             rows: list[dict[str, Any]] = dataset.to_table(filter=only).to_pylist()
             return rows
 
+    def rows_of(self, name: str, key: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows of a small table that have these values; partition columns prune files."""
+        partition = self.catalog[name].partition
+        pruned = {column: value for column, value in key.items() if column in partition}
+        found = self.rows(name, key_where(pruned) if pruned else None)
+        return [row for row in found if all(row[column] == value for column, value in key.items())]
+
     def files(self, name: str, predicate: str | None = None, version: int | None = None) -> list[Path]:
         """Return the data files of a table, in order; of the partitions that a predicate meets, or all.
 
@@ -185,7 +193,7 @@ class Store:
 
         Jobs ask before they leave a table as it is: what was lost is then written again.
         """
-        files = self.files(name, predicate)
+        files = self.files(name, predicate or None)
         return bool(files) and all(file.exists() for file in files)
 
     def _files(self, name: str, table: DeltaTable, predicate: str | None) -> list[Path]:
@@ -307,9 +315,23 @@ def dates_where(first: date, last: date, column: str = "data_date") -> str:
     return f"{column} >= DATE'{first}' AND {column} <= DATE'{last}'"
 
 
-def union_of_dates(dates: Iterable[date]) -> str:
-    """Return the predicate of a set of data dates, by which delta-rs prunes files."""
-    return "data_date IN (" + ", ".join(f"'{day}'" for day in sorted(dates)) + ")"
+def key_where(key: Mapping[str, Any]) -> str:
+    """Return the predicate of rows with these values, as delta-rs reads it.
+
+    Args:
+        key: column -> a value, or several of which a row has one; dates, texts and whole numbers.
+    """
+    return " AND ".join(f'"{column}" {_one_of(value)}' for column, value in key.items())
+
+
+def _one_of(value: Any) -> str:
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return f"IN ({', '.join(map(_literal, sorted(value)))})"
+    return f"= {_literal(value)}"
+
+
+def _literal(value: Any) -> str:
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
 
 
 def _check_keys(declared: Table, rows: Sequence[Mapping[str, Any]]) -> None:

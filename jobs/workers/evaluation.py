@@ -92,7 +92,9 @@ def with_cohort_axes(examples: DataFrame, cohorts: CohortAxes) -> DataFrame:
     All rows of a user are in one partition, one after another, in an order that a rerun finds again.
     """
     partitions = 2 * examples.sparkSession.sparkContext.defaultParallelism
-    examples = examples.repartition(partitions, "user_id").sortWithinPartitions("user_id", "event_id")
+    examples = examples.repartition(partitions, "user_id").sortWithinPartitions(
+        "user_id", "event_id", "data_date"
+    )
     examples = with_rollups(examples, "user_cohort", cohorts.user)
     return with_rollups(examples, "item_cohort", cohorts.item)
 

@@ -102,7 +102,7 @@ def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Confi
 
 
 STATUS_ROWS = """source_row_id string, event_id string, user_id bigint, item_id bigint, event_time timestamp,
-    tab int, is_click int, play_seconds int, failed_rules array<string>"""
+    tab int, is_click int, play_seconds int, failed_rules array<string>, data_date date"""
 
 
 def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_conflicts(
@@ -123,13 +123,32 @@ def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_confli
         ("f:0", None, 1, 3, at, 0, 1, 1, [], "accepted", []),  # no id, so no duplicate
         ("f:1", None, 1, 3, at, 0, 1, 1, [], "accepted", []),
     ]
-    events = spark.createDataFrame([row[:9] for row in rows], STATUS_ROWS)
+    events = spark.createDataFrame([(*row[:9], date(2022, 5, 2)) for row in rows], STATUS_ROWS)
 
     result = with_row_status(events, config)
 
     assert result.columns == [*events.columns, "row_status"]
     found = {row["source_row_id"]: (row["row_status"], row["failed_rules"]) for row in result.collect()}
     assert found == {row[0]: row[9:] for row in rows}
+
+
+def test_an_event_id_that_comes_again_on_another_data_date_is_another_event(
+    spark: SparkSession, config: Config
+) -> None:
+    at, none = datetime(2022, 5, 2), list[str]()
+    rows = [
+        ("a:1", "e1", 1, 1, at, 0, 0, 9, none, date(2022, 5, 2)),
+        ("a:2", "e1", 1, 1, at, 0, 0, 9, none, date(2022, 5, 2)),
+        ("b:1", "e1", 1, 1, at, 0, 1, 9, none, date(2022, 5, 3)),  # as when this date is run alone
+    ]
+
+    result = with_row_status(spark.createDataFrame(rows, STATUS_ROWS), config)
+
+    assert {row["source_row_id"]: row["row_status"] for row in result.collect()} == {
+        "a:1": "accepted",
+        "a:2": "duplicate",
+        "b:1": "accepted",
+    }
 
 
 def test_an_order_that_is_none_is_a_configuration_error(spark: SparkSession, config: Config) -> None:

@@ -8,7 +8,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.runtime.night import run_history, run_night
+from tests.jobs.declared_use import DeclaredUse
 from tests.jobs.sample_project import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, SampleProject, cut_slice
+
+DECLARED_USE = DeclaredUse()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,10 +32,17 @@ def after_two_nights(
 ) -> SampleProject:
     """History, then a night with PLE and one with MFH. Copy it before you write."""
     project = fresh.copy(tmp_path_factory.mktemp("after two nights"))  # paths may hold spaces
-    run_history(project.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
-    run_night(project.ask(FIRST_NIGHT, model="ple"))
-    run_night(project.ask(SECOND_NIGHT, model="mfh"))
+    with DECLARED_USE.recording():
+        run_history(project.ask(FIRST_LOG_DATE, date(2022, 5, 6)))
+        run_night(project.ask(FIRST_NIGHT, model="ple"))
+        run_night(project.ask(SECOND_NIGHT, model="mfh"))
     return project
+
+
+@pytest.fixture
+def declared_use(after_two_nights: SampleProject) -> DeclaredUse:
+    """What the jobs of these nights used of what they declare."""
+    return DECLARED_USE
 
 
 @pytest.fixture

@@ -58,4 +58,4 @@ def test_two_nights_give_each_user_a_list(
     assert all(row["read"] == row["accepted"] + row["duplicates"] + row["quarantined"] for row in balance)
     assert sum(row["late"] for row in balance) == (LAST - FIRST).days  # that of the first file is too early
     assert sum(row["quarantined"] for row in balance) > 0
-    assert exists(project.report_uri(LAST))
+    assert exists(project.report_uri(f"{LAST}.html"))

@@ -48,7 +48,7 @@ def job_section(job: Job) -> str:
     facts = [
         f"- code: `{job.module.replace('.', '/')}.py`",
         f"- takes: {_dates(job)}; runs on {_nights(job)}",
-        f"- writes: {', '.join(map(table_link, job.writes)) or 'no table of its own'}",
+        f"- writes: {', '.join(map(table_link, job.tables(config))) or 'no table of its own'}",
         f"- configuration: {code(job.config)}",
     ]
     facts += [f"- after: {code(job.after)} (declared)"] if job.after else []

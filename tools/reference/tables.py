@@ -7,45 +7,11 @@ from core.config_model import EntityName
 from core.expressions import columns_of
 from core.load import load_config
 from core.schema import Config
-from jobs.runtime.pipeline import all_jobs, writers
-from jobs.runtime.run import SHARED_TABLES
-from jobs.tables.catalog import Catalog, Table
+from jobs.runtime.declared import SHARED_TABLES
+from jobs.runtime.pipeline import all_jobs
+from jobs.tables.catalog import Catalog
+from jobs.tables.table import Table
 from tools.reference.markdown import code, job_link, page, sheet
-
-HOLDS = {
-    "source_files": "manifest: every log file that was offered, with the data dates that it holds rows of",
-    "events": "accepted impressions: user, item, time, context, what the user did",
-    "row_balance": "source rows by status: read = accepted + duplicates + conflicts + quarantined",
-    "quarantine": "source rows that failed a rule, as received, with all rules that they failed",
-    "users": "attributes of users, with the dates between which they are valid",
-    "items": "attributes of items, with the dates between which they are valid",
-    "user_daily": "tiles: what the events of one data date add up to, per user",
-    "item_daily": "tiles: what the events of one data date add up to, per item",
-    "user_features": "features as of the data date; one row for every known user",
-    "item_features": "features as of the data date; one row for every known item",
-    "user_cohorts": "cohort as of the data date; one row for every known user",
-    "item_cohorts": "cohort as of the data date; one row for every known item",
-    "examples": "events with features and cohorts as of the day before, labels and masks",
-    "group_means": "mean label per user cohort and item group: the baseline `group_mean`",
-    "training_sets": "pinned training sets: their days, and the fingerprints that they were packed from",
-    "encoders": "vocabularies and statistics, fitted on the training days of a set",
-    "training_blocks": "encoded examples in blocks of equal size, which training streams",
-    "models": "trained model versions; the newest of each model YAML and data date",
-    "evaluations": "metrics per model, task and cohort, with intervals; gains over champion and baselines",
-    "model_warnings": "what the gates of a model lack, such as experts without output",
-    "calibration_curves": "predicted and observed rates per model and task",
-    "gate_weights": "what each gate gives each expert, per cohort",
-    "promotions": "decisions: candidate, champion before and after, reasons, warnings",
-    "promotion_cells": "the cells of each decision: gain, interval, weight, status",
-    "scores_staging": "lists of a night before publication, per bucket of users",
-    "scores": "published lists; readers take the data date that `publications` names last",
-    "publications": "append-only: which data date is served, by which model; the last row counts",
-    "outcomes": "lists of the day before against what users then did",
-    "quality_results": "verdicts of suites and audits, per rule",
-    "runs": "the ledger: every state of every run",
-    "recipes": "what hashes of code and configuration in the ledger stand for, for `lamplighter plan`",
-    "code_equivalences": "code that `lamplighter adopt` found to make the same as older code",
-}
 
 
 def tables_page() -> str:
@@ -53,11 +19,11 @@ def tables_page() -> str:
     config = load_config()
     catalog = Catalog(config)
     used = column_users(config)
-    index = [(f"[{name}](#{name})", HOLDS[name], writer_of(name)) for name in catalog.tables]
+    index = [(f"[{name}](#{name})", catalog[name].holds, writer_of(name)) for name in catalog.tables]
     return page(
         "Tables",
         "Delta tables, one folder each: `<warehouse>/<dataset>/<table>`, declared in "
-        "`jobs/tables/catalog.py`.",
+        "`jobs/tables/declarations/`.",
         "`lamplighter.open().read(NAME, data_date=D)` returns one as a DataFrame; `lamplighter tables` "
         "prints their versions, `lamplighter tables --digest` a hash of the content per table and data date. "
         "Columns that depend on the data set are those of `kuairand`.",
@@ -92,14 +58,17 @@ def table_section(table: Table, config: Config, used: dict[str, list[str]]) -> s
         columns = sheet(
             ("column", "type"), [(f"`{name}`", kind.simpleString()) for name, kind in table.columns.items()]
         )
-    return "\n\n".join([f"## {table.name}", f"{HOLDS[table.name].capitalize()}.", "\n".join(facts), columns])
+    return "\n\n".join(
+        [f"## {table.name}", f"{table.holds[0].upper()}{table.holds[1:]}.", "\n".join(facts), columns]
+    )
 
 
 def writer_of(table: str) -> str:
     """Return which job writes a table."""
-    producer = writers(all_jobs()).get(table)
-    if producer is not None:
-        return job_link(producer)
+    config = load_config()
+    for job in all_jobs().values():
+        if table in job.tables(config):
+            return job_link(job.name)
     return "every run" if table in SHARED_TABLES else "`lamplighter adopt`"
 
 

@@ -6,7 +6,6 @@ from typing import Any, cast
 import pytest
 
 from jobs.runtime.lost import lost_commit
-from jobs.runtime.pipeline import all_jobs
 from jobs.tables.ledger import NewestRun
 from jobs.tables.store import Store
 
@@ -39,8 +38,8 @@ def run(rows: int = 5, version: int = 3) -> NewestRun:
 def test_a_commit_is_lost_unless_its_version_carries_the_run(log: dict[int, str], found: str | None) -> None:
     store = cast(Store, Logs({"outcomes": log}))
 
-    assert lost_commit(store, all_jobs()["look_back"], run()) == found
+    assert lost_commit(store, ["outcomes"], run()) == found
 
 
 def test_a_run_that_wrote_no_row_has_no_commit_to_lose() -> None:
-    assert lost_commit(cast(Store, Logs({})), all_jobs()["look_back"], run(rows=0)) is None
+    assert lost_commit(cast(Store, Logs({})), ["outcomes"], run(rows=0)) is None

@@ -291,7 +291,7 @@ def test_the_gates_of_each_candidate_are_there_by_cohort_and_on_the_page(
         for row in rows:
             means[row["gate"], row["cohort"]] = means.get((row["gate"], row["cohort"]), 0.0) + row["mean"]
         assert all(total == pytest.approx(1, abs=1e-4) for total in means.values())
-        assert "Mean and standard deviation of" in local_path(found.report_uri(night)).read_text()
+        assert "Mean and standard deviation of" in local_path(found.report_uri(f"{night}.html")).read_text()
 
 
 def test_from_a_score_one_can_walk_back_to_the_raw_file(after_two_nights: SampleProject) -> None:
@@ -308,7 +308,7 @@ def test_from_a_score_one_can_walk_back_to_the_raw_file(after_two_nights: Sample
 
 def test_the_report_of_each_night_and_the_index_are_there(after_two_nights: SampleProject) -> None:
     found = after_two_nights.opened()
-    pages = [local_path(found.report_uri(day)) for day in (FIRST_NIGHT, SECOND_NIGHT)]
+    pages = [local_path(found.report_uri(f"{day}.html")) for day in (FIRST_NIGHT, SECOND_NIGHT)]
 
     assert "no earlier night" in pages[0].read_text().lower()
     assert all(page.name in (page.parent / "index.html").read_text() for page in pages)

@@ -7,10 +7,10 @@ import pytest
 
 from core.errors import LamplighterError
 from core.load import PROJECT_DIR, load_config
+from jobs.runtime.declared import SHARED_TABLES
 from jobs.runtime.job import ONE, RANGE, Job, job
-from jobs.runtime.pipeline import all_jobs, data_steps, description, jobs_before, night_order, writers
+from jobs.runtime.pipeline import all_jobs, data_steps, description, jobs_before, night_order
 from jobs.runtime.reads import day_before, rival, same_day
-from jobs.runtime.run import SHARED_TABLES
 from jobs.tables.catalog import Catalog
 
 
@@ -80,8 +80,8 @@ def test_a_job_declares_tables_of_the_catalog_and_keys_of_the_configuration(name
     config, each = load_config(), all_jobs()[name]
     tables = {table for read in each.reads if read.kind != "source" for table in read.names(config)}
 
-    assert tables | set(each.writes) <= set(Catalog(config).tables)
-    assert not (tables | set(each.writes)) & SHARED_TABLES
+    assert tables | set(each.tables(config)) <= set(Catalog(config).tables)
+    assert not (tables | set(each.tables(config))) & SHARED_TABLES
     declared_part(config, each.config)
 
 
@@ -92,10 +92,13 @@ def test_the_file_of_a_job_is_an_outline(name: str) -> None:
     assert len(lines) <= 120
 
 
-def test_every_table_has_a_writer() -> None:
-    written = set(writers(all_jobs())) | SHARED_TABLES | {"code_equivalences"}
+def test_every_table_has_a_writer_and_says_what_it_holds() -> None:
+    config = load_config()
+    written = {table for each in all_jobs().values() for table in each.tables(config)}
+    tables = Catalog(config).tables
 
-    assert set(Catalog(load_config()).tables) == written
+    assert set(tables) == written | SHARED_TABLES | {"code_equivalences"}
+    assert [name for name, table in tables.items() if not table.holds] == []
 
 
 def test_the_file_that_airflow_reads_is_current() -> None:

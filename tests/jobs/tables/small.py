@@ -7,9 +7,10 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from jobs.tables.catalog import Catalog, Table
+from jobs.tables.catalog import Catalog
 from jobs.tables.locks import FileLocks
 from jobs.tables.store import Store
+from jobs.tables.table import Table
 
 DAY, NEXT = date(2022, 5, 7), date(2022, 5, 8)
 LONG, DATE, STRING, BOOLEAN = T.LongType(), T.DateType(), T.StringType(), T.BooleanType()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import LamplighterError
-from jobs.tables.catalog import Table
 from jobs.tables.registry import CHAMPION, mirror_champion, register, registered
 from jobs.tables.store import Store
+from jobs.tables.table import Table
 from tests.jobs.tables.small import BOOLEAN, DATE, DAY, LONG, STRING, small_store
 
 pytestmark = pytest.mark.spark  # no session, but MLflow takes seconds: not for `make check`

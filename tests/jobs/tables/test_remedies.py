@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from core.errors import LamplighterError
-from jobs.tables.catalog import Table
 from jobs.tables.store import Store
+from jobs.tables.table import Table
 from tests.jobs.tables.small import DATE, DAY, LONG, NEXT, RUNS, row, small_store
 
 PROMOTIONS = Table(
@@ -28,11 +29,10 @@ def decide(store: Store, number: int, day: object = DAY) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Three decisions, three users, two runs."""
+    """Three decisions, two runs, no users."""
     store = small_store(tmp_path, PROMOTIONS, USERS, RUNS)
     for number, day in ((1, DAY), (2, DAY), (1, NEXT)):
         decide(store, number, day)
-    store.replace_rows("users", [{"user_id": i} for i in range(3)], "test", {}, "true")
     for name in ("a", "b"):
         store.append_rows("runs", [row(name)], "test", {"run_id": name})
     return store
@@ -86,7 +86,11 @@ def test_a_lost_file_of_a_small_table_leaves_the_log_and_its_rows_are_written_ag
 
 
 @pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "cut off"])
-def test_a_lost_file_of_a_large_table_is_replaced_by_its_job(store: Store, is_lost: bool) -> None:
+def test_a_lost_file_of_a_large_table_is_replaced_by_its_job(
+    store: Store, spark: SparkSession, is_lost: bool
+) -> None:
+    users = spark.createDataFrame([(1,), (2,), (3,)], USERS.schema).coalesce(1)
+    store.replace("users", users, "true", {}, 3)
     (file,) = store.files("users")
     damage(file, is_lost)
 
@@ -94,7 +98,7 @@ def test_a_lost_file_of_a_large_table_is_replaced_by_its_job(store: Store, is_lo
     assert text.endswith("run the job that writes users again, which replaces it")
     follow(text, file)
     assert not store.is_whole("users")  # so that ingest does not leave the table as it is
-    store.replace_rows("users", [{"user_id": i} for i in range(3)], "test", {}, "true")
+    store.replace("users", users, "true", {}, 3)
     assert store.is_whole("users")
     assert len(store.rows("users")) == 3
 

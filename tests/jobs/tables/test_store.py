@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
 from core.errors import ConfigError, LamplighterError
-from jobs.tables.catalog import Table
+from jobs.tables.table import Table
 from tests.jobs.tables.small import DAY, LONG, NEXT, NUMBERS, RUNS, numbers, row, small_store, write_numbers
 
 WIDER = replace(NUMBERS, columns=NUMBERS.columns | {"clicks": LONG})
