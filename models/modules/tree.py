@@ -76,5 +76,6 @@ class FacetTree(nn.Module):
         return found
 
     def _split(self, cell: str) -> tuple[str, str]:
-        values = cell.split(CELL)
-        return values.pop(self.place), CELL.join(values)
+        """Return a cell's value of this facet, and its values of the others."""
+        values = cell.split(CELL)  # no list.pop: torch.compile cannot trace it here
+        return values[self.place], CELL.join(values[: self.place] + values[self.place + 1 :])
