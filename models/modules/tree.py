@@ -29,6 +29,9 @@ class FacetTree(nn.Module):
         facets: all of them; a cell is one value of each, in this order.
         first: the facet whose values come first.
         config: both levels.
+
+    Raises:
+        ConfigError: a switcher of a level is invalid.
     """
 
     def __init__(self, in_dim: int, facets: Facets, first: str, config: TreeConfig) -> None:
