@@ -72,11 +72,14 @@ class MultiTaskModel(nn.Module):
         return cells_BKG.gather(2, own_BK1).squeeze(2)
 
     def all_cells(self, categorical_BC: Tensor, dense_BF: Tensor) -> Tensor:
-        """Map rows to the logits of all cells, (B, K, cell_groups)."""
+        """Map rows to the logits of all cells, (B, K, G); arguments as of `forward`."""
         return cast(Tensor, self.network(self.input(categorical_BC, dense_BF)))
 
     def for_group(self, categorical_BC: Tensor, dense_BF: Tensor, group: int) -> Tensor:
-        """Map rows of one group to their logits, (B, K), computing only what this group needs."""
+        """Map rows of one group to their logits, (B, K), computing only what this group needs.
+
+        Arguments as of `forward`; `group` is that of all rows.
+        """
         return self.from_input(self.input(categorical_BC, dense_BF), group)
 
     def from_input(self, x_BD: Tensor, group: int) -> Tensor:
@@ -97,7 +100,8 @@ def build_model(
         seed: of the initial weights.
 
     Raises:
-        ConfigError: the architecture is unknown, or its trunk is invalid.
+        ConfigError: the architecture is unknown, or `trunk`, `input` or `towers` is invalid for these inputs,
+            tasks and cohorts; the message begins with the file.
     """
     try:
         with torch.random.fork_rng(devices=[]):

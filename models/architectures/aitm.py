@@ -4,7 +4,7 @@ Xi, Chen, Yan, Zhang, Zhu, Zhuang, Chen: "Modeling the Sequential Dependence amo
 Conversions with Multi-task Learning in Targeted Display Advertising", KDD 2021 (arXiv 2105.08489). For
 task t, which follows task t - 1, with q_t the output of its own bottom:
 
-    p_{t-1} = g(z_{t-1})                            information transferred
+    p_{t-1} = relu(g(z_{t-1}))                      information transferred
     w_u = softmax of <h2(u), h3(u)> / sqrt(H)       over u in {p_{t-1}, q_t}
     z_t = sum of w_u h1(u)                          the AIT module; z = q for a task that follows none
     loss += alpha mean of max(y_t - y_{t-1}, 0)     the behavioral expectation calibrator, y in [0, 1]

@@ -1,7 +1,7 @@
 """Flat: one trunk over all cells of behaviour x user group, as if each were a task of its own.
 
-What H-MTL and MFH are compared with (Liu, Xia, Lei, Li, Wang, CIKM 2022, arXiv 2110.13365): nothing tells
-the trunk that two cells share a behaviour or a group. Level 0 (appendix, A.4) is an option, as in MFH.
+What H-MTL and MFH are compared with (Liu, Xia, Lei, Li, Wang, CIKM 2022, arXiv 2110.13365): the trunk
+does not know that two cells share a behaviour or a group. Level 0 (appendix, A.4) is an option, as in MFH.
 
 Letters: B rows, D input width, H output width.
 """

@@ -8,7 +8,7 @@ Differences from the paper:
     2. A gate may be a sigmoid divided by the number of experts (from the published code of Liu et al.,
        CIKM 2022), not a softmax.
     3. Experts may be normalised by layer before ReLU (docs/adr/0010).
-    4. Towers give logits; the sigmoid is at the edge, in loss and calibration.
+    4. Towers return logits; the sigmoid is at the edge, in loss and calibration.
 
 Letters: B rows, D input width, N experts one gate sees, H expert width, K tasks.
 """

@@ -78,7 +78,10 @@ class SluiceTrunk(Trunk):
         return outputs if wanted is None else {task: outputs[task] for task in wanted}
 
     def penalty(self) -> Tensor | None:
-        """Return the weighted sum over tasks and layers of || W1 W2^T ||^2, W (S, D) of a subspace."""
+        """Return `orthogonality` times the sum over tasks and layers of || W1 W2^T ||^2, a scalar.
+
+        W is the weight of a subspace, (S, width of the layer's input). None where `orthogonality` is 0.
+        """
         if self.orthogonality == 0:
             return None
         total = torch.zeros((), device=self.beta_KL.device, dtype=self.beta_KL.dtype)

@@ -1,9 +1,9 @@
 """Shape, parameters and cost of each part of a model, counted along its graph.
 
 FLOPs are those of one row's forward pass, a multiplication and an addition counted as two. `flops` are
-matrix products, as torch's own counter has them; `mixing_flops` are the weighted sums of experts by gates
-and of layers by sluice's beta, as the equations ask for them, however they are computed. Left out: biases,
-activations, norms, softmax, sums of cells, averages of bags, transforms of dense columns, products of
+matrix products, as torch's own counter has them; `weighted_sum_flops` are the sums of experts by the weights
+of gates and of layers by sluice's beta, as the equations ask for them, however they are computed. Left out:
+biases, activations, norms, softmax, sums of cells, averages of bags, transforms of dense columns, products of
 probabilities.
 """
 
@@ -31,7 +31,7 @@ class ModelPart:
     shape: str
     parameters: int
     flops: int = 0
-    mixing_flops: int = 0
+    weighted_sum_flops: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Description:
 def describe(model: MultiTaskModel) -> Description:
     """Describe a model. Its parameters may be on the meta device: no value is read."""
     graph = model.network.draw()
-    parts = [_part(model.network, graph, node) for node in graph.nodes.values() if _has_parameters(node)]
+    parts = [_part(model.network, node) for node in graph.nodes.values() if _has_parameters(node)]
     return Description(
         input_width=model.input.width,
         tables=tuple(
@@ -109,9 +109,9 @@ def parameters_of(parts: Iterable[ModelPart]) -> int:
 
 
 def flops_of(parts: Iterable[ModelPart]) -> tuple[int, int]:
-    """Return the sums of FLOPs of matrix products, and of mixing."""
+    """Return the sums of FLOPs: of matrix products, and of weighted sums of experts and layers."""
     parts = list(parts)
-    return sum(part.flops for part in parts), sum(part.mixing_flops for part in parts)
+    return sum(part.flops for part in parts), sum(part.weighted_sum_flops for part in parts)
 
 
 def module_of(network: Network, name: str) -> nn.Module | Tensor:
@@ -124,16 +124,17 @@ def _has_parameters(node: Node) -> bool:
     return node.kind not in ("input", "join", "output")
 
 
-def _part(network: Network, graph: Graph, node: Node) -> ModelPart:
+def _part(network: Network, node: Node) -> ModelPart:
     module = module_of(network, node.name)
     own = [module] if isinstance(module, Tensor) else list(module.parameters())
-    flops, mixing = _product_flops(module) if node.flops is None else node.flops, 0
+    flops, weighted_sums = _product_flops(module) if node.flops is None else node.flops, 0
     if node.kind == "gate":
         experts = [cast(Experts, module_of(network, name)) for name in node.reads]
-        mixing = 2 * sum(stack.count for stack in experts) * _widths(experts[0])[-1]
+        weighted_sums = 2 * sum(stack.count for stack in experts) * _widths(experts[0])[-1]
     elif node.kind == "mix":
-        flops, mixing = 0, flops
-    return ModelPart(node.name, node.kind, _shape(module), sum(p.numel() for p in own), flops, mixing)
+        flops, weighted_sums = 0, flops
+    parameters = sum(parameter.numel() for parameter in own)
+    return ModelPart(node.name, node.kind, _shape(module), parameters, flops, weighted_sums)
 
 
 def _product_flops(module: nn.Module | Tensor) -> int:

@@ -1,4 +1,7 @@
-"""Metric states as bytes: a few counts and a matrix of float64 sums; nothing is rounded."""
+"""Metric states as bytes: a few counts and a matrix of float64 sums; nothing is rounded.
+
+Letters: S sums of a state, R bootstrap replicates.
+"""
 
 import struct
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ def pack(magic: bytes, counts: Sequence[int], sums: NDArray[np.float64]) -> byte
 
 
 def unpack(magic: bytes, counts: int, data: bytes) -> tuple[list[int], NDArray[np.float64]]:
-    """Read what `pack` wrote; `counts` is the number of counts.
+    """Read what `pack` wrote: the counts, of which there are `counts`, and the sums, (S, 1 + R).
 
     Raises:
         LamplighterError: the bytes are no state of this kind, or a truncated one.

@@ -28,7 +28,8 @@ class ExpertOutputs:
     An expert's output is relu(stack + bias), computed by whoever reads it: `by_branch`, or `mix`, once.
 
     Attributes:
-        stacks: (B, N of the stack, H). `mix` overwrites them, except leaves that require a gradient.
+        stacks: (B, N of the stack, H). `mix` overwrites them, except parameters and other leaves that require
+            a gradient, and views of them.
         biases: (N of the stack, H).
         branches: of each stack: branch -> number of its experts.
     """
@@ -58,8 +59,8 @@ class ExpertOutputs:
             return self._plain_sums(weights_BN, sees)
         slices = self._slices()
         seen = [[slices[branch] for branch in sees[gate]] for gate in weights_BN]
-        # A leaf's memory belongs to someone else, and autograd does not notice writes inside of a function.
-        stacks = [y.clone() if y.requires_grad and y.is_leaf else y for y in self.stacks]
+        # Autograd does not notice that a function writes to a leaf.
+        stacks = [y.clone() if _is_memory_of_a_leaf(y) else y for y in self.stacks]
         mixed: tuple[Tensor, ...] = _Mix.apply(  # type: ignore[no-untyped-call]
             seen, len(stacks), *stacks, *self.biases, *weights_BN.values()
         )
@@ -147,6 +148,12 @@ class _Mix(torch.autograd.Function):
                 of_biases[s] += of_stack.sum(0, dtype=of_biases[s].dtype)
         biases = [sums_NH.to(stack.dtype) for sums_NH, stack in zip(of_biases, stacks, strict=True)]
         return None, None, *of_stacks, *biases, *_gather(ctx.seen, ctx.readers, of_spread)
+
+
+def _is_memory_of_a_leaf(y: Tensor) -> bool:
+    """Whether it is a leaf that requires a gradient, or a view of one."""
+    owner = y if y._base is None else y._base
+    return owner.is_leaf and owner.requires_grad
 
 
 def _readers(seen: Sequence[Sequence[ExpertSlice]], stacks: int) -> list[list[int]]:

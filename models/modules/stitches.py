@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 OWN = 0.9
-"""Weight that a network gives itself at the start; the paper recommends a large one (Misra et al., 2016)."""
+"""Weight of a network's own outputs at the start; the paper recommends a large one (Misra et al., 2016)."""
 
 
 def stitches(count: int) -> nn.Parameter:

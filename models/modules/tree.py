@@ -29,6 +29,9 @@ class FacetTree(nn.Module):
         facets: all of them; a cell is one value of each, in this order.
         first: the facet whose values come first.
         config: both levels.
+
+    Raises:
+        ConfigError: a switcher of a level is invalid.
     """
 
     def __init__(self, in_dim: int, facets: Facets, first: str, config: TreeConfig) -> None:
@@ -76,5 +79,6 @@ class FacetTree(nn.Module):
         return found
 
     def _split(self, cell: str) -> tuple[str, str]:
-        values = cell.split(CELL)
-        return values.pop(self.place), CELL.join(values)
+        """Return a cell's value of this facet, and its values of the others."""
+        values = cell.split(CELL)  # no list.pop: torch.compile cannot trace it here
+        return values[self.place], CELL.join(values[: self.place] + values[self.place + 1 :])

@@ -26,7 +26,7 @@ from models import architectures
 from models.modules.graph import Graph
 
 Facets = Mapping[str, Sequence[str]]
-"""Facet -> its values: "task" first, then the cohort columns that an architecture tells apart."""
+"""Facet -> its values: "task" first, then the cohort columns that are facets."""
 
 CELL = "|"
 """Between the values of a cell's name, `click|new`; no name holds it."""

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 WEIGHTS, MODEL, ENCODER, CALIBRATION = "weights.safetensors", "model.yaml", "encoder.json", "calibration.json"
 MANIFEST = "manifest.json"
 
-_Part = TypeVar("_Part", bound=BaseModel)
+_File = TypeVar("_File", bound=BaseModel)
 
 
 class Manifest(BaseModel):
@@ -49,7 +49,7 @@ class Manifest(BaseModel):
         training_set: key of `training_blocks` and `encoders`.
         tasks: the model's outputs, in order.
         cohorts: cohort column -> its values, in the order of their places: user_cohort, by which it is
-            calibrated, and what its trunk tells apart.
+            calibrated, and the facets of its trunk.
         rule_versions: cohort column -> version of the rules that made them.
         columns: input columns and their types in the feature tables, in the encoder's order.
         table_versions: table -> Delta version read for training.
@@ -265,7 +265,7 @@ def _checked(path: Path, name: str, manifest: Manifest) -> bytes:
     return content
 
 
-def _parsed(path: Path, kind: type[_Part], name: str, content: bytes) -> _Part:
+def _parsed(path: Path, kind: type[_File], name: str, content: bytes) -> _File:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:

@@ -64,7 +64,7 @@ class TopK:
 class PairScorer:
     """Score any number of users against one pool of items, in one context.
 
-    Items of one group, as the model tells groups apart, share a forward pass, which computes the cells of
+    Items of one group of the model share a forward pass, which computes the cells of
     this group alone. Every forward pass over the same items has the same shape (the last one of a call is
     filled up), so that the numbers of a user do not depend on who else is scored in the same call. Cost:
     U x I forward rows; a user's and an item's part of the input is computed once.

@@ -73,10 +73,10 @@ def cell_sums(
     tasks: Sequence[Task],
     groups: int,
 ) -> Tensor:
-    """Return this rank's weighted sum of losses of the valid rows of each cell, (K, G); arguments as above.
+    """Return this rank's weighted sum of losses of the valid rows of each cell, (K, G).
 
-    Binary tasks: cross entropy from logits. Regression: squared error, or Huber's loss (half the squared
-    error up to `huber`, linear beyond).
+    Arguments as of `multi_task_loss`. Binary tasks: cross entropy from logits. Regression: squared error, or
+    Huber's loss (half the squared error up to `huber`, linear beyond).
     """
     mask_BK = mask_BK.bool()
     # Labels outside of the sample space may be NaN, which would come back as gradient even times 0.

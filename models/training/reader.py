@@ -69,7 +69,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """`Rows` as tensors of the types that a model wants: ids int64, mask bool; group (B,) int64."""
+    """`Rows` as tensors of the types that a model takes: ids int64, mask bool; group (B,) int64."""
 
     categorical: Tensor
     dense: Tensor
@@ -184,7 +184,7 @@ class Blocks:
         """Yield this rank's share of one epoch in random order; the same for the same arguments.
 
         Files are reordered each epoch and rotate over the ranks, so that after `size` epochs a rank has
-        read all of them. Rows are mixed within `window` consecutive blocks. All ranks get the same number
+        read all of them. Rows are shuffled within `window` consecutive blocks. All ranks get the same number
         of batches; each but the last has `batch_rows` rows. Padding rows (weight 0) are among them.
         """
         files_rng = np.random.default_rng([seed, epoch])
@@ -260,7 +260,7 @@ def _equal_blocks(uris: Sequence[str], size: int) -> int:
         found = "; ".join(f"{count} in {', '.join(files)}" for count, files in sorted(blocks.items()))
         raise LamplighterError(
             f"block files hold different numbers of blocks ({found}), equal ones are expected, or one rank "
-            "would wait for the others for ever; pack the training set again"
+            "would wait for the others forever; pack the training set again"
         )
     if len(uris) % size:
         raise LamplighterError(
@@ -276,9 +276,9 @@ def _cut(
     """Shuffle the rows of the held blocks, yield full batches, return the rows that are left over."""
     if not held:
         return left
-    mixed = Rows.concat(held)
-    mixed = Rows.concat([left, mixed.take(rng.permutation(len(mixed)))])
-    full = len(mixed) // batch_rows * batch_rows
+    rows = Rows.concat(held)
+    rows = Rows.concat([left, rows.take(rng.permutation(len(rows)))])
+    full = len(rows) // batch_rows * batch_rows
     for start in range(0, full, batch_rows):
-        yield mixed.take(slice(start, start + batch_rows))
-    return mixed.take(slice(full, len(mixed)))
+        yield rows.take(slice(start, start + batch_rows))
+    return rows.take(slice(full, len(rows)))

@@ -1,6 +1,6 @@
 """The training loop: the same on one rank and on many.
 
-Letters: B rows of a batch, K tasks, G groups (combinations of the cohorts that the model tells apart).
+Letters: B rows of a batch, K tasks, G groups (combinations of the cohorts that are facets of the model).
 """
 
 import logging
@@ -240,7 +240,7 @@ class Trainer:
             raise LamplighterError(
                 f"epoch {epoch + 1}: train loss {train_loss}, validation loss {validation_loss}, finite ones "
                 f"are expected; lower model.optimiser.learning_rate ({self.optimiser.learning_rate} now), or "
-                "look for wild values in the dense columns"
+                "look for extreme values in the dense columns"
             )
 
 

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures import ple
+from models.architectures.flat import FlatTrunk
+from models.architectures.h_mtl import HMtlTrunk
 from models.architectures.mfh import MfhTrunk
 from models.architectures.ple import SHARED, PleLevel, PleTrunk
 from models.modules.experts import Gates
+from models.modules.facets import Level0
 from models.modules.mixture import ExpertOutputs
 from models.modules.network import Network
 from models.modules.tree import FacetTree
@@ -177,7 +180,7 @@ def gradients_that_are_never_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Optimisers, "clear", lambda self: None)
 
 
-def trees_that_read_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_tree_that_reads_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """One facet's tree reads the input, not level 0."""
 
     def forward(self: MfhTrunk, x_BD: Tensor, wanted: Any = None) -> dict[str, Tensor]:
@@ -187,6 +190,33 @@ def trees_that_read_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
         return {cell: one[cell] + other[cell] for cell in cells}
 
     monkeypatch.setattr(MfhTrunk, "forward", forward)
+
+
+def a_tree_alone_that_reads_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self: HMtlTrunk, x_BD: Tensor, wanted: Any = None) -> dict[str, Tensor]:
+        found = self.tree(x_BD[:, : self.level0.out_dim], tuple(self.out_dims) if wanted is None else wanted)
+        return {cell: found[cell] for cell in self.out_dims if cell in found}
+
+    monkeypatch.setattr(HMtlTrunk, "forward", forward)
+
+
+def a_flat_switcher_that_reads_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        FlatTrunk, "forward", lambda self, x, wanted=None: self.switcher(x[:, : self.level0.out_dim], wanted)
+    )
+
+
+def a_level_0_per_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees read different numbers, as if each had a level 0 of its own."""
+    forward = FacetTree.forward
+    monkeypatch.setattr(
+        FacetTree, "forward", lambda self, h, cells: forward(self, h * (1 + self.place), cells)
+    )
+
+
+def level_0_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Level0.forward
+    monkeypatch.setattr(Level0, "forward", lambda self, x: forward(self, x).detach())
 
 
 def run(test: Callable[..., None], *names: str, **arguments: Any) -> Test:
@@ -309,12 +339,45 @@ CASES: dict[str, tuple[Break, Test]] = {
             ranks=[[0, 3], [1, 2], [4]],
         ),
     ),
-    "level 0": (
-        trees_that_read_the_input,
+    **{
+        f"level 0, all that is seen of the input: {trunk}": (
+            break_it,
+            run(
+                conformance_level0.test_level_0_is_all_that_trees_and_towers_see_of_the_input,
+                "make_model",
+                architecture=f"{trunk}_on_level_0",
+            ),
+        )
+        for trunk, break_it in (
+            ("mfh", a_tree_that_reads_the_input),
+            ("h_mtl", a_tree_alone_that_reads_the_input),
+            ("flat", a_flat_switcher_that_reads_the_input),
+        )
+    },
+    "level 0, one for all trees": (
+        a_level_0_per_tree,
         run(
-            conformance_level0.test_level_0_is_all_that_trees_and_towers_see_of_the_input,
+            conformance_level0.test_the_first_switchers_of_all_trees_read_the_output_of_level_0,
             "make_model",
             architecture="mfh_on_level_0",
+        ),
+    ),
+    "level 0, trained by every cell": (
+        level_0_without_gradients,
+        run(
+            conformance_level0.test_the_loss_of_every_cell_reaches_level_0,
+            "make_model",
+            "positive",
+            architecture="flat_on_level_0",
+        ),
+    ),
+    "level 0, below the tree of h_mtl": (
+        a_tree_alone_that_reads_the_input,
+        run(
+            conformance_level0.test_10b_on_level_0_every_cell_without_the_other_tree_is_that_of_h_mtl,
+            "make_model",
+            kept="task",
+            dropped="user_cohort",
         ),
     ),
     "12 in training": (

@@ -1,6 +1,6 @@
 """Each architecture against its own equations, written as a loop over tasks, experts and layers.
 
-PLE and CGC are in test_ple.py, MFH and H-MTL in test_conformance.py.
+PLE and CGC are in test_ple.py, MFH and H-MTL in test_conformance_mfh.py.
 """
 
 import math
@@ -355,8 +355,27 @@ def test_a_task_does_not_read_another_twice() -> None:
 
 
 @pytest.mark.parametrize("name", TRUNKS)
-def test_no_rows_give_no_logits(name: str, make_model: Callable[..., MultiTaskModel]) -> None:
-    model = make_model(name).eval()
-    with torch.inference_mode():
-        cells = model.network(torch.empty(0, model.input.width))
-    assert cells.shape == (0, len(model.network.cells_KG), model.cell_groups)
+def test_no_rows_have_no_logits_and_gradients_of_zero(
+    name: str, make_model: Callable[..., MultiTaskModel]
+) -> None:
+    network = make_model(name).network
+
+    cells_BKG = network(torch.empty(0, 10))
+    cells_BKG.sum().backward()
+
+    assert cells_BKG.shape == (0, len(network.cells_KG), network.cell_groups)
+    assert all(p.grad is not None and not p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["ple", "ml_mmoe", "h_mtl", "mfh"])
+def test_a_compiler_traces_the_network_as_one_graph_with_the_same_gradients(
+    name: str, make_model: Callable[..., MultiTaskModel]
+) -> None:
+    network, x = make_model(name, groups=("new", "low")).network, x_of(width=10).float()
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+
+    ours, plain = (
+        torch.autograd.grad(run(x).square().sum(), list(network.parameters())) for run in (compiled, network)
+    )
+
+    torch.testing.assert_close(ours, plain)

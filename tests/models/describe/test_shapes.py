@@ -43,7 +43,7 @@ def model_of(make_model: Make) -> Callable[[str], MultiTaskModel]:
 
 
 def flops_by_torch(run: Callable[[], object]) -> int:
-    """Matrix products outside of mixing, which is done by them, too, and counted apart."""
+    """Matrix products but for those of gate-weighted sums, which are counted apart."""
     inside = 0
     mix = ExpertOutputs.mix
 
@@ -60,7 +60,7 @@ def flops_by_torch(run: Callable[[], object]) -> int:
     return int(counter.get_total_flops()) - inside
 
 
-def mixing_by_hand(run: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+def weighted_sums_by_hand(run: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
     """Sums of experts, and of layers, as they happen: twice the numbers that are multiplied."""
     seen = 0
     mix, forward = ExpertOutputs.mix, SluiceTrunk.forward
@@ -103,10 +103,10 @@ def test_flops_of_a_forward_pass_are_those_that_torch_counts(
 ) -> None:
     model, (ids, dense, _) = model_of(name), make_batch(ROWS)
 
-    products, mixing = flops_of(describe(model).parts)
+    products, weighted_sums = flops_of(describe(model).parts)
 
     assert products == flops_by_torch(lambda: model.all_cells(ids, dense)) / ROWS
-    assert mixing == mixing_by_hand(lambda: model.all_cells(ids, dense), monkeypatch) / ROWS
+    assert weighted_sums == weighted_sums_by_hand(lambda: model.all_cells(ids, dense), monkeypatch) / ROWS
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -118,16 +118,19 @@ def test_flops_of_one_group_are_those_of_its_pruned_forward_pass(
 
     assert list(found.needed_by_group) == (["all"] if model.cell_groups == 1 else list(GROUPS))
     for number, group in enumerate(found.needed_by_group):
-        products, mixing = flops_of(found.needed_for(group))
+        products, weighted_sums = flops_of(found.needed_for(group))
         assert products == flops_by_torch(lambda n=number: model.for_group(ids, dense, n)) / ROWS
-        assert mixing == mixing_by_hand(lambda n=number: model.for_group(ids, dense, n), monkeypatch) / ROWS
+        assert (
+            weighted_sums
+            == weighted_sums_by_hand(lambda n=number: model.for_group(ids, dense, n), monkeypatch) / ROWS
+        )
 
 
 def test_a_part_is_named_as_in_the_weights_with_its_shape_and_costs(make_model: Make) -> None:
     """PLE of one level: one expert 10 -> 5 of click, two shared ones, a gate over the three, a tower."""
     found = {part.name: part for part in describe(make_model("cgc", ("click",))).parts}
 
-    costs = {name: (p.shape, p.parameters, p.flops, p.mixing_flops) for name, p in found.items()}
+    costs = {name: (p.shape, p.parameters, p.flops, p.weighted_sum_flops) for name, p in found.items()}
     assert costs == {
         "trunk.levels.0.experts.click_experts": ("1 x (10 -> 5)", 55, 2 * 50, 0),
         "trunk.levels.0.experts.SHARED_experts": ("2 x (10 -> 5)", 110, 2 * 100, 0),

@@ -163,18 +163,18 @@ def test_non_reentrant_checkpointing_leaves_the_gradients_as_they_are() -> None:
     torch.testing.assert_close(gradients_of(checkpointed), gradients_of(mix_two))
 
 
-def test_bias_gradients_over_many_blocks_are_as_exact_as_one_sum_in_bfloat16() -> None:
+def test_bias_gradients_over_many_blocks_are_those_of_autograd_in_bfloat16() -> None:
+    generator = torch.Generator().manual_seed(5)
     rows = 64 * mixture.ROWS_AT_ONCE
-    stack = torch.rand(rows, 1, 8, generator=torch.Generator().manual_seed(5)).bfloat16()
-    bias = torch.zeros(1, 8, dtype=torch.bfloat16, requires_grad=True)
-    weights = torch.full((rows, 1), 1 / 3, dtype=torch.bfloat16)
+    stack = torch.randn(rows, 2, 8, generator=generator).bfloat16()
+    weights = {"gate": torch.rand(rows, 2, generator=generator).bfloat16()}
+    biases = [torch.zeros(2, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(2)]
+    ours, by_autograd = (outputs_of([stack], [{"a": 2}], [bias]) for bias in biases)
 
-    outputs_of([stack], [{"a": 1}], [bias]).mix({"gate": weights}, {"gate": ["a"]})["gate"].sum().backward()
+    ours.mix(weights, {"gate": ["a"]})["gate"].sum().backward()
+    plain(by_autograd, weights, {"gate": ["a"]})["gate"].sum().backward()
 
-    exact = ((stack > 0) * weights.double()[:, :, None]).sum(0)
-    assert bias.grad is not None
-    error = (bias.grad.double() - exact).abs() / exact
-    assert error.max() < 2**-8  # the result itself is rounded to bfloat16
+    torch.testing.assert_close(biases[0].grad, biases[1].grad, rtol=1e-3, atol=0)
 
 
 def test_the_backward_pass_of_an_empty_batch_has_gradients_of_zero() -> None:
@@ -188,11 +188,24 @@ def test_the_backward_pass_of_an_empty_batch_has_gradients_of_zero() -> None:
     assert torch.equal(bias.grad, torch.zeros(2, 4))
 
 
-def test_a_stack_that_is_a_leaf_keeps_its_values_and_gets_its_gradient() -> None:
+@pytest.mark.parametrize("view", [lambda leaf: leaf, lambda leaf: leaf.view(1, 1, 2)], ids=["leaf", "view"])
+def test_a_stack_that_is_a_leaf_keeps_its_values_and_gets_its_gradient(
+    view: Callable[[Tensor], Tensor],
+) -> None:
     leaf = torch.tensor([[[-3.0, 2.0]]], requires_grad=True)
-    outputs = ExpertOutputs([leaf], [torch.tensor([[1.0, 1.0]])], [{"a": 1}])
+    outputs = ExpertOutputs([view(leaf)], [torch.tensor([[1.0, 1.0]])], [{"a": 1}])
 
     outputs.mix({"gate": torch.tensor([[5.0]])}, {"gate": ["a"]})["gate"].sum().backward()
 
     assert leaf.tolist() == [[[-3.0, 2.0]]]
     assert leaf.grad.tolist() == [[[0.0, 5.0]]]
+
+
+def test_a_stack_that_is_a_leaf_keeps_its_values_where_no_gradient_is_asked_for() -> None:
+    leaf = torch.tensor([[[-3.0, 2.0]]], requires_grad=True)
+
+    with torch.no_grad():
+        outputs = ExpertOutputs([leaf.view(1, 1, 2)], [torch.tensor([[1.0, 1.0]])], [{"a": 1}])
+        outputs.mix({"gate": torch.tensor([[5.0]])}, {"gate": ["a"]})
+
+    assert leaf.tolist() == [[[-3.0, 2.0]]]
