@@ -46,13 +46,19 @@ def load_config(
         env: name of a file in conf: local, cluster.
         model: name of a file in conf/models, or the absolute path of one elsewhere.
         overrides: `a.b=c` each, the value read as YAML.
-        folder: the project's folder, which holds conf/; None: the one that holds this code.
+        folder: the project's folder, which holds conf/; None: as of `default_project`.
 
     Raises:
         ConfigError: a layer is missing, empty or no YAML, a key is unknown, a value is wrong, an
             expression reads what is not declared; with the layer's file and the key.
     """
-    return _read(dataset, env, model, tuple(overrides), (folder or PROJECT_DIR) / "conf")
+    return _read(dataset, env, model, tuple(overrides), (folder or default_project()) / "conf")
+
+
+def default_project() -> Path:
+    """Return the project folder where none is named: the current one if it is one, else that of this code."""
+    here = Path.cwd()
+    return here if (here / "conf" / "base.yaml").is_file() else PROJECT_DIR
 
 
 @lru_cache(maxsize=16)

@@ -278,7 +278,7 @@ class Paths(ConfigModel):
 
 
 class Runtime(ConfigModel):
-    """How Spark runs here. Not part of any fingerprint."""
+    """How Spark runs here. Not part of any fingerprint; what rows depend on cannot be set here."""
 
     cores: Positive | Literal["auto"] | None = None  # threads of local mode; null: spark-submit decides
     driver_memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] | None = None  # null: as set-up wrote

@@ -44,4 +44,5 @@ def adopt(
                 f"adopt {job}: the new code makes other rows of {dates}: {text}; nothing was recorded. "
                 f"Run `lamplighter plan` to see what is to be made again"
             )
-        log.info(f"{job}: {dates} computed anew and equal; what older code made stays up to date")
+        only = " (there is no second data date to compare)" if len(found.dates) == 1 else ""
+        log.info(f"{job}: {dates} computed anew and equal{only}; what older code made stays up to date")

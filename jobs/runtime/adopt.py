@@ -96,23 +96,23 @@ def _drawn(dates: Sequence[date], code: str) -> tuple[date, ...]:
     return (dates[number % len(dates)],)
 
 
-def _differences(job: str, arguments: Arguments, day: date, new: str, old: str) -> list[Difference]:
+def _differences(job: str, arguments: Arguments, data_date: date, new: str, old: str) -> list[Difference]:
     """Compute one data date anew, as if the new code were known to equal the old."""
-    project = Project(replace(arguments, first=day, last=day))
+    project = Project(replace(arguments, first=data_date, last=data_date))
     project.assumed_equal = MappingProxyType({(job, new): old})
     run = TrialRun(all_jobs()[job], project)
-    recorded = project.recorded_fingerprint(job, day)
+    recorded = project.recorded_fingerprint(job, data_date)
     if run.fingerprint != recorded:
         raise LamplighterError(
-            f"adopt {job} {day}: more than code has changed since it ran (its inputs are others now); "
-            f"run `lamplighter {job} --data-date {day}` instead"
+            f"adopt {job} {data_date}: more than code has changed since it ran (its inputs are others now); "
+            f"run `lamplighter {job} --data-date {data_date}` instead"
         )
-    with step_progress(f"adopt {job} {day}"):
+    with step_progress(f"adopt {job} {data_date}"):
         require_inputs(run.job, project)
         run.job.outline(run)
     if missing := sorted(set(run.job.tables(project.config)) - run.compared):
         raise LamplighterError(
-            f"adopt {job} {day}: {', '.join(missing)} was not made anew, so nothing is known of it; run "
-            f"`lamplighter {job} --data-date {day}` instead"
+            f"adopt {job} {data_date}: {', '.join(missing)} was not made anew, so nothing is known of it; "
+            f"run `lamplighter {job} --data-date {data_date}` instead"
         )
     return run.differences

@@ -95,30 +95,31 @@ class Lineage:
 
     # --- what a job makes of what --------------------------------------------------------------
 
-    def make(self, job: str, day: date) -> Fingerprint:
+    def make(self, job: str, data_date: date) -> Fingerprint:
         """Return the fingerprint that a job's partition has, given its inputs."""
-        if (job, day) not in self._made:
+        if (job, data_date) not in self._made:
             declared = all_jobs()[job]
-            inputs = [text for read in declared.reads for text in self._inputs_of(declared, read, day)]
-            recipe = self.recipe(job, day)
-            self._made[job, day] = Fingerprint(
-                self.code_hash(job, day), hash_of(recipe.config), tuple(inputs)
+            inputs = [text for read in declared.reads for text in self._inputs_of(declared, read, data_date)]
+            recipe = self.recipe(job, data_date)
+            self._made[job, data_date] = Fingerprint(
+                self.code_hash(job, data_date), hash_of(recipe.config), tuple(inputs)
             )
-        return self._made[job, day]
+        return self._made[job, data_date]
 
-    def recipe(self, job: str, day: date | None = None) -> Recipe:
+    def recipe(self, job: str, data_date: date | None = None) -> Recipe:
         """Return the job's code by file and its configuration by key.
 
         Args:
             job: its name.
-            day: the data date, which says whose architectures a job runs that scores by the champion; None:
-                nobody's.
+            data_date: says whose architectures a job runs that scores by the champion; None: nobody's.
         """
         declared = all_jobs()[job]
         is_of_model = any(key == "model" or key.startswith("model.") for key in declared.config)
         architectures = architectures_of(self.config.model) if is_of_model else ()
-        if day is not None and self._runs_champion(declared):
-            architectures = tuple(sorted({*architectures, *self.champion_of(declared, day).architectures}))
+        if data_date is not None and self._runs_champion(declared):
+            architectures = tuple(
+                sorted({*architectures, *self.champion_of(declared, data_date).architectures})
+            )
         if (job, architectures) not in self._recipes:
             keys = [*declared.config, *(f"suites.{table}" for table in declared.tables(self.config))]
             code = code_of(declared.module, declared.entry_points, declared.templates, architectures)
@@ -126,9 +127,9 @@ class Lineage:
             self._recipes[job, architectures] = Recipe(code | tables, hashes_of_keys(self.config, keys))
         return self._recipes[job, architectures]
 
-    def code_hash(self, job: str, day: date | None = None) -> str:
+    def code_hash(self, job: str, data_date: date | None = None) -> str:
         """Return the hash of a job's code, or that of the oldest code known to have the same results."""
-        found = hash_of(self.recipe(job, day).code)
+        found = hash_of(self.recipe(job, data_date).code)
         seen = {found}
         while (older := self.equal_code.get((job, found))) is not None and older not in seen:
             seen.add(older)
@@ -146,42 +147,42 @@ class Lineage:
 
     # --- inputs --------------------------------------------------------------------------------
 
-    def of(self, job: str, day: date) -> str:
+    def of(self, job: str, data_date: date) -> str:
         """Return the fingerprint of a partition; "none" where it was never made."""
-        if job in self.expected and day in self.dates:
-            return self.make(job, day).value
-        return self._recorded(job, self.config.model.name if all_jobs()[job].is_per_model else "", day)
+        if job in self.expected and data_date in self.dates:
+            return self.make(job, data_date).value
+        return self._recorded(job, self.config.model.name if all_jobs()[job].is_per_model else "", data_date)
 
-    def pinned_inputs(self, job: str, day: date) -> tuple[str, ...] | None:
+    def pinned_inputs(self, job: str, data_date: date) -> tuple[str, ...] | None:
         """Return the inputs of the training set that is current as of a data date, if it is pinned."""
-        pinned = pinned_date(self.config.training, day)
+        pinned = pinned_date(self.config.training, data_date)
         return None if pinned is None else self.pinned.get((pinned, self.recipe_hash(job)))
 
-    def model_version(self, day: date) -> str:
+    def model_version(self, data_date: date) -> str:
         """Return the version that training the configured model as of a data date gives."""
-        return f"{self.config.model.name}-{self.of('train', day)[:12]}"
+        return f"{self.config.model.name}-{self.of('train', data_date)[:12]}"
 
-    def champion_of(self, job: Job, day: date) -> Champion:
+    def champion_of(self, job: Job, data_date: date) -> Champion:
         """Return who serves as of a data date; for a job that judges a candidate, before its own decision."""
-        candidate = self.model_version(day) if job.is_per_model else None
-        return self.champion(day, candidate)
+        candidate = self.model_version(data_date) if job.is_per_model else None
+        return self.champion(data_date, candidate)
 
-    def fingerprint_of_table(self, table: str, day: date) -> str:
+    def fingerprint_of_table(self, table: str, data_date: date) -> str:
         """Return the fingerprint of a table's partition; "none" where it was never made."""
-        return self.of(self._producers[table], day)
+        return self.of(self._producers[table], data_date)
 
-    def _inputs_of(self, job: Job, read: Read, day: date) -> list[str]:
+    def _inputs_of(self, job: Job, read: Read, data_date: date) -> list[str]:
         if read.kind == "source":
-            return [f"{label}={sha}" for label, sha in self.source_hashes(read.table, day).items()]
+            return [f"{label}={sha}" for label, sha in self.source_hashes(read.table, data_date).items()]
         if read.kind == "champion":
-            return [f"champion={self.champion_of(job, day).version}"]
-        if read.is_pinned and (pinned := self.pinned_inputs(job.name, day)) is not None:
+            return [f"champion={self.champion_of(job, data_date).version}"]
+        if read.is_pinned and (pinned := self.pinned_inputs(job.name, data_date)) is not None:
             return list(pinned)
         return [
             f"{label}={made}"
             for table in read.names(self.config)
-            for each in read.dates(self.config, day)
-            for label, made in self._partition(job, table, each, day)
+            for each in read.dates(self.config, data_date)
+            for label, made in self._partition(job, table, each, data_date)
         ]
 
     @staticmethod
@@ -190,10 +191,10 @@ class Lineage:
         reads_decisions = any(read.kind == "champion" for read in job.reads)
         return reads_decisions and "models/model.py" in code_of(job.module)
 
-    def _partition(self, job: Job, table: str, each: date, day: date) -> list[tuple[str, str]]:
+    def _partition(self, job: Job, table: str, each: date, data_date: date) -> list[tuple[str, str]]:
         """Return the fingerprints of a partition that a job reads; one per model if it knows no model."""
         producer = self._producers.get(table)
-        if producer is None or (producer == job.name and each != day - timedelta(days=1)):
+        if producer is None or (producer == job.name and each != data_date - timedelta(days=1)):
             return []  # of a job's own output only the day before counts: what is older is in its fingerprint
         if all_jobs()[producer].is_per_model and not job.is_per_model:
             models = {model for name, model, at in self.known if (name, at) == (producer, each)}
@@ -202,10 +203,10 @@ class Lineage:
                 made[self.config.model.name] = own
             return [(f"{table} as of {each} of {model}", made[model]) for model in sorted(made)]
         # Without a date where it is the same day: a pinned training set is the same on each night.
-        return [(table if each == day else f"{table} as of {each}", self.of(producer, each))]
+        return [(table if each == data_date else f"{table} as of {each}", self.of(producer, each))]
 
-    def _recorded(self, job: str, model: str, day: date) -> str:
-        run = self.known.get(RunKey(job, model, day))
+    def _recorded(self, job: str, model: str, data_date: date) -> str:
+        run = self.known.get(RunKey(job, model, data_date))
         return run.fingerprint if run is not None and run.state == "done" else NONE
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from jobs.runtime.project import Project
 
 
-def list_of(project: "Project", user: str, day: date) -> list[dict[str, Any]]:
+def list_of(project: "Project", user: str, data_date: date) -> list[dict[str, Any]]:
     """Return one user's rows of `scores` of a data date, by rank."""
     kind = project.config.source.events.columns["user_id"].type
     key = int(user) if kind in ("bigint", "int") else user
-    rows = project.store.rows("scores", f"data_date = '{day}'", ds.field("user_id") == key)
+    rows = project.store.rows("scores", f"data_date = '{data_date}'", ds.field("user_id") == key)
     return sorted(rows, key=lambda row: row["rank"])
 
 

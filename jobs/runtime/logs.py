@@ -14,6 +14,8 @@ from types import MappingProxyType
 
 from rich.console import Console
 
+from core.load import default_project
+
 CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
 NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 _CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=NO_CONTEXT)
@@ -36,7 +38,7 @@ def set_up_logging(folder: Path | None = None) -> None:
     Warnings of libraries go to the file alone.
 
     The file is `lamplighter.log` in the folder that LAMPLIGHTER_LOGS names, else in `folder`, else in `logs`
-    of the folder that holds the code. If it cannot be written, one warning says so and the work continues
+    of the project. If it cannot be written, one warning says so and the work continues
     without it.
     """
     if any(isinstance(handler, ConsoleHandler) for handler in log.handlers):
@@ -49,7 +51,7 @@ def set_up_logging(folder: Path | None = None) -> None:
         not libraries.handlers
     ):  # warnings of libraries (Py4J prints stack traces) are for the file, if there is one
         libraries.addHandler(logging.NullHandler())
-    default = folder or Path(__file__).resolve().parents[2] / "logs"
+    default = folder or default_project() / "logs"
     place = Path(os.environ.get("LAMPLIGHTER_LOGS") or default)
     try:
         place.mkdir(parents=True, exist_ok=True)

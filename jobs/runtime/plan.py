@@ -73,18 +73,18 @@ class Planner:
         why = "; ".join(dict.fromkeys(reason.text for reason in found.values())) or "up to date"
         return PlannedStep(job, tuple(found), why)
 
-    def reason(self, job: str, day: date) -> Reason | None:
+    def reason(self, job: str, data_date: date) -> Reason | None:
         """Return why a job has to run for a data date; None: it is up to date."""
         model = self.project.config.model.name if all_jobs()[job].is_per_model else ""
-        run = self.lineage.known.get(RunKey(job, model, day))
+        run = self.lineage.known.get(RunKey(job, model, data_date))
         if run is None:
             return Reason("state", "never run")
         if run.state != "done":
             return Reason("state", f"the last run {'was cut off' if run.state == 'started' else run.state}")
         if (lost := lost_commit(self.project.store, self._tables(job), run)) is not None:
             return Reason("table", lost)
-        now = self.lineage.make(job, day)
-        return None if now.value == run.fingerprint else self._difference(job, day, run, now)
+        now = self.lineage.make(job, data_date)
+        return None if now.value == run.fingerprint else self._difference(job, data_date, run, now)
 
     def late_dates(self, job: str, data_date: date, earliest: date) -> dict[date, Reason]:
         """Return the data dates before one that the job has to repair -> why, oldest first.
@@ -110,12 +110,12 @@ class Planner:
     def _tables(self, job: str) -> tuple[str, ...]:
         return all_jobs()[job].tables(self.project.config)
 
-    def _was_built(self, job: str, day: date) -> bool:
-        return RunKey(job, "", day) in self.lineage.known
+    def _was_built(self, job: str, data_date: date) -> bool:
+        return RunKey(job, "", data_date) in self.lineage.known
 
     # --- why ------------------------------------------------------------------------------------
 
-    def _difference(self, job: str, day: date, run: NewestRun, now: Fingerprint) -> Reason:
+    def _difference(self, job: str, data_date: date, run: NewestRun, now: Fingerprint) -> Reason:
         """Name what has changed since a run: configuration, else inputs, else code."""
         before, after = _named(run.inputs), _named(now.inputs)
         changed = [
@@ -123,8 +123,8 @@ class Planner:
             *(f"{name} is new" for name in after if name not in before),
             *(f"{name} is gone" for name in before if name not in after),
         ]
-        recipe = self.lineage.recipe(job, day)
-        cause = self._cause_of(before, after, day)
+        recipe = self.lineage.recipe(job, data_date)
+        cause = self._cause_of(before, after, data_date)
         if now.config != run.config_hash:  # it may be the reason of changed inputs, too: a longer window
             text = f"configuration: {self._changed(run.config_hash, recipe.config)}"
             is_other = any(name in before and before[name] != after[name] for name in after)
@@ -133,10 +133,10 @@ class Planner:
             return Reason(cause, _listed(changed))
         return Reason("code", f"code: {self._changed(run.code_hash, recipe.code)}")
 
-    def _cause_of(self, before: Mapping[str, str], after: Mapping[str, str], day: date) -> Cause:
+    def _cause_of(self, before: Mapping[str, str], after: Mapping[str, str], data_date: date) -> Cause:
         """Distinguish changed rows, changed attributes, and files that were taken away."""
         labels = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-        if labels and labels <= set(self.project.sources.hashes("attributes", day)):
+        if labels and labels <= set(self.project.sources.hashes("attributes", data_date)):
             return "attributes"
         is_archived = any(name.startswith("source ") and name not in after for name in labels)
         return "archived" if is_archived else "input"

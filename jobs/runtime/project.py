@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from pyspark.sql import SparkSession
 
-from core.load import load_config
+from core.load import default_project, load_config
 from core.paths import join, local_path, resolve_uri
 from core.schema import Config
 from core.training_days import date_range, pinned_date
@@ -61,7 +61,7 @@ class Project:
     @property
     def folder(self) -> Path:
         """The project's folder: relative paths of the configuration begin there."""
-        return self.arguments.project or project_folder()
+        return self.arguments.project or default_project()
 
     @cached_property
     def spark(self) -> SparkSession:
@@ -170,8 +170,3 @@ class Project:
             for each in declared.dates(self.config, day)
         ]
         return date_range(min([horizon, *read]), last)
-
-
-def project_folder() -> Path:
-    """Return the folder of the project that holds the code: the default where none is named."""
-    return Path(__file__).resolve().parents[2]

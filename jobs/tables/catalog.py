@@ -6,7 +6,6 @@ from its configuration.
 
 from pathlib import Path
 
-from core.load import PROJECT_DIR
 from core.paths import join, local_path, resolve_uri
 from core.schema import Config
 from jobs.tables.declarations.entities import entity_tables
@@ -27,7 +26,7 @@ class Catalog:
         tables: name -> declaration.
     """
 
-    def __init__(self, config: Config, project: Path = PROJECT_DIR) -> None:
+    def __init__(self, config: Config, project: Path) -> None:
         self.dataset = config.dataset
         self.root = join(resolve_uri(config.paths.warehouse, project, "paths.warehouse"), config.dataset)
         self.tables = {table.name: table for table in declared_tables(config)}

@@ -16,13 +16,13 @@ from core.source import EventSource, FileSource
 from jobs.tables.source_files import SourceFile
 
 
-def table_of_date(root: Path, source: FileSource, day: date | None) -> list[SourceFile]:
+def table_of_date(root: Path, source: FileSource, data_date: date | None) -> list[SourceFile]:
     """Return the rows of a date as one source file; none if the table is partitioned and has none.
 
     Args:
         root: folder that relative paths begin at.
         source: path, version and, of events, the column that holds the date.
-        day: the date; None: the whole table.
+        data_date: the date; None: the whole table.
 
     Raises:
         LamplighterError: there is no such table, version or column.
@@ -30,15 +30,15 @@ def table_of_date(root: Path, source: FileSource, day: date | None) -> list[Sour
     table = open_table(root, source)
     column = source.date_column if isinstance(source, EventSource) else None
     if column is not None and column in table.metadata().partition_columns:
-        files = table.file_uris(file_pruning_predicate=f"{column} = '{day}'")
+        files = table.file_uris(file_pruning_predicate=f"{column} = '{data_date}'")
         if not files:
             return []
     else:
         files = table.file_uris()
     names = "\n".join(sorted(file.removeprefix(table.table_uri) for file in files))
-    label = source.path if day is None else f"{source.path}@{column}={day}"
+    label = source.path if data_date is None else f"{source.path}@{column}={data_date}"
     sha256 = hashlib.sha256(names.encode()).hexdigest()
-    return [SourceFile(label, root / source.path, sha256, day, table.version())]
+    return [SourceFile(label, root / source.path, sha256, data_date, table.version())]
 
 
 def dates_of_table(root: Path, source: EventSource) -> list[date]:

@@ -28,20 +28,20 @@ def again(table: str | None, span: str = " for all data dates") -> str:
     return _AGAIN.get(str(table), f"run the job that writes {table}{span} again")
 
 
-def of_data_file(table: str | None, folder: Path, file: Path, day: str | None) -> str:
+def of_data_file(table: str | None, folder: Path, file: Path, data_date: str | None) -> str:
     """Return what to do about a data file that is lost or cannot be read.
 
     Args:
         table: its table.
         folder: of the table.
         file: the file.
-        day: data date of its partition, if it has one.
+        data_date: data date of its partition, if it has one.
     """
     delete = "delete it, " if file.exists() else ""
     if _BY_SPARK in file.name:
-        span = f" for data date {day}" if day else ""
+        span = f" for data date {data_date}" if data_date else ""
         return f"Restore it, or {delete}{again(table, span)}, which replaces it"
-    span = f" for data date {day}" if day else " for the data dates that it held"
+    span = f" for data date {data_date}" if data_date else " for the data dates that it held"
     return (
         f'Restore it, or {delete}take it out of the log (python -c "from deltalake import DeltaTable; '
         f"DeltaTable('{folder}').repair()\"): {again(table, span)}"

@@ -14,14 +14,29 @@ from typing import Any
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from core.errors import ConfigError
 from core.schema import Config, Runtime
 from jobs.tables.machine import default_cores
 
 log = logging.getLogger("lamplighter")
 
+FIXED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+"""Settings that rows depend on: no fingerprint covers them, so they are the same in every session."""
+FIXED_PREFIX = "spark.sql.legacy."
+
 
 def spark_session(config: Config) -> SparkSession:
-    """Return the session of this process; make it at the first call."""
+    """Return the session of this process; make it at the first call.
+
+    Raises:
+        ConfigError: `runtime.spark` sets what rows depend on.
+    """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
@@ -46,7 +61,11 @@ def spark_settings(runtime: Runtime) -> dict[str, str]:
 
     Local mode runs on `runtime.cores` threads, and shuffles into as many partitions. Where `cores` is null,
     spark-submit or the cluster decides. `runtime.driver_memory` counts for a JVM that Python starts; one that
-    spark-submit started has its memory already (`--driver-memory`).
+    spark-submit started has its memory already (`--driver-memory`). FIXED wins over all, spark-submit's
+    `--conf` included.
+
+    Raises:
+        ConfigError: `runtime.spark` names one of FIXED.
     """
     implied: dict[str, str] = {}
     if runtime.cores is not None:
@@ -54,4 +73,10 @@ def spark_settings(runtime: Runtime) -> dict[str, str]:
         implied |= {"spark.master": f"local[{cores}]", "spark.sql.shuffle.partitions": str(cores)}
     if runtime.driver_memory is not None:
         implied["spark.driver.memory"] = runtime.driver_memory
-    return implied | runtime.spark
+    refused = sorted(key for key in runtime.spark if key in FIXED or key.startswith(FIXED_PREFIX))
+    if refused:
+        raise ConfigError(
+            f"runtime.spark: {refused} cannot be set: what tables hold depends on them, so they are the same "
+            "in every session; remove them"
+        )
+    return implied | runtime.spark | FIXED

@@ -50,14 +50,14 @@ def found_at(root: Path, path: str) -> list[Path]:
     return [root / path] if (root / path).exists() else []
 
 
-def files_at(root: Path, path: str, file_format: str, day: date | None) -> list[SourceFile]:
+def files_at(root: Path, path: str, file_format: str, data_date: date | None) -> list[SourceFile]:
     """Return the files that a path, a folder or a glob names, in the order of their paths.
 
     Args:
         root: folder that relative paths begin at.
         path: the path, with its date filled in.
         file_format: as declared; for the message.
-        day: the date that the files are of.
+        data_date: the date that the files are of.
     """
     files = [
         file
@@ -65,7 +65,7 @@ def files_at(root: Path, path: str, file_format: str, day: date | None) -> list[
         for file in (sorted(place.rglob("*")) if place.is_dir() else [place])
         if file.is_file() and not any(part.startswith(HIDDEN) for part in _below(file, place))
     ]
-    return [_source_file(root, file, day) for file in files]
+    return [_source_file(root, file, data_date) for file in files]
 
 
 def check_columns(file: SourceFile, source: FileSource, needed: set[str]) -> tuple[str, ...]:
@@ -139,10 +139,10 @@ def _below(file: Path, place: Path) -> tuple[str, ...]:
     return file.relative_to(place).parts if place != file else (file.name,)
 
 
-def _source_file(root: Path, file: Path, day: date | None) -> SourceFile:
+def _source_file(root: Path, file: Path, data_date: date | None) -> SourceFile:
     stat = file.stat()
     path = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
-    return SourceFile(path, file, _sha256(file, stat.st_mtime_ns, stat.st_size), day)
+    return SourceFile(path, file, _sha256(file, stat.st_mtime_ns, stat.st_size), data_date)
 
 
 @lru_cache(maxsize=4096)

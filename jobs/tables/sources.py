@@ -47,22 +47,22 @@ class Sources:
 
     # --- the log --------------------------------------------------------------------------------
 
-    def log_files(self, day: date) -> list[SourceFile]:
+    def log_files(self, data_date: date) -> list[SourceFile]:
         """Return the files of a date, in the order of their paths; none if there are none."""
         events = self._source.events
         if events.format == "delta":
-            return table_of_date(self.root, events, day)
-        return files_at(self.root, events.dated.of(day), events.format, day)
+            return table_of_date(self.root, events, data_date)
+        return files_at(self.root, events.dated.of(data_date), events.format, data_date)
 
-    def require_log_files(self, day: date, allow_missing: bool) -> list[SourceFile]:
+    def require_log_files(self, data_date: date, allow_missing: bool) -> list[SourceFile]:
         """Return the log files of a date, with their columns checked.
 
         Raises:
             LamplighterError: there are none and `allow_missing` is not given, or one is not readable.
         """
-        files = self.log_files(day)
+        files = self.log_files(data_date)
         if not files and not allow_missing:
-            raise LamplighterError(self._missing(day))
+            raise LamplighterError(self._missing(data_date))
         for file in files:
             check_columns(file, self._source.events, self.log_columns())
         return files
@@ -74,18 +74,18 @@ class Sources:
             check_columns(file, self._source.events, self.log_columns())
         return sorted(files.values(), key=lambda file: (str(file.file_date), file.path))
 
-    def covering(self, day: date) -> list[SourceFile]:
+    def covering(self, data_date: date) -> list[SourceFile]:
         """Return the date's own files, and later ones that are known to hold rows of it."""
-        last_possible = day + timedelta(days=self._source.events.lateness_days)
+        last_possible = data_date + timedelta(days=self._source.events.lateness_days)
         later = [
             row
             for row in self._store.rows("source_files")
-            if day < row["file_date"] <= last_possible and row["first_data_date"] <= day
+            if data_date < row["file_date"] <= last_possible and row["first_data_date"] <= data_date
         ]
         known = {(row["path"], row["sha256"]) for row in later}
         dates = sorted({row["file_date"] for row in later})
         offered = [file for date_ in dates for file in self.log_files(date_)]
-        return [*self.log_files(day), *(file for file in offered if (file.path, file.sha256) in known)]
+        return [*self.log_files(data_date), *(file for file in offered if (file.path, file.sha256) in known)]
 
     def last_log_date(self) -> date | None:
         """Return the newest date that there are files of."""
@@ -103,17 +103,17 @@ class Sources:
         texts += [behaviour.expr for behaviour in self._behaviours.values()]
         return set(self._source.events.event_id).union(*(columns_of(text, "source") for text in texts))
 
-    def _missing(self, day: date) -> str:
+    def _missing(self, data_date: date) -> str:
         events = self._source.events
-        path = events.path if events.format == "delta" else events.dated.of(day)
+        path = events.path if events.format == "delta" else events.dated.of(data_date)
         last = self.last_log_date()
         if last is None:
             root = self.root.name
             return f"{path}: source file is missing, and so is every other; expected the log under {root}/"
-        if day > last:
+        if data_date > last:
             return (
-                f"{path}: data date {day} is after the last file, of {last}; wait for the file, or run with "
-                "--allow-empty to continue without new events"
+                f"{path}: data date {data_date} is after the last file, of {last}; wait for the file, or run "
+                "with --allow-empty to continue without new events"
             )
         return f"{path}: source file is missing (the last is of {last}); deliver it, then run again"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from core.columns import feature_columns
 from core.config_model import EntityName
 from core.expressions import columns_of
-from core.load import load_config
+from core.load import PROJECT_DIR, load_config
 from core.schema import Config
 from jobs.runtime.declared import SHARED_TABLES
 from jobs.runtime.pipeline import all_jobs
@@ -17,7 +17,7 @@ from tools.reference.markdown import code, job_link, page, sheet
 def tables_page() -> str:
     """Return the page of all tables."""
     config = load_config()
-    catalog = Catalog(config)
+    catalog = Catalog(config, PROJECT_DIR)
     used = column_users(config)
     index = [(f"[{name}](#{name})", catalog[name].holds, writer_of(name)) for name in catalog.tables]
     return page(

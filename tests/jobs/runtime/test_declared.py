@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from core.errors import LamplighterError
-from core.load import load_config
+from core.load import PROJECT_DIR, load_config
 from jobs.runtime.declared import DeclaredInputs
 from jobs.runtime.job import ONE, RANGE, Job, job
 from jobs.runtime.pipeline import all_jobs
@@ -44,7 +44,7 @@ def inputs(*dates: date, of: Job = example) -> DeclaredInputs:
     ],
 )
 def test_a_run_reads_the_dates_that_its_job_declares(table: str, first: date, last: date | None) -> None:
-    inputs(SATURDAY, SUNDAY).require_dates(Catalog(load_config())[table], first, last)
+    inputs(SATURDAY, SUNDAY).require_dates(Catalog(load_config(), PROJECT_DIR)[table], first, last)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_another_date_or_table_is_refused(
     table: str, first: date | None, last: date | None, what: str
 ) -> None:
     with pytest.raises(LamplighterError) as error:
-        inputs(SATURDAY, SUNDAY).require_dates(Catalog(load_config())[table], first, last)
+        inputs(SATURDAY, SUNDAY).require_dates(Catalog(load_config(), PROJECT_DIR)[table], first, last)
 
     assert str(error.value) == (
         f"example uses {what}, which it does not declare; add {table} to `reads=` in jobs/example.py"
@@ -72,9 +72,9 @@ def test_another_date_or_table_is_refused(
 def test_a_table_that_belongs_to_no_data_date_is_read_whole() -> None:
     reader = job(reads=(same_day("{entity}s"),), writes=(), config=(), dates=ONE)(example.outline)
 
-    inputs(SATURDAY, of=reader).require_dates(Catalog(load_config())["users"], None, None)
+    inputs(SATURDAY, of=reader).require_dates(Catalog(load_config(), PROJECT_DIR)["users"], None, None)
     with pytest.raises(LamplighterError, match="uses encoders, which it does not declare"):
-        inputs(SATURDAY, of=reader).require_dates(Catalog(load_config())["encoders"], None, None)
+        inputs(SATURDAY, of=reader).require_dates(Catalog(load_config(), PROJECT_DIR)["encoders"], None, None)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from core.load import load_config
+from core.load import PROJECT_DIR, load_config
 from jobs.runtime.code import hash_of
 from jobs.runtime.fingerprints import Champion, Lineage
 from jobs.runtime.pipeline import all_jobs
@@ -41,7 +41,9 @@ def lineage(
         source_hashes=source_hashes,
         known=known or {RunKey("build_features", "", BEFORE): done("before")},
         champion=lambda day, candidate: Champion(champion, ("ple",) if champion else ()),
-        table_hashes={name: table.declaration_hash for name, table in Catalog(config).tables.items()},
+        table_hashes={
+            name: table.declaration_hash for name, table in Catalog(config, PROJECT_DIR).tables.items()
+        },
         dates=frozenset(dates),
         expected=frozenset(all_jobs() if expected is None else expected),
         **more,  # type: ignore[arg-type]

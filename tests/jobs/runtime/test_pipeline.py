@@ -80,7 +80,7 @@ def test_a_job_declares_tables_of_the_catalog_and_keys_of_the_configuration(name
     config, each = load_config(), all_jobs()[name]
     tables = {table for read in each.reads if read.kind != "source" for table in read.names(config)}
 
-    assert tables | set(each.tables(config)) <= set(Catalog(config).tables)
+    assert tables | set(each.tables(config)) <= set(Catalog(config, PROJECT_DIR).tables)
     assert not (tables | set(each.tables(config))) & SHARED_TABLES
     declared_part(config, each.config)
 
@@ -95,7 +95,7 @@ def test_the_file_of_a_job_is_an_outline(name: str) -> None:
 def test_every_table_has_a_writer_and_says_what_it_holds() -> None:
     config = load_config()
     written = {table for each in all_jobs().values() for table in each.tables(config)}
-    tables = Catalog(config).tables
+    tables = Catalog(config, PROJECT_DIR).tables
 
     assert set(tables) == written | SHARED_TABLES | {"code_equivalences"}
     assert [name for name, table in tables.items() if not table.holds] == []

@@ -31,6 +31,16 @@ def test_cores_follow_the_machine_and_partitions_the_cores() -> None:
     assert "spark.driver.memory" not in found  # what set-up wrote counts
 
 
+@pytest.mark.parametrize("key", ["spark.sql.session.timeZone", "spark.sql.legacy.timeParserPolicy"])
+def test_a_setting_that_rows_depend_on_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"runtime.spark: .*{key}.* cannot be set"):
+        settings(f"runtime.spark={{{key}: x}}")
+
+
+def test_every_session_has_the_settings_that_rows_depend_on() -> None:
+    assert settings().items() >= session.FIXED.items()
+
+
 def test_settings_override_the_machine() -> None:
     found = settings("runtime.cores=3", "runtime.driver_memory=6g")
 
