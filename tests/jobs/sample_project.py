@@ -25,6 +25,7 @@ class SampleProject:
 
     source: Path
     warehouse: Path
+    extra: tuple[str, ...] = ()  # settings of one test
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -50,6 +51,7 @@ class SampleProject:
             "candidates.newest=5",
             "ranking.top_k=5",
             "ranking.buckets=2",
+            *self.extra,
         )
 
     def ask(
@@ -68,7 +70,7 @@ class SampleProject:
 
     def copy(self, folder: Path) -> "SampleProject":
         """The same, to be broken at will."""
-        copied = SampleProject(folder / "source", folder / "warehouse")
+        copied = SampleProject(folder / "source", folder / "warehouse", self.extra)
         shutil.copytree(self.source, copied.source)
         if self.warehouse.exists():
             shutil.copytree(self.warehouse, copied.warehouse)
