@@ -34,7 +34,7 @@ HOLDS = {
     "evaluations": "metrics per model, task and cohort, with intervals; gains over champion and baselines",
     "model_warnings": "what the gates of a model lack, such as experts without output",
     "calibration_curves": "predicted and observed rates per model and task",
-    "gate_weights": "what each gate gives each expert, per cohort",
+    "gate_weights": "the weight of each expert in each gate, per cohort",
     "promotions": "decisions: candidate, champion before and after, reasons, warnings",
     "promotion_cells": "the cells of each decision: gain, interval, weight, status",
     "scores_staging": "lists of a night before publication, per bucket of users",
