@@ -24,7 +24,7 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
     Grain: source_row_id = "<sha256 of the file>:<position in it>".
     Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
-    `lateness_days` before), else the file's date, under which the row will be quarantined.
+    `lateness_days` before), else the file's date, under which the row goes to quarantine.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
     source cannot be read as such; days_late = file's date - event's date, negative for the future.
     Cost: one narrow pass.
@@ -64,7 +64,7 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
 
     Of the sound rows of one event_id, the first in the order of `source.events.keep` is accepted (ties by
     source_row_id). A row equal to it in all declared columns is a duplicate; another is a conflict
-    and gets `conflicting_event` among its failed rules. A row with failed rules takes no part.
+    and gets `conflicting_event` among its failed rules. Rows with failed rules are not compared.
 
     Grain: source_row_id, as it came. Cost: one shuffle by event_id.
 
@@ -103,9 +103,9 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
 
 
 def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
-    """Join the parts by ":"; null when one of them is null or empty.
+    """Join the values by ":"; null when one of them is null or empty.
 
-    A ":" within a part gets a backslash before it, so that other parts never make the same id.
+    A ":" within a value gets a backslash before it, so that other values never make the same id.
     """
     texts = [F.nullif(F.col(name).cast("string"), F.lit("")) for name in columns]
     is_whole = reduce(and_, (text.isNotNull() for text in texts))
