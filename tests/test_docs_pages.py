@@ -13,6 +13,7 @@ import typer
 import lamplighter
 from core.load import PROJECT_DIR
 from jobs.cli.main import app
+from jobs.runtime.code import code_of
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 from tests.jobs.sample_project import SampleProject
@@ -197,6 +198,26 @@ def test_the_example_of_a_job_is_the_code(file: str) -> None:
     (shown,) = re.findall(rf"^`{re.escape(file)}`:\n\n```python\n(.*?)^```", page, re.S | re.M)
 
     assert shown == text_of(PROJECT_DIR / file)
+
+
+def test_the_jobs_that_a_changed_file_makes_stale_are_those_that_reach_it() -> None:
+    reached = {job.name: code_of(job.module, job.entry_points, job.templates) for job in all_jobs().values()}
+    rows = re.findall(r"^\| (`[a-z].*?) \| (.+) \|$", text_of(DOCS / "how-to" / "after-an-upgrade.md"), re.M)
+
+    assert len(rows) > 10
+    for files, jobs in rows:
+        named = {"all": set(reached), "none": set()}.get(
+            jobs.split(":")[0], set(re.findall(r"`(\w+)`", jobs))
+        )
+        for file in re.findall(r"`([\w/.]+)`", files):
+            stale = {job for job, code in reached.items() if any(path.startswith(file) for path in code)}
+            assert (file, named) == (file, stale)
+
+
+def test_the_page_of_scale_states_the_rows_of_each_job() -> None:
+    page = text_of(DOCS / "scale.md").partition("## Time")[0]
+
+    assert sorted(re.findall(r"^\| `(\w+)` \| ", page, re.M)) == sorted(all_jobs())
 
 
 def test_every_how_to_is_in_the_index() -> None:
