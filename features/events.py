@@ -60,7 +60,7 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
 
 def with_row_status(events: DataFrame, config: Config) -> DataFrame:
-    """Add `row_status`: accepted, duplicate, conflict or quarantined.
+    """Add `row_status`: accepted, duplicate, conflict, or quarantined for any other failed rule.
 
     Of the sound rows of one event_id, the first in the order of `source.events.keep` is accepted (ties by
     source_row_id). A row equal to it in all declared columns is a duplicate; another is a conflict

@@ -15,7 +15,7 @@ from tools.reference.markdown import code, job_link, page, sheet
 HOLDS = {
     "source_files": "manifest: every log file that was offered, with the data dates that it holds rows of",
     "events": "accepted impressions: user, item, time, context, what the user did",
-    "row_balance": "source rows by status: read = accepted + duplicates + conflicts + quarantined",
+    "row_balance": "source rows by status; conflicts and quarantined add up to the rows of quarantine",
     "quarantine": "source rows that failed a rule, as received, with all rules that they failed",
     "users": "attributes of users, with the dates between which they are valid",
     "items": "attributes of items, with the dates between which they are valid",
