@@ -6,7 +6,7 @@ import torch
 
 
 def is_table_only(doc: str) -> bool:
-    """Read --table and --threads, which torch gets: whether nothing is to be trained.
+    """Read --table and --threads (for torch); return whether nothing is to be trained.
 
     Args:
         doc: the program's own text, shown by --help.

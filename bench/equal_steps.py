@@ -29,7 +29,7 @@ RESULTS = Results("equal_steps")
 
 
 def train(who: str, seed: int) -> dict[str, Any]:
-    """The held-out loss of one training."""
+    """Return the held-out loss of one training."""
     if who in PEERS:
         line = command("step", "loss", who, STEPS, torch.get_num_threads(), seed)
         done = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
@@ -46,7 +46,7 @@ def train(who: str, seed: int) -> dict[str, Any]:
 
 
 def table() -> None:
-    """Losses, and how much lower ours is, paired over seeds."""
+    """Print losses, and how much lower ours is, paired over seeds."""
     losses: dict[str, dict[int, float]] = {who: {} for who in (OURS, BFLOAT16, *PEERS)}
     for row in RESULTS.all():
         losses[row["who"]][row["seed"]] = row["loss"]

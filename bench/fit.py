@@ -1,4 +1,4 @@
-"""One training on rows in memory, by the platform's own trainer, and what it gives on held-out rows."""
+"""One training on rows in memory, by the trainer of models/, and its predictions on held-out rows."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def fit(model: Model, data: Dataset, seed: int) -> Fit:
 
 
 def predict(model: MultiTaskModel, rows: Rows, batch_rows: int = 8192) -> NDArray[np.float32]:
-    """Logits of rows, (n, K)."""
+    """Return logits of rows, (n, K)."""
     parts = []
     with torch.inference_mode():
         for part in MemoryRows(rows).batches(batch_rows):
@@ -78,7 +78,7 @@ def predict(model: MultiTaskModel, rows: Rows, batch_rows: int = 8192) -> NDArra
 
 
 def auc_by_task(logits: NDArray[Any], rows: Rows, tasks: Sequence[Task]) -> dict[str, float]:
-    """Rank AUC of each binary task on its valid rows."""
+    """Return the rank AUC of each binary task on its valid rows."""
     found = {}
     for k, task in enumerate(tasks):
         if task.kind == "binary":
@@ -88,7 +88,7 @@ def auc_by_task(logits: NDArray[Any], rows: Rows, tasks: Sequence[Task]) -> dict
 
 
 def error_by_task(predictions: NDArray[Any], rows: Rows, tasks: Sequence[Task]) -> dict[str, float]:
-    """Mean squared error of each regression task on its valid rows."""
+    """Return the mean squared error of each regression task on its valid rows."""
     return {
         task.name: float(np.square(predictions[rows.mask[:, k], k] - rows.labels[rows.mask[:, k], k]).mean())
         for k, task in enumerate(tasks)
@@ -97,5 +97,5 @@ def error_by_task(predictions: NDArray[Any], rows: Rows, tasks: Sequence[Task]) 
 
 
 def trunk_parameters(model: MultiTaskModel) -> int:
-    """Numbers that are learnt above the input layer: trunk and towers."""
+    """Return the number of parameters above the input layer: trunk and towers."""
     return sum(parameter.numel() for parameter in model.network.parameters())

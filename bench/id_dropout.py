@@ -41,26 +41,26 @@ RESULTS = Results("id_dropout")
 
 @lru_cache(maxsize=1)
 def with_user_ids() -> tuple[Dataset, Rows]:
-    """The data set with the user's place among those of the training days, 0 for others, as last column."""
+    """Return the data set with one more column: the user's id among the training days' users, else 0."""
     found = kuairand()
     known = np.unique(found.users["train"])
     table = CategoricalEncoding(column="user_id", kind="vocabulary", size=1 + len(known), dim=8)
     data = found.data
     train, validation, test = (
-        with_column(rows, _places(known, found.users[part]))
-        for part, rows in (("train", data.train), ("validation", data.validation), ("test", found.test))
+        with_column(rows, _ids(known, found.users[split]))
+        for split, rows in (("train", data.train), ("validation", data.validation), ("test", found.test))
     )
     encoder = data.encoder.model_copy(update={"categorical": (*data.encoder.categorical, table)})
     return Dataset(encoder, data.tasks, data.cohorts, train, validation), test
 
 
-def _places(known: NDArray[np.int64], users: NDArray[np.int64]) -> NDArray[np.int32]:
-    place = np.searchsorted(known, users).clip(max=len(known) - 1)
-    return np.where(known[place] == users, place + 1, 0).astype(np.int32)
+def _ids(known: NDArray[np.int64], users: NDArray[np.int64]) -> NDArray[np.int32]:
+    index = np.searchsorted(known, users).clip(max=len(known) - 1)
+    return np.where(known[index] == users, index + 1, 0).astype(np.int32)
 
 
 def train(share: float | None, seed: int) -> dict[str, Any]:
-    """One training, measured on users that training has seen and on others."""
+    """Return one training, measured on users that training has seen and on others."""
     found = kuairand()
     data, test = (found.data, found.test) if share is None else with_user_ids()
     width, _ = matched_width(COMPARED["ple"], data.encoder, data.tasks, data.cohorts)
@@ -74,14 +74,14 @@ def train(share: float | None, seed: int) -> dict[str, Any]:
 
 
 def seen_and_unseen() -> dict[str, NDArray[np.bool_]]:
-    """Test rows of users that training days have rows of, and of others."""
+    """Return the test rows of users that training days have rows of, and those of others."""
     found = kuairand()
     is_seen = np.isin(found.users["test"], found.users["train"])
     return {"seen": is_seen, "unseen": ~is_seen}
 
 
 def table() -> None:
-    """AUC by task for seen and unseen users, and the gain over no user id and over no id hidden, paired."""
+    """Print AUC by task for seen and unseen users, and paired gains over no user id and over no id hidden."""
     trained = of_common_seeds(
         ({**row, "name": inputs(row["id_dropout"])} for row in RESULTS.all()), map(inputs, DROPOUTS)
     )
@@ -99,7 +99,7 @@ def table() -> None:
 
 
 def inputs(share: float | None) -> str:
-    """A name of what the model reads, by the share of ids that training hides."""
+    """Return a name of what the model reads, by the share of ids that training hides."""
     return "no user id" if share is None else f"user id, {share} hidden"
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from quality.report import svg
 
 SIZE, LEFT, RIGHT, TOP, BOTTOM = (680.0, 400.0), 64.0, 556.0, 24.0, 348.0
-COLOURS = ("#3b6ea5", "#c8642b", "#3f8f5f", "#8a5aa8", "#5c5c5c")  # told apart by the colour-blind, too
+COLOURS = ("#3b6ea5", "#c8642b", "#3f8f5f", "#8a5aa8", "#5c5c5c")  # colour-blind readers can distinguish them
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Point:
 
 
 def line_plot(lines: Mapping[str, Sequence[Point]], title: str, x_name: str, y_name: str) -> Markup:
-    """A line a name, with a bar from low to high at each point.
+    """Return a plot with one line per name, and a bar from low to high at each point.
 
     Args:
         lines: name -> points, ascending by x.
@@ -64,19 +64,19 @@ def write(path: Path, plot: Markup) -> None:
 def _drawn(
     name: str, points: Sequence[Point], colour: str, aside: float, x: svg.Scale, y: svg.Scale
 ) -> list[Markup]:
-    """A line, its points and ranges, which stand a little aside of those of other lines."""
+    """Return path, points and bars of one line, shifted by `aside` so that bars do not overlap."""
     places = [(x(point.x) + aside, y(point.mean)) for point in points]
     steps = " L".join(f"{left:.1f} {top:.1f}" for left, top in places)
     parts = [svg.element("path", d=f"M{steps}", fill="none", stroke=colour, stroke_width=1.6)]
     for point, (left, top) in zip(points, places, strict=True):
         parts.append(_line(left, y(point.low), left, y(point.high), colour, 1.2))
-        told = svg.element("title", f"{name} at {point.x:g}: {point.mean:+.3f}")
-        parts.append(svg.element("circle", told, cx=left, cy=top, r=3.2, fill=colour))
+        tooltip = svg.element("title", f"{name} at {point.x:g}: {point.mean:+.3f}")
+        parts.append(svg.element("circle", tooltip, cx=left, cy=top, r=3.2, fill=colour))
     return parts
 
 
 def _apart(places: Sequence[float], distance: float = 16.0) -> list[float]:
-    """Places of labels, moved down where they would stand on each other."""
+    """Return the positions of labels, moved down where they would overlap."""
     moved = list(places)
     last = -distance
     for number in sorted(range(len(places)), key=lambda n: places[n]):

@@ -17,18 +17,18 @@ class Difference:
     high: float
 
     def __str__(self) -> str:
-        """As in a table: `+.00040 [-.00010, +.00090]`."""
+        """Return it as in a table: `+.00040 [-.00010, +.00090]`."""
         if math.isinf(self.low):
             return _signed(self.mean)
         return f"{_signed(self.mean)} [{_signed(self.low)}, {_signed(self.high)}]"
 
     def is_above(self, other: "Difference") -> bool:
-        """Whether all of this interval lies above all of the other."""
+        """Return whether all of this interval lies above all of the other."""
         return self.low > other.high
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Difference:
-    """Ours minus theirs, seed by seed: the mean, and Student's t interval over the seeds that both have.
+    """Return ours minus theirs, seed by seed: mean, and Student's t interval over the common seeds.
 
     Args:
         ours: seed -> figure.

@@ -32,7 +32,7 @@ class Results:
         self.path = FOLDER / f"{name}.jsonl"
 
     def all(self) -> list[dict[str, Any]]:
-        """Every result so far."""
+        """All results so far."""
         if not self.path.exists():
             return []
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]

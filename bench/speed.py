@@ -1,6 +1,6 @@
 """How fast does PLE train and predict, against bare matrix products of the same shapes?
 
-python -m bench.speed            prints a table; all take turns in one run, for a machine drifts
+python -m bench.speed            prints a table; all take turns in one run, since a machine's speed drifts
 python -m bench.speed --peers    with torch-rechub and DeepCTR-Torch, from an environment of their own:
     python3.11 -m venv .venv-peers && .venv-peers/bin/pip install -r bench/peers/requirements.txt
 
@@ -49,12 +49,12 @@ class Bare:
         ]
 
     def predict(self) -> None:
-        """Forward."""
+        """Do the forward products."""
         for x, weight, _ in self.products:
             x @ weight.T
 
     def train(self) -> None:
-        """Forward and backward."""
+        """Do the forward and backward products."""
         for x, weight, gradient in self.products:
             x @ weight.T
             gradient @ weight
@@ -62,7 +62,7 @@ class Bare:
 
 
 def to_steps(device: str) -> dict[str, dict[str, Callable[[], None]]]:
-    """The steps of this process: train and predict -> library -> one step."""
+    """Return the steps of this process: train and predict -> library -> one step."""
     rows, ple = Stream(1).batch(0), Ple(1, device)
     dtypes = {"": torch.float32}
     if device != "cpu" or torch.cpu._is_avx512_bf16_supported():
@@ -84,7 +84,7 @@ def _as(dtype: torch.dtype, ple: Ple, kind: str, rows: Rows) -> Callable[[], Non
 
 
 def seconds(step: Callable[[], None], repeats: int) -> float:
-    """Median time of a step, after one that does not count."""
+    """Return the median time of a step in seconds, after one that does not count."""
     step()
     times = []
     for _ in range(repeats):
@@ -97,7 +97,7 @@ def seconds(step: Callable[[], None], repeats: int) -> float:
 
 
 def measure_peer(peer: str, repeats: int) -> dict[str, float]:
-    """Seconds of a training step and a prediction of a peer, in a process of its own environment."""
+    """Return seconds of a training step and a prediction of a peer, in a process of its own environment."""
     line = command("step", "time", peer, repeats, torch.get_num_threads())
     done = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -105,7 +105,7 @@ def measure_peer(peer: str, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure in turns, print."""
+    """Measure in turns, then print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=8)

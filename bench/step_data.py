@@ -1,8 +1,8 @@
-"""Sizes and rows of bench.speed and bench.equal_steps, the same for the platform and the peers.
+"""Sizes and rows of bench.speed and bench.equal_steps, the same for us and the peers.
 
 Rows are drawn anew for each step, from a truth that a model can learn: each id of a column adds a number of
-its own to each task's logit, and so do products of neighbouring dense columns. numpy alone, for the peers
-run in an environment without the platform.
+its own to each task's logit, and so do products of neighbouring dense columns. numpy alone, since the
+peers run in an environment without our packages.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Stream:
         self.of_products = random.normal(scale=0.3, size=(COLUMNS, TASKS)).astype(np.float32)
 
     def batch(self, step: int, rows: int = ROWS) -> Rows:
-        """The rows of one step; steps count from 0."""
+        """Return the rows of one step; steps count from 0."""
         random = np.random.default_rng([self.seed, step + 1])
         # Some ids are frequent, most are rare: squares of uniform numbers.
         ids = (IDS * random.random((rows, COLUMNS)) ** 2).astype(np.int64)

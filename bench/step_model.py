@@ -1,4 +1,4 @@
-"""The platform's PLE of the sizes of bench/step_data.py, one training step at a time."""
+"""Our PLE in the sizes of bench/step_data.py, one training step at a time."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ _TASKS = tuple(Task(name=f"t{n}", label="x", kind="binary") for n in range(TASKS
 
 
 def to_encoder() -> Encoder:
-    """The columns, all of the context's side."""
+    """Return an encoder of the columns, all of the context's side."""
     return Encoder(
         categorical=tuple(
             CategoricalEncoding(column=f"c{n}", kind="hash", size=IDS, dim=DIM) for n in range(COLUMNS)
@@ -50,19 +50,19 @@ class Ple:
         self.optimisers = Optimisers(self.model, [], to_model().optimiser)
 
     def train(self, rows: Rows) -> None:
-        """One step."""
+        """Do one training step."""
         loss = self._loss(rows)
         self.optimisers.clear()
         loss.backward()
         self.optimisers.step(Single())
 
     def predict(self, rows: Rows) -> None:
-        """One forward pass."""
+        """Do one forward pass."""
         with torch.inference_mode():
             self._logits(rows)
 
     def loss(self, rows: Rows) -> float:
-        """Mean over tasks."""
+        """Return the loss, mean over tasks."""
         with torch.inference_mode():
             return float(self._loss(rows)) / TASKS
 

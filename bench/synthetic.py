@@ -54,7 +54,7 @@ SHAPES: dict[str, tuple[str, Callable[[int], Mapping[str, Any]]]] = {
 
 @lru_cache(maxsize=1)
 def to_data(overlap: float, seed: int) -> tuple[Dataset, Rows]:
-    """Rows of one p and seed: training and validation, and the test part."""
+    """Return the rows of one p and seed: training and validation, and the test split."""
     random = np.random.default_rng(seed)
     basis, _ = np.linalg.qr(random.standard_normal((WIDTH, 2)))
     w = np.stack([basis[:, 0], overlap * basis[:, 0] + np.sqrt(1 - overlap**2) * basis[:, 1]])
@@ -96,7 +96,7 @@ def to_model(name: str, width: int) -> Model:
 
 
 def train(name: str, overlap: float, seed: int) -> dict[str, Any]:
-    """One training: mean squared error of both tasks on the test part."""
+    """Return one training: mean squared error of both tasks on the test split."""
     data, test = to_data(overlap, seed)
     names = [task.name for task in TASKS]
     width, parameters = closest_width(
@@ -118,7 +118,7 @@ def train(name: str, overlap: float, seed: int) -> dict[str, Any]:
 
 
 def gains() -> dict[str, list[Point]]:
-    """Gain over single-task (eq. 11), mean over both tasks: architecture -> a point a p that has seeds."""
+    """Return architecture -> gain over single-task (eq. 11), mean over both tasks: one point per p."""
     error = mean_errors()
     found: dict[str, list[Point]] = {name: [] for name in SHAPES if name != "single_task"}
     for overlap in OVERLAPS:
@@ -130,7 +130,7 @@ def gains() -> dict[str, list[Point]]:
 
 
 def mean_errors() -> dict[tuple[str, float, int], float]:
-    """Architecture, p and seed -> mean squared error on the test part, mean over both tasks."""
+    """Return architecture, p and seed -> mean squared error on the test split, mean over both tasks."""
     return {
         (row["architecture"], row["overlap"], row["seed"]): float(np.mean([*row["test_mse"].values()]))
         for row in RESULTS.all()
@@ -138,7 +138,7 @@ def mean_errors() -> dict[tuple[str, float, int], float]:
 
 
 def table(found: Mapping[str, Sequence[Point]]) -> None:
-    """Mean error of single-task, and the others' gain over it, with the range over seeds."""
+    """Print the mean error of single-task, and the others' gain over it, with the range over seeds."""
     error = mean_errors()
     rows = []
     for points in zip(*found.values(), strict=True):

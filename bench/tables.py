@@ -7,7 +7,7 @@ import numpy as np
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean, and standard deviation over seeds if there are several, of values in [0, 1]: `.9508 (.0007)`."""
+    """Return mean, and standard deviation if there are several, of values in [0, 1]: `.9508 (.0007)`."""
     mean = f"{np.mean(values):.4f}".removeprefix("0")
     if len(values) == 1:
         return mean

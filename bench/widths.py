@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 def closest_width(count: Callable[[int], int], parameters: int) -> tuple[int, int]:
-    """The even width whose number of parameters, which grows with it, is closest; and that number."""
+    """Return the even width whose number of parameters, which grows with it, is closest; and that number."""
     low, high = 2, 1024
     while high - low > 2:
         middle = (low + high) // 4 * 2

@@ -1,4 +1,4 @@
-"""What all parts of a configuration are made of."""
+"""The base class of the configuration's models, and the types of their fields."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,14 +17,14 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class ConfigModel(BaseModel):
-    """Base of every part: unknown keys are errors, values never change."""
+    """Base class of all models of the configuration: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     if not TYPE_CHECKING:  # a type checker would take every name for a field
 
         def __getattr__(self, name: str) -> Any:
-            """Say of a field that `core.declared_config` has left out why it is not there."""
+            """Raise an error that says why a field is missing that `core.declared_config` has left out."""
             if name in type(self).model_fields:
                 raise AttributeError(
                     f"{type(self).__name__}.{name} is read by a job that does not declare this key of the "

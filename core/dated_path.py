@@ -41,9 +41,9 @@ class DatedPath:
                 f"path {self.text!r} must hold a whole date: {{{self.name}}}, or {{{self.name}:%Y%m%d}}"
             )
 
-    def of(self, day: date) -> str:
+    def of(self, data_date: date) -> str:
         """Return the path of a date."""
-        return _PLACEHOLDER.sub(lambda found: f"{day:{found['format'] or ISO}}", self.text)
+        return _PLACEHOLDER.sub(lambda found: f"{data_date:{found['format'] or ISO}}", self.text)
 
     @property
     def pattern(self) -> str:

@@ -13,7 +13,7 @@ Entity = Literal["user", "item", "context"]
 
 
 def _side_of_name(column: str) -> Entity:
-    """Return the side that the name of a column suggests: for encoders that are written down by hand."""
+    """Return the side that the name of a column suggests, for encoders that are written by hand."""
     if column.startswith("user_"):
         return "user"
     return "item" if column.startswith("item_") else "context"

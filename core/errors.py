@@ -1,7 +1,7 @@
 """The errors that end a job, each with the exit code that a scheduler sees.
 
 A message says what is wrong, where (file, table, column, data date), what was expected and what to
-do, in one line. Codes 2 and 3 are never worth a retry: the same input gives the same answer.
+do, in one line. Codes 2 and 3 are never retried: the same input ends in the same way.
 """
 
 

@@ -1,7 +1,7 @@
 """Checks on the SQL that a configuration holds, before Spark sees any of it.
 
 Spark's `expr` on configuration text could read other tables by a subquery and the environment by
-`reflect`, and a rule with `rand()` or `current_date()` would not give the same rows twice. So an
+`reflect`, and a rule with `rand()` or `current_date()` would not return the same rows twice. So an
 expression is parsed (sqlglot, Spark dialect) and everything in it must be on the lists below.
 """
 
@@ -124,7 +124,7 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _check_names(config: Config) -> None:
-    """Refuse a column that two parts of the configuration declare: an example holds them side by side."""
+    """Refuse a column that the configuration declares twice: an example holds them side by side."""
     owners = dict.fromkeys(RESERVED, "every data set")
     labels = [f"{kind}_{task.name}" for task in config.tasks for kind in ("label", "mask")]
     for owner, names in (

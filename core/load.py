@@ -38,7 +38,7 @@ def load_config(
 ) -> Config:
     """Read and check one configuration; the same arguments again return the same object, from memory.
 
-    A night asks twice per step, and reading takes 0.4 s. Layers that change while a process runs are read
+    A night loads it twice per step, and reading takes 0.4 s. Layers that change while a process runs are read
     by the next one.
 
     Args:
@@ -141,7 +141,7 @@ def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> 
 
     A key that no layer sets is missing where its parent is set, or from the data set.
     """
-    if not loc:  # each part is valid, and they do not fit together
+    if not loc:  # each key is valid by itself, and they do not fit together
         return _plain(message)
     parents = [loc[:length] for length in range(len(loc), 0, -1)]
     holders = (name for parent in parents for name in reversed(layers) if _holds(layers[name], parent))

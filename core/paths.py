@@ -127,7 +127,7 @@ def replacing(uri: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Let an OSError inside the block say where: that of a failed write or flush names no file by itself.
+    """Add the path to an OSError of the block: that of a failed write or flush names no file by itself.
 
     Args:
         path: file or folder that the block writes.

@@ -1,6 +1,6 @@
 """The typed schema of a configuration: frozen, closed to unknown keys, checked before Spark starts.
 
-`load.py` merges the YAML layers and reads them into `Config`. What one part can check about itself
+`load.py` merges the YAML layers and reads them into `Config`. What one model can check about itself
 is checked here; what relates a rule or a feature to declared columns is in `expressions.py`.
 """
 
@@ -264,7 +264,7 @@ class Ranking(ConfigModel):
 
     weights: dict[Name, float]
     top_k: Positive
-    buckets: Positive  # parts of a night's scoring; each is one unit of work
+    buckets: Positive  # of users; each is scored by one call in a Spark worker
 
 
 # --- where and how ------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ def with_suites(config: Config) -> Config:
     """Return the configuration with the whole suite of each table: derived rules, then those of files.
 
     Raises:
-        ConfigError: a file adds two rules of one name, leaves out a rule that there is not, or is for a table
-            without a suite.
+        ConfigError: a file adds two rules of one name, leaves out a rule that does not exist, or is for a
+            table without a suite.
     """
     derived = derived_suites(config)
     if unknown := sorted(set(config.suites) - set(derived)):
@@ -129,7 +129,7 @@ def _of_examples(config: Config) -> Iterator[Expectation]:
 
 
 def _of_evaluations() -> Iterator[Expectation]:
-    """Rules on a candidate's values over all rows, one row per primary task; null: too few of a class."""
+    """Yield rules on a candidate's values over all rows, a row per primary task; null: too few of a class."""
     for name in ("task", "value"):
         yield _not_null(name, "promotion.primary_tasks")
 
@@ -151,7 +151,7 @@ def _is_at_least_0(aggregate: Aggregate, config: Config) -> bool:
 
 
 def _is_share(rate: Rate, aggregates: Mapping[str, Aggregate], config: Config) -> bool:
-    """Whether a rate counts some of the events that it is taken over: it is in [0, 1] then."""
+    """Return whether a rate counts some of the events that it is taken over: then it is in [0, 1]."""
     of, per = aggregates[rate.of], aggregates[rate.per]
     is_binary = of.of in config.behaviours and config.behaviours[of.of].kind == "binary"
     counts_events = of.agg == "count" or (of.agg == "sum" and is_binary)

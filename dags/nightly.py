@@ -31,19 +31,19 @@ RUNS_WITH_INTERVAL = {"scheduled", "backfill"}
 
 
 class JobOperator(SparkSubmitOperator):
-    """A SparkSubmitOperator that does not try again what cannot get better by itself."""
+    """A SparkSubmitOperator that does not retry exit codes 2 and 3: a retry would end in the same way."""
 
     def execute(self, context: Context) -> None:
         """Submit the job and wait for it.
 
         Raises:
-            AirflowFailException: the job ended with 2 or 3, which a retry would only repeat.
+            AirflowFailException: the job ended with 2 or 3.
             AirflowException: any other failure; it is retried.
         """
         try:
             super().execute(context)
         except AirflowException as error:
-            # The hook keeps the process, and tells its exit code only inside a message.
+            # The hook keeps the process; the exception has its exit code in a message only.
             code = self._hook._submit_sp.returncode if self._hook is not None else None
             if code in FINAL_EXIT_CODES:
                 raise AirflowFailException(
@@ -54,16 +54,16 @@ class JobOperator(SparkSubmitOperator):
 
 
 def time_zone(dataset: str) -> ZoneInfo:
-    """The time zone in which a data set's days begin."""
+    """Return the time zone in which a data set's days begin."""
     config = yaml.safe_load((ROOT / "conf" / "datasets" / f"{dataset}.yaml").read_text())
     return ZoneInfo(config["source"]["time_zone"])
 
 
 def data_date(params: dict[str, Any], run_type: str, interval_start: datetime | None) -> str:
-    """The day that a run is for.
+    """Return the data date of a run.
 
     Raises:
-        AirflowFailException: nobody said which.
+        AirflowFailException: there is none.
         ValueError: the parameter is no date.
     """
     if params["data_date"]:
@@ -71,12 +71,12 @@ def data_date(params: dict[str, Any], run_type: str, interval_start: datetime | 
     if run_type in RUNS_WITH_INTERVAL and interval_start is not None:
         return interval_start.astimezone(time_zone(params["dataset"])).date().isoformat()
     raise AirflowFailException(
-        "no data date: give the run a parameter data_date (YYYY-MM-DD); only scheduled runs have a day"
+        "no data date: give the run a parameter data_date (YYYY-MM-DD); only scheduled runs have one"
     )
 
 
 def job_task(job: dict[str, Any]) -> JobOperator:
-    """One job of the night."""
+    """Return the task of one job."""
     arguments = [
         "--night-step",
         "--data-date",
@@ -106,7 +106,7 @@ with DAG(
     start_date=datetime(2022, 4, 24, tzinfo=time_zone(DEFAULT_DATASET)),
     catchup=False,
     is_paused_upon_creation=True,
-    max_active_runs=1,  # one writer a table
+    max_active_runs=1,  # one writer per table
     max_active_tasks=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     params={

@@ -145,7 +145,7 @@ def _id(value: Column, encoding: CategoricalEncoding) -> Column:
 def _bag(column: str, separator: str) -> Column:
     """Return the values between separators, without blanks around them; empty ones are left out."""
     pieces = F.split(F.col(column).cast("string"), re.escape(separator))
-    # Not F.trim itself: to a function of two parameters, transform hands the value's index as well.
+    # Not F.trim itself: to a function of two parameters, transform passes the value's index as well.
     trimmed = F.transform(pieces, lambda value: F.trim(value))  # noqa: PLW0108
     return F.filter(trimmed, lambda value: value != "")
 

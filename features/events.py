@@ -24,7 +24,7 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
     Grain: source_row_id = "<sha256 of the file>:<position in it>".
     Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
-    `lateness_days` before), else the file's date, under which the row will be quarantined.
+    `lateness_days` before), else the file's date, under which the row goes to quarantine.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
     source cannot be read as such; days_late = file's date - event's date, negative for the future.
     Cost: one narrow pass.
@@ -60,11 +60,11 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
 
 def with_row_status(events: DataFrame, config: Config) -> DataFrame:
-    """Add `row_status`: accepted, duplicate, conflict or quarantined.
+    """Add `row_status`: accepted, duplicate, conflict, or failed.
 
     Of the sound rows of one event_id and data date, the first in the order of `source.events.keep` is
     accepted (ties by source_row_id). A row equal to it in all declared columns is a duplicate; another is a
-    conflict and gets `conflicting_event` among its failed rules. A row with failed rules takes no part.
+    conflict and gets `conflicting_event` among its failed rules. Rows with failed rules are not compared.
 
     Data dates do not see each other, so that a range gives what date by date gives: an event_id that comes
     again on another data date is another event.
@@ -76,16 +76,16 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
         config: its `source` and `behaviours`.
     """
     declared = F.struct(*config.source.events.columns, *config.behaviours)
-    is_quarantined = F.size("failed_rules") > 0
+    has_failed = F.size("failed_rules") > 0
     event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
     order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
     rivals = (
-        Window.partitionBy(is_quarantined, "data_date", event)
+        Window.partitionBy(has_failed, "data_date", event)
         .orderBy(*order)
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
     row_status = (
-        F.when(is_quarantined, "quarantined")
+        F.when(has_failed, "failed")
         .when(F.col("_place") == 1, "accepted")
         .when(F.col("_is_like_the_kept"), "duplicate")
         .otherwise("conflict")
@@ -106,9 +106,9 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
 
 
 def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
-    """Join the parts by ":"; null when one of them is null or empty.
+    """Join the values by ":"; null when one of them is null or empty.
 
-    A ":" within a part gets a backslash before it, so that other parts never make the same id.
+    A ":" within a value gets a backslash before it, so that other values never make the same id.
     """
     texts = [F.nullif(F.col(name).cast("string"), F.lit("")) for name in columns]
     is_whole = reduce(and_, (text.isNotNull() for text in texts))

@@ -28,7 +28,7 @@ def to_blocks(
     block_no: written as it is, a shard becomes a file.
     Units: little-endian, row-major, R = block_rows: categorical int32 (R, C), dense float32 (R, F) with NaN
     for null, labels float32 (R, K), mask uint8 (R, K), weight float32 (R,), 0 for padding, user_group and
-    item_group uint8 (R,), places in `cohorts.user.names` and `cohorts.item.names`. `rows` counts what is no
+    item_group uint8 (R,), indices into `cohorts.user.names` and `cohorts.item.names`. `rows` leaves out
     padding.
     Cost: one count by event_id, one shuffle and sort of encoded rows; a task holds one block in Python.
 
@@ -89,7 +89,7 @@ def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> Data
 
 
 def _place(column: str, names: tuple[str, ...]) -> Column:
-    """Return the place of a row's cohort among the configured ones, from 0."""
+    """Return the index of a row's cohort among the configured ones, from 0."""
     place = F.array_position(F.lit(list(names)), F.col(column))
     unknown = F.raise_error(
         F.concat(

@@ -1,4 +1,4 @@
-"""The types that Spark gives to the parts of an expression, from Spark itself."""
+"""The types that Spark infers for an expression and all its subexpressions."""
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
@@ -13,7 +13,7 @@ VALUES = (exp.Condition, exp.AtTimeZone)
 
 
 def types_of(text: str, tree: exp.Expr, schema: T.StructType) -> dict[str, T.DataType]:
-    """Return the SQL of each subexpression -> the type that Spark gives it.
+    """Return the SQL of each subexpression -> the type that Spark infers for it.
 
     Cost: one analysis without a job, some milliseconds.
 

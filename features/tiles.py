@@ -1,4 +1,4 @@
-"""Daily tiles: what one day's events of one user or item sum up to, in parts that merge exactly."""
+"""Daily tiles: mergeable sums of one day's events of one user or item."""
 
 from collections.abc import Mapping
 

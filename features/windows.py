@@ -36,7 +36,7 @@ class Measure(NamedTuple):
 
     @property
     def is_total(self) -> bool:
-        """Whether nothing means 0."""
+        """Whether it is 0 without events, and not null."""
         return self.agg in ("count", "sum")
 
 
@@ -160,7 +160,7 @@ def _with_all_time(rows: DataFrame, state: DataFrame, measures: list[Measure], k
     def merged(measure: Measure) -> Column:
         before = F.col(f"{measure.column}_before")
         since = MERGE[measure.agg](F.col(measure.column)).over(up_to_the_date)
-        match measure.agg:  # a null is a part without events
+        match measure.agg:  # null: no events on that side
             case "min":
                 return F.least(before, since)
             case "max":
@@ -175,7 +175,7 @@ def _with_all_time(rows: DataFrame, state: DataFrame, measures: list[Measure], k
 
 
 def _with_zeros(rows: DataFrame, measures: list[Measure], tile_types: dict[str, str]) -> DataFrame:
-    """Set counts and sums without events to 0, and give each measure the type that it has in a tile."""
+    """Set counts and sums without events to 0, and cast each measure to the type that it has in a tile."""
 
     def filled(measure: Measure) -> Column:
         value = F.coalesce(measure.column, F.lit(0)) if measure.is_total else F.col(measure.column)

@@ -2,8 +2,8 @@
 
 spark-submit jobs/ingest.py --data-date 2022-05-07
 
-Rows balance: read = accepted + duplicates + quarantined (conflicts among them), each counted in source
-rows. Late rows go to the data date of their event; a row later than the horizon is quarantined.
+Rows balance: read = accepted + duplicates + conflicts + failed, each counted in source rows; conflicts and
+failed rows are in quarantine. Late rows go to the data date of their event, later than the horizon they fail.
 Cost: one read of the dates' files, one shuffle of their events by event_id.
 """
 
@@ -58,7 +58,7 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
         BlockedError: a date has none, and `--allow-empty` was not given.
     """
     statuses = {"accepted": "accepted", "duplicates": "duplicate", "conflicts": "conflict"}
-    statuses |= {"quarantined": "quarantined"}
+    statuses |= {"failed": "failed"}
     counted = judged.groupBy("data_date").agg(
         F.count(F.lit(1)).alias("read"),
         *(F.count_if(F.col("row_status") == status).alias(name) for name, status in statuses.items()),

@@ -28,37 +28,37 @@ TABLES = [
 ARCHITECTURES = sorted(file.stem for file in Path(architectures.__path__[0]).glob("[a-z]*.py"))
 
 
-def parts_in(annotation: Any) -> Iterator[type[ConfigModel]]:
-    """The classes of configuration inside of a type, however deep."""
+def classes_in(annotation: Any) -> Iterator[type[ConfigModel]]:
+    """Yield the classes of configuration inside of a type, however deep."""
     if isinstance(annotation, type) and issubclass(annotation, ConfigModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from parts_in(argument)
+        yield from classes_in(argument)
 
 
-def documented(part: type[ConfigModel]) -> dict[str, type[ConfigModel]]:
-    """A class of the configuration, those it inherits from and those of its options, if they have options."""
+def documented(declared: type[ConfigModel]) -> dict[str, type[ConfigModel]]:
+    """Return a class of the configuration, its bases and those of its options, if they have options."""
     found: dict[str, type[ConfigModel]] = {}
-    for each in part.__mro__:
+    for each in declared.__mro__:
         if issubclass(each, ConfigModel) and own_options(each):
             found[f"{each.__module__}.{each.__name__}"] = each
             for field in own_options(each).values():
-                for inner in parts_in(field.annotation):
+                for inner in classes_in(field.annotation):
                     found |= documented(inner)
     return found
 
 
-def own_options(part: type[ConfigModel]) -> dict[str, FieldInfo]:
-    """The options that a class adds to those it inherits."""
+def own_options(declared: type[ConfigModel]) -> dict[str, FieldInfo]:
+    """Return the options that a class adds to those it inherits."""
     return {
-        name: part.model_fields[name]
-        for name in vars(part).get("__annotations__", {})
-        if name in part.model_fields
+        name: declared.model_fields[name]
+        for name in vars(declared).get("__annotations__", {})
+        if name in declared.model_fields
     }
 
 
 def default_of(field: FieldInfo) -> str:
-    """A default as the pages write it."""
+    """Return a default as the pages write it."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
@@ -67,10 +67,10 @@ def default_of(field: FieldInfo) -> str:
     return "none" if value is None or value == {} else f"`{value}`"
 
 
-PARTS = {
-    name: part
+CLASSES = {
+    name: declared
     for top in (Model, Inputs, Task, *(find_architecture(name).config for name in ARCHITECTURES))
-    for name, part in documented(top).items()
+    for name, declared in documented(top).items()
 }
 
 
@@ -102,26 +102,26 @@ def test_each_model_yaml_is_explained_on_the_page_of_its_architecture(name: str)
     assert name == architecture or f"`{name}.yaml`" in PAGES[architecture]
 
 
-def test_there_is_one_table_for_each_part_of_a_configuration_that_has_options() -> None:
-    assert sorted(name for name, _ in TABLES) == sorted(PARTS)
+def test_there_is_one_table_for_each_class_of_the_configuration_that_has_options() -> None:
+    assert sorted(name for name, _ in TABLES) == sorted(CLASSES)
 
 
-@pytest.mark.parametrize("name", sorted(PARTS))
+@pytest.mark.parametrize("name", sorted(CLASSES))
 def test_a_table_names_every_option_with_its_default(name: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", dict(TABLES)[name], re.M)
 
-    assert dict(rows) == {option: default_of(field) for option, field in own_options(PARTS[name]).items()}
-    module, _, part = name.rpartition(".")
-    assert getattr(importlib.import_module(module), part) is PARTS[name]
+    assert dict(rows) == {option: default_of(field) for option, field in own_options(CLASSES[name]).items()}
+    module, _, class_name = name.rpartition(".")
+    assert getattr(importlib.import_module(module), class_name) is CLASSES[name]
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_links_between_pages_and_to_notes_lead_somewhere(name: str) -> None:
+def test_links_between_pages_and_to_notes_exist(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", PAGES[name]):
         assert (FOLDER / target).is_file(), target
 
 
-def test_the_example_in_python_gives_what_its_comments_say() -> None:
+def test_the_example_in_python_returns_what_its_comments_say() -> None:
     example = TEXT.split("```python\n")[1].split("```")[0]
     found: dict[str, Any] = {}
     exec(compile(example, str(GUIDE), "exec"), found)

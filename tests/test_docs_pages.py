@@ -1,17 +1,19 @@
-"""Pages lead somewhere: links, paths and commands in them exist; what is made from the code is current."""
+"""Links, paths, names, commands and Python in the pages work; what is made from the code is current."""
 
 import json
 import re
 import shlex
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+import lamplighter
 from core.load import PROJECT_DIR
 from jobs.cli.main import app
+from jobs.runtime.code import code_of
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 from tests.jobs.sample_project import SampleProject
@@ -40,14 +42,14 @@ def text_of(page: Path) -> str:
 
 
 def links_of(text: str) -> list[str]:
-    """Targets of links to files and headings, those inside of code left out."""
+    """Return the targets of links to files and headings, those inside of code left out."""
     prose = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)
     return [target for target in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in target]
 
 
 @cache
 def anchors_of(page: Path) -> set[str]:
-    """The anchors that GitHub makes from the headings of a page."""
+    """Return the anchors that GitHub makes from the headings of a page."""
     prose = re.sub(r"```.*?```", "", text_of(page), flags=re.S)
     headings = re.findall(r"^#+ (.+)$", prose, re.M)
     words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
@@ -59,13 +61,13 @@ def broken_links(page: Path, text: str) -> list[str]:
     for target in links_of(text):
         file, _, anchor = target.partition("#")
         linked = (page.parent / file).resolve() if file else page
-        leads_somewhere = linked.exists() and (not anchor or anchor in anchors_of(linked))
-        broken += [] if leads_somewhere else [target]
+        target_exists = linked.exists() and (not anchor or anchor in anchors_of(linked))
+        broken += [] if target_exists else [target]
     return broken
 
 
 def paths_of(text: str) -> list[str]:
-    """Paths of the repository in backticks; words in capitals, such as NAME, stand for others."""
+    """Return paths of the repository in backticks; words in capitals, such as NAME, stand for others."""
     candidates = re.findall(r"`([\w.-]+/[\w./-]*)`", re.sub(r"```.*?```", "", text, flags=re.S))
     return [
         path
@@ -76,8 +78,19 @@ def paths_of(text: str) -> list[str]:
     ]
 
 
+def missing_names(text: str) -> list[str]:
+    """Return the names of "`X` in `FILE.py`" and "`X` and `Y` in `FILE.py`" that the file does not hold."""
+    named = r"((?:`[\w.]+`(?:, | and ))*`[\w.]+`) in\s`([\w/]+\.py)`"
+    return [
+        f"{last} in {file}"
+        for names, file in re.findall(named, text)
+        for name in re.findall(r"`([\w.]+)`", names)
+        if not re.search(rf"\b{(last := name.split('.')[-1])}\b", text_of(PROJECT_DIR / file))
+    ]
+
+
 def commands_of(text: str) -> list[list[str]]:
-    """`lamplighter ...` and `spark-submit jobs/...` in the code blocks of a page, without comments."""
+    """Return `lamplighter ...` and `spark-submit jobs/...` of the code blocks of a page, without comments."""
     blocks = "\n".join(re.findall(r"^```(?:\w*)\n(.*?)^```", text, re.S | re.M))
     lines = [line.split(" #")[0].strip().removeprefix(".venv/bin/") for line in blocks.splitlines()]
     return [shlex.split(line) for line in lines if re.match(r"lamplighter \w|spark-submit ", line)]
@@ -90,7 +103,7 @@ def parse(command: list[str]) -> None:
         name, *flags = arguments
         found: Any = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     else:
-        script = next(part for part in arguments if part.startswith("jobs/"))
+        script = next(word for word in arguments if word.startswith("jobs/"))
         name, flags = Path(script).stem, arguments[arguments.index(script) + 1 :]
         assert (PROJECT_DIR / script).is_file()
         single = typer.Typer(add_completion=False)
@@ -119,6 +132,17 @@ def test_a_path_that_does_not_exist_is_found() -> None:
     text = "`jobs/nothing.py`, `jobs/train.py`, `conf/datasets/NAME.yaml`, `a/b.py`, `logs/lamplighter.log`"
 
     assert paths_of(text) == ["jobs/nothing.py", "jobs/train.py"]
+
+
+@pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
+def test_names_that_a_page_says_to_be_in_a_file_are_there(page: Path) -> None:
+    assert missing_names(text_of(page)) == []
+
+
+def test_a_name_that_its_file_does_not_hold_is_found() -> None:
+    text = "`decide` and `decide_nothing` in `quality/promotion.py`, `Config.none` in\n`core/schema.py`"
+
+    assert missing_names(text) == ["decide_nothing in quality/promotion.py", "none in core/schema.py"]
 
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
@@ -168,17 +192,63 @@ def test_the_example_of_a_job_is_the_code(file: str) -> None:
     assert shown == text_of(PROJECT_DIR / file)
 
 
+def test_the_jobs_that_a_changed_file_makes_stale_are_those_that_reach_it() -> None:
+    reached = {job.name: code_of(job.module, job.entry_points, job.templates) for job in all_jobs().values()}
+    rows = re.findall(r"^\| (`[a-z].*?) \| (.+) \|$", text_of(DOCS / "how-to" / "after-an-upgrade.md"), re.M)
+
+    assert len(rows) > 10
+    for files, jobs in rows:
+        named = {"all": set(reached), "none": set()}.get(
+            jobs.split(":")[0], set(re.findall(r"`(\w+)`", jobs))
+        )
+        for file in re.findall(r"`([\w/.]+)`", files):
+            stale = {job for job, code in reached.items() if any(path.startswith(file) for path in code)}
+            assert (file, named) == (file, stale)
+
+
+def test_the_page_of_scale_states_the_rows_of_each_job() -> None:
+    page = text_of(DOCS / "scale.md").partition("## Time")[0]
+
+    assert sorted(re.findall(r"^\| `(\w+)` \| ", page, re.M)) == sorted(all_jobs())
+
+
 def test_every_how_to_is_in_the_index() -> None:
     index = {Path(target.partition("#")[0]).name for target in links_of(text_of(DOCS / "README.md"))}
 
     assert {page.name for page in (DOCS / "how-to").glob("*.md")} <= index
 
 
+# --- Python in pages ----------------------------------------------------------------------------
+
+
+def python_of(page: Path) -> str:
+    """Return the Python blocks of a page as one program."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", text_of(page), re.S | re.M))
+
+
+PAGES_WITH_PYTHON = [page for page in CURRENT_PAGES if "lamplighter.open(" in python_of(page)]
+
+
+def test_the_readme_and_the_tutorial_hold_python() -> None:
+    assert {"README.md", "docs/tutorial.md"} <= set(map(name_of, PAGES_WITH_PYTHON))
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("page", PAGES_WITH_PYTHON, ids=name_of)
+def test_python_in_a_page_runs_after_two_nights(
+    page: Path, after_two_nights: SampleProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_sample = partial(lamplighter.open, settings=list(after_two_nights.settings))
+    monkeypatch.setattr(lamplighter, "open", of_sample)
+
+    exec(compile(python_of(page), str(page), "exec"), {})
+
+
 # --- the notebook -------------------------------------------------------------------------------
 
 
 def cells_of(notebook: Path) -> list[tuple[str, bool]]:
-    """Code of each code cell, and whether it holds the parameters."""
+    """Return the code of each code cell, and whether it holds the parameters."""
     cells = json.loads(text_of(notebook))["cells"]
     return [
         ("".join(cell["source"]), "parameters" in cell["metadata"].get("tags", ()))

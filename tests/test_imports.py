@@ -1,8 +1,9 @@
-"""Imports go one way: the contracts of pyproject.toml hold, and they bite."""
+"""Imports go one way: each contract of pyproject.toml finds a wrong import."""
 
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,28 +21,29 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("file", "line", "contract"),
-    [
-        ("features/planted.py", "import torch", "features knows no torch"),
-        ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
-        (
-            "quality/planted.py",
-            "import features",
-            "bench -> lamplighter -> jobs -> features | models | quality -> core",
-        ),
-        (
-            "jobs/planted.py",
-            "import bench",
-            "bench -> lamplighter -> jobs -> features | models | quality -> core",
-        ),
-        (
-            "core/planted.py",
-            "import jobs",
-            "bench -> lamplighter -> jobs -> features | models | quality -> core",
-        ),
-    ],
-)
+LAYERS = "bench -> lamplighter -> jobs -> features | models | quality -> core"
+LAYERS_OF_JOBS = "jobs.cli -> jobs/*.py -> jobs.runtime -> jobs.tables | jobs.workers"
+PLANTED = [
+    ("features/planted.py", "import torch", "features knows no torch"),
+    ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
+    ("quality/planted.py", "import torch", "quality knows no torch"),
+    ("quality/planted.py", "import features", LAYERS),
+    ("jobs/planted.py", "import bench", LAYERS),
+    ("core/planted.py", "import jobs", LAYERS),
+    ("jobs/tables/planted.py", "import jobs.runtime.run", LAYERS_OF_JOBS),
+    ("jobs/runtime/planted.py", "import jobs.cli.main", LAYERS_OF_JOBS),
+]
+"""File, the wrong import in it, and the contract that it breaks."""
+
+
+def test_a_wrong_import_is_planted_for_each_contract() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {contract["name"] for contract in config["tool"]["importlinter"]["contracts"]}
+
+    assert {contract for _, _, contract in PLANTED} == contracts
+
+
+@pytest.mark.parametrize(("file", "line", "contract"), PLANTED)
 def test_an_import_against_the_rules_is_found(
     copy_of_the_packages: Path, file: str, line: str, contract: str
 ) -> None:

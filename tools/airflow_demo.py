@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 def digests() -> list[str]:
-    """The content digest of every table and data date, a line each."""
+    """Return the content digests, one line per table and data date."""
     command = [str(ROOT / ".venv" / "bin" / "lamplighter"), "tables", "--digest"]
     return subprocess.run(
         command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
@@ -41,7 +41,7 @@ def digests() -> list[str]:
 
 
 def run_dag() -> str:
-    """Run all tasks and print a line for each; give the state of the run."""
+    """Run all tasks, print one line per task, and return the state of the run."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(ROOT / "dags", safe_mode=False)  # safe mode skips files that look like no DAG

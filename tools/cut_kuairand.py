@@ -1,4 +1,4 @@
-"""Cut the standard-policy log of KuaiRand-Pure into one Parquet file a data date.
+"""Cut the standard-policy log of KuaiRand-Pure into one Parquet file per data date.
 
     python tools/cut_kuairand.py SOURCE_DIR data/kuairand_pure
 
@@ -30,7 +30,7 @@ ATTRIBUTES = {
 
 
 def data_dates(time_ms: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give the UTC+8 calendar date (date32) of instants in milliseconds since 1970 UTC."""
+    """Return the UTC+8 calendar date (date32) of instants in milliseconds since 1970 UTC."""
     local = pc.add(time_ms, MILLISECONDS_TO_UTC8).cast(pa.timestamp("ms"))
     return pc.floor_temporal(local, unit="day").cast(pa.date32())
 
@@ -46,7 +46,7 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def cut(source: Path, out: Path) -> dict[str, int]:
-    """Write the log's days and the attribute files under `out`; give rows by file."""
+    """Write the log's days and the attribute files under `out`; return rows by file."""
     rows = {}
     log = pq.read_table(source / LOG)
     dates = data_dates(log["time_ms"])

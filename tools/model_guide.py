@@ -26,7 +26,7 @@ def costs() -> str:
     """Return the table of what each model costs on the data set."""
     described = {name: describe_file(name, DATASET)[1] for name in MODELS}
     rows = [
-        "| model | trunk | towers | FLOPs | weighted sums | FLOPs of one group |",
+        "| model | trunk | towers | FLOPs | gate-weighted sums | FLOPs of one group |",
         "|---|--:|--:|--:|--:|--:|",
         *(f"| `{name}` | {' | '.join(_costs_of(found))} |" for name, found in described.items()),
     ]

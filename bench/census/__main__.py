@@ -25,7 +25,7 @@ RESULTS, PEER_RESULTS = Results("census"), Results("census_peers")
 
 
 def train(name: str, rate: float, seed: int, is_final: bool) -> dict[str, Any]:
-    """Do one training; a final reads the test part, once."""
+    """Do one training; a final reads the test split, once."""
     data, test = census()
     width, parameters = matched_width(name, data.encoder, data.tasks)
     found = fit(to_model(name, width, rate), data, seed)
@@ -47,13 +47,13 @@ def train(name: str, rate: float, seed: int, is_final: bool) -> dict[str, Any]:
 
 
 def train_ours(names: Sequence[str]) -> None:
-    """Do what is missing of our architectures."""
+    """Do the trainings of our architectures that are missing."""
     for name in names:
         train_missing(RESULTS, {"architecture": name}, partial(train, name))
 
 
 def train_peers(threads: int) -> None:
-    """Do what is missing of the peers, a process each, which share the threads.
+    """Do the trainings of the peers that are missing, one process per peer; they share the threads.
 
     Raises:
         SystemExit: the peers' environment is missing, or one of them failed.
@@ -63,9 +63,7 @@ def train_peers(threads: int) -> None:
     processes = [subprocess.Popen(line, cwd=PROJECT) for line in lines]
     failed = [peer for peer, process in zip(PEERS, processes, strict=True) if process.wait() != 0]
     if failed:
-        raise SystemExit(
-            f"bench.census --peers: {failed} failed, see above; the same command goes on from there"
-        )
+        raise SystemExit(f"bench.census --peers: {failed} failed, see above; the same command resumes there")
 
 
 def main() -> None:

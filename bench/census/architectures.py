@@ -1,4 +1,4 @@
-"""The architectures compared on Census-Income: everything alike but the trunk, whose size is matched."""
+"""The architectures compared on Census-Income: all equal but the trunk, whose size is matched."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from core.schema import Task
 from models.model import build_model
 
 NORM = {"norm": "layer"}
-"""Shared bottom, one seed: income .9447 without, .9475 with it, on the validation part, at the same rate."""
+"""Shared bottom, one seed: income .9447 without, .9475 with it, on the validation split, at the same rate."""
 
 Shape = Callable[[int], Mapping[str, Any]]
 
@@ -62,7 +62,7 @@ def to_model(name: str, width: int, learning_rate: float) -> Model:
 
 
 def matched_width(name: str, encoder: Encoder, tasks: tuple[Task, ...]) -> tuple[int, int]:
-    """The even width whose trunk and towers come closest to PARAMETERS, and how many they are."""
+    """Return the even width whose trunk and towers come closest to PARAMETERS, and their number."""
     names = [task.name for task in tasks]
     return closest_width(
         lambda width: trunk_parameters(build_model(to_model(name, width, 0.001), encoder, names, {}, seed=1)),

@@ -1,4 +1,4 @@
-"""Census-Income as training reads it: validation by a fixed hash, the official test part."""
+"""Census-Income as training reads it: validation by a fixed hash, the official test split."""
 
 import zlib
 from functools import lru_cache
@@ -30,9 +30,9 @@ _LEFT_OUT = ("income_50k", "marital_status", "instance_weight")  # labels, and t
 
 @lru_cache(maxsize=1)
 def census() -> tuple[Dataset, Rows]:
-    """The data set, and the test part.
+    """Return the data set and the test split.
 
-    Validation is the tenth of the training part whose line number hashes (CRC-32) to 0 modulo 10: a
+    Validation is the tenth of the training split whose line number hashes (CRC-32) to 0 modulo 10: a
     function of the row's place alone, so that it is the same everywhere. Vocabularies and statistics are
     fitted on the other nine tenths.
     """
@@ -40,13 +40,13 @@ def census() -> tuple[Dataset, Rows]:
     is_validation = np.array([zlib.crc32(str(i).encode()) % 10 == 0 for i in range(len(frame))])
     train = frame[~is_validation]
     encoder = fit_encoder(train)
-    parts = (train, frame[is_validation], pd.read_parquet(FOLDER / "test.parquet"))
-    train_rows, validation_rows, test_rows = (to_rows(part, encoder) for part in parts)
+    splits = (train, frame[is_validation], pd.read_parquet(FOLDER / "test.parquet"))
+    train_rows, validation_rows, test_rows = (to_rows(split, encoder) for split in splits)
     return Dataset(encoder, TASKS, ONE_COHORT, train_rows, validation_rows), test_rows
 
 
 def fit_encoder(train: pd.DataFrame) -> Encoder:
-    """Every value of the training rows its own id; amounts as log1p."""
+    """Return an encoder: one id per value of the training rows, amounts as log1p."""
     categorical = [c for c in train.columns if c not in (*_LEFT_OUT, *_AMOUNTS, *_NUMBERS)]
     vocabularies = {column: tuple(sorted(train[column].astype(str).unique())) for column in categorical}
     dense = [_to_dense(column, train[column].to_numpy(dtype=np.float64)) for column in (*_NUMBERS, *_AMOUNTS)]
@@ -69,7 +69,7 @@ def _to_dense(column: str, values: NDArray[np.float64]) -> DenseEncoding:
 
 
 def to_rows(frame: pd.DataFrame, encoder: Encoder) -> Rows:
-    """Ids, raw numbers and labels; a value that training never saw is id 0."""
+    """Return ids, raw numbers and labels; a value that training never saw is id 0."""
     labels = np.stack(
         [frame["income_50k"] == "50000+.", frame["marital_status"] == "Never married"], axis=1
     ).astype(np.float32)
@@ -85,15 +85,15 @@ def to_rows(frame: pd.DataFrame, encoder: Encoder) -> Rows:
 
 
 def _ids(values: "pd.Series[str]", encoding: CategoricalEncoding) -> NDArray[np.int32]:
-    places = pd.Index(encoding.vocabulary).get_indexer(values.astype(str).to_numpy())
-    ids: NDArray[np.int32] = (places + 1).astype(np.int32)
+    indices = pd.Index(encoding.vocabulary).get_indexer(values.astype(str).to_numpy())
+    ids: NDArray[np.int32] = (indices + 1).astype(np.int32)
     return ids
 
 
 def hand_over(data: Dataset, test: Rows, path: Path) -> None:
-    """Write what our models see of the rows, for the peers' processes, which have no platform.
+    """Write what our models see of the rows, for the peers' processes, which import no code of Lamplighter.
 
-    Arrays: table_rows (C,), and of each part of n rows NAME_ids (n, C) int32, NAME_dense (n, F) float32,
+    Arrays: table_rows (C,), and of each split of n rows NAME_ids (n, C) int32, NAME_dense (n, F) float32,
     transformed and standardised by our input layer, NAME_labels (n, K) float32.
     """
     arrays = {"table_rows": np.array([column.size for column in data.encoder.categorical])}

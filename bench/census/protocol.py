@@ -1,9 +1,9 @@
-"""What every training on Census-Income has in common; the peers' processes read it too: no platform here.
+"""What every training on Census-Income has in common. The peers' processes import it, too.
 
-A tenth of the training part, by a fixed hash, is for validation. Each architecture has the same tuning
+A tenth of the training split, by a fixed hash, is for validation. Each architecture has the same tuning
 budget: three learning rates on one seed that no final uses; the best mean validation AUC wins. Ten finals
 then differ in their seed alone. A training stops two epochs after the lowest validation loss and keeps
-that epoch's weights; a final reads the test part once.
+that epoch's weights; a final reads the test split once.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ TUNING_SEED = 1000
 SEEDS = range(1, 11)
 
 Train = Callable[[float, int, bool], Mapping[str, Any]]
-"""Learning rate, seed, and whether it is a final, which reads the test part -> what is recorded."""
+"""Learning rate, seed, and whether it is a final, which reads the test split -> what is recorded."""
 
 
 def train_missing(results: Results, key: Mapping[str, Any], train: Train) -> None:
@@ -37,7 +37,7 @@ def train_missing(results: Results, key: Mapping[str, Any], train: Train) -> Non
 
     Args:
         results: so far.
-        key: what tells the architecture's results from those of others.
+        key: what identifies the results of the architecture.
         train: does one training.
     """
     found = {}

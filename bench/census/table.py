@@ -1,4 +1,4 @@
-"""The tables of Census-Income: AUC on the test part by architecture, against peers, against single_task."""
+"""The tables of Census-Income: AUC on the test split by architecture, against peers, against single_task."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,12 +34,12 @@ def to_finals(rows: Sequence[Row]) -> Finals:
 
 
 def by_seed(rows: Sequence[Row], task: str) -> dict[int, float]:
-    """Seed -> AUC of a task on the test part."""
+    """Return seed -> AUC of a task on the test split."""
     return {row["seed"]: row["test_auc"][task] for row in rows}
 
 
 def better_peer(finals: Finals, architecture: str, task: str) -> str | None:
-    """The peer whose mean over its seeds is higher; None if no peer has the architecture."""
+    """Return the peer whose mean over its seeds is higher; None if no peer has the architecture."""
     means = {
         who: float(np.mean([*by_seed(rows, task).values()]))
         for (who, name), rows in finals.items()
@@ -49,14 +49,14 @@ def better_peer(finals: Finals, architecture: str, task: str) -> str | None:
 
 
 def gains(finals: Finals, task: str) -> dict[str, Difference]:
-    """Our architectures -> difference to single_task (its own is 0), over the seeds that both have."""
+    """Return our architectures -> difference to single_task (its own is 0), over their common seeds."""
     own = {name: by_seed(rows, task) for (who, name), rows in finals.items() if who == OURS}
     base = own.get(BASELINE, {})
     return {name: paired_difference(aucs, base) for name, aucs in own.items() if aucs.keys() & base.keys()}
 
 
 def ranked_below(found: Mapping[str, Difference], name: str) -> str:
-    """Architectures that rank below one, for their whole interval lies below its interval."""
+    """Return the architectures that rank below one: their whole interval lies below its interval."""
     return ", ".join(other for other, gain in found.items() if found[name].is_above(gain))
 
 
@@ -96,17 +96,17 @@ def _print_against_peers(finals: Finals) -> None:
             aucs, theirs = by_seed(own, task), by_seed(finals[peer, name], task)
             row += [peer, str(paired_difference(aucs, theirs)) if aucs.keys() & theirs.keys() else "-"]
         rows.append(row)
-    print_table(["architecture"] + [part for task in TASKS for part in ("better peer", task)], rows)
+    print_table(["architecture"] + [title for task in TASKS for title in ("better peer", task)], rows)
 
 
 def _print_gains(finals: Finals) -> None:
     found = {task: gains(finals, task) for task in TASKS}
     rows = [
         [name]
-        + [part for task in TASKS for part in (str(found[task][name]), ranked_below(found[task], name))]
+        + [cell for task in TASKS for cell in (str(found[task][name]), ranked_below(found[task], name))]
         for name in found[TASKS[0]]
     ]
-    print_table(["architecture"] + [part for task in TASKS for part in (task, "ranks above")], rows)
+    print_table(["architecture"] + [title for task in TASKS for title in (task, "ranks above")], rows)
 
 
 def _print_paper(finals: Finals) -> None:

@@ -68,7 +68,7 @@ def distance_table(study: Study) -> None:
 def gain_table(study: Study, pairs: Iterable[tuple[str, str]]) -> None:
     """Print how much closer `ours` is than `theirs`, paired over seeds, with 95 % intervals.
 
-    A seed's gain is the mean over its shares, which have one test part.
+    A seed's gain is the mean over its shares, which have one test split.
     """
     rows = []
     for q, (ours, theirs) in product(study.differences, pairs):

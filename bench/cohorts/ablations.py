@@ -40,7 +40,7 @@ TOWERS = {
 
 
 def _with_experts(name: str, options: Mapping[str, Any]) -> Variant:
-    """MFH or PLE whose experts or gates have other options."""
+    """Return MFH or PLE with other options of experts or gates."""
     if name == "mfh":
         return Variant("mfh", lambda w: trees(cgc(w, **options)), tuned_as="mfh")
     return Variant("ple", lambda w: ple(w, **options), tuned_as="ple")

@@ -1,4 +1,4 @@
-"""What is compared on the test bed: everything alike but the trunk, whose size is matched.
+"""What is compared on the test bed: all equal but the trunk, whose size is matched.
 
 All read the same columns, the cohort among them. Each has two layers between input and towers, with one
 expert per branch and one shared: PLE of two levels, or two levels of CGC switchers.
@@ -48,22 +48,22 @@ class Variant:
 
 
 def level(width: int, **options: Any) -> dict[str, Any]:
-    """One level of PLE."""
+    """Return one level of PLE."""
     return {"task_experts": 1, "shared_experts": 1, "expert_widths": [width], "norm": "layer", **options}
 
 
 def ple(width: int, **options: Any) -> dict[str, Any]:
-    """PLE of two levels."""
+    """Return PLE of two levels."""
     return {"levels": [level(width, **options)] * 2}
 
 
 def cgc(width: int, **options: Any) -> dict[str, Any]:
-    """A switcher: CGC."""
+    """Return a switcher: CGC."""
     return {"kind": "ple", "trunk": {"levels": [level(width, **options)]}}
 
 
 def trees(switcher: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """Trees of facets, one kind of switcher on both levels."""
+    """Return trees of facets, one kind of switcher on both levels."""
     return {**FACETS, "level1": switcher, "level2": switcher, **options}
 
 
@@ -98,7 +98,7 @@ def to_model(variant: Variant, width: int, learning_rate: float) -> Model:
 def matched_width(
     variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Facets
 ) -> tuple[int, int]:
-    """Even width with which all models of a variant come closest to PARAMETERS; one model's number."""
+    """Return the even width at which a variant's models come closest to PARAMETERS, and the number of one."""
     names = [task.name for task in tasks]
 
     def parameters(width: int) -> int:

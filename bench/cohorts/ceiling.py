@@ -31,13 +31,13 @@ class Expected:
 
 
 def expected_probabilities(log: Log) -> Expected:
-    """Probabilities of the examples given attributes and past, by importance sampling from the prior.
+    """Return probabilities of the examples given attributes and past, by importance sampling from the prior.
 
-    Halves of the particles give two answers of their own, whose difference tells the error.
+    Each half of the particles is an estimate of its own; the difference of both estimates the error.
     Cost: users x particles x past events.
     """
     hidden = torch.from_numpy(normals(log.world.seed, "particles", np.arange(PARTICLES), LATENT)).float()
-    order = np.argsort(log.past_count)  # users of like pasts together: as few empty places as can be
+    order = np.argsort(log.past_count)  # users of similar pasts together: little padding
     found = [np.empty(log.examples.labels.shape) for _ in range(3)]
     for start in range(0, len(order), USERS_AT_ONCE):
         users = order[start : start + USERS_AT_ONCE]
@@ -62,7 +62,7 @@ def _of_users(log: Log, users: Ints, hidden_MD: Tensor) -> tuple[Tensor, Tensor,
 
 
 def _log_likelihood(log: Log, users: Ints, particles: Tensor) -> Tensor:
-    """Of each user's past, were the user like each particle: (n, M)."""
+    """Return the log likelihood of each user's past under each particle, (n, M)."""
     longest = int(log.past_count[users].max())
     if longest == 0:
         return torch.zeros(particles.shape[:2])
@@ -83,7 +83,7 @@ def _lines(log: Log, users: Ints, item: Ints, cohort: Ints) -> tuple[Tensor, Ten
 
 
 def _interest(particles: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
-    """Interests of particles (n, M, D) in events: (n, M, E, K)."""
+    """Return interests of particles (n, M, D) in events, (n, M, E, K)."""
     n, events, behaviours, width = slope.shape
     flat = particles @ slope.reshape(n, events * behaviours, width).transpose(1, 2)
     return flat.view(n, -1, events, behaviours) + offset[:, None]

@@ -96,7 +96,7 @@ def _to_rows(log: Log) -> Rows:
 
 
 def _dense_columns(log: Log) -> Mapping[str, NDArray[np.float64]]:
-    """Columns of all examples: attributes of both, and of the past a count, rates and profiles.
+    """Return columns of all examples: attributes of both, and of the past a count, rates and profiles.
 
     A profile is a sum over past events of (behaviour - its rate) x the item's attributes. Sums and
     counts only, as tiles hold them.

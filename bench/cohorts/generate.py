@@ -60,8 +60,8 @@ class Events:
     """Events of users: who, which item, in which cohort by then, and what happened; arrays of one shape.
 
     Attributes:
-        item: place of the item.
-        cohort: place of the user's cohort by then.
+        item: index of the item.
+        cohort: index of the user's cohort by then.
         labels: 0 or 1 by behaviour, (..., K).
         probabilities: the true ones, on all impressions, (..., K).
         play_seconds: how long the item played.
@@ -84,7 +84,7 @@ class Log:
         world: what holds for all.
         attributes: a of the users, (users, D).
         past_count: number of past events, (users,).
-        cohort: place of the cohort as of the data date, (users,).
+        cohort: index of the cohort as of the data date, (users,).
         past: past events, (users, E).
         examples: events of the day after, (users, examples per user).
     """
@@ -164,19 +164,19 @@ def to_log(world: World, users: int, shares: Mapping[str, float], examples: int,
 
 
 def to_vectors(attributes: Floats, hidden: Floats, explained: float) -> Floats:
-    """Latent vectors z, as the page above says."""
+    """Return latent vectors z, as the docstring of this module defines them."""
     vectors: Floats = np.sqrt(explained) * attributes + np.sqrt(1 - explained) * hidden
     return vectors
 
 
 def cohort_of(past_count: NDArray[Any]) -> Ints:
-    """The cohort of users with so many past events."""
+    """Return the cohort of users with so many past events."""
     ends = np.array([FIRST_PAST[name] for name in COHORTS[1:]])
     return np.searchsorted(ends, past_count, side="right")
 
 
 def interests(world: World, users: Floats, item: Ints, cohort: Ints) -> Floats:
-    """Interest of users, z (n, D), in items in cohorts, (n, E) each: (n, E, K).
+    """Return the interest of users, z (n, D), in items in cohorts, (n, E) each: (n, E, K).
 
     That in a like is after a long view.
     """
@@ -186,7 +186,7 @@ def interests(world: World, users: Floats, item: Ints, cohort: Ints) -> Floats:
 
 
 def interest_lines(world: World, item: Ints, cohort: Ints) -> tuple[Floats, Floats]:
-    """Interest is linear in the user's z: give its slope (n, E, K, D) and its offset (n, E, K)."""
+    """Return slope (n, E, K, D) and offset (n, E, K) of the interest, which is linear in the user's z."""
     z = world.items[item][..., None, :]  # (n, E, 1, D)
     direction = np.moveaxis(world.directions, 0, 1)[cohort]  # (n, E, K, D)
     slope = SLOPE / np.sqrt(3) * direction * (1 + z)
@@ -195,7 +195,7 @@ def interest_lines(world: World, item: Ints, cohort: Ints) -> tuple[Floats, Floa
 
 
 def to_probabilities(interest: Any) -> Any:
-    """Probabilities on all impressions, (..., K): a like's is that of a long view times its own after one."""
+    """Return probabilities on all impressions, (..., K): P(like) = P(long view) P(like | long view)."""
     click, long_view, like = np.moveaxis(expit(interest), -1, 0)
     return np.stack([click, long_view, long_view * like], axis=-1)
 

@@ -20,7 +20,7 @@ AucByCell = dict[str, dict[str, float]]
 def run(
     variant: Variant, data: Dataset, test: Rows, rate: float, seed: int
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Train, and give how it went (size, epochs, validation loss) and the logits of the test rows, (n, K)."""
+    """Train; return how it went (size, epochs, validation loss) and the logits of the test rows, (n, K)."""
     width, parameters = matched_width(variant, data.encoder, data.tasks, data.cohorts)
     model = to_model(variant, width, rate)
     if variant.models == 1:
@@ -44,7 +44,7 @@ def run(
 
 
 def auc_by_cell(scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...]) -> AucByCell:
-    """Rank AUC of each task in each cohort."""
+    """Return the rank AUC of each task in each cohort."""
     found: AucByCell = {}
     for number, group in enumerate(COHORTS):
         own = rows.user_group == number
@@ -56,7 +56,7 @@ def auc_by_cell(scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...]) -> Au
 
 
 def _validation_loss(fits: list[Fit], data: Dataset) -> float:
-    """Of all rows; that of one model per cohort is the mean of theirs, by their rows."""
+    """Return the loss of all validation rows; with one model per cohort, their mean weighted by rows."""
     if len(fits) == 1:
         return fits[0].validation_loss
     rows = np.bincount(data.validation.user_group, minlength=len(fits))
@@ -74,5 +74,5 @@ def _rows_of(rows: Rows, group: int) -> Rows:
 
 
 def mean_over_tasks(auc: AucByCell) -> Mapping[str, float]:
-    """Cohort -> mean AUC of its tasks."""
+    """Return cohort -> mean AUC of its tasks."""
     return {cohort: float(np.mean([*by_task.values()])) for cohort, by_task in auc.items()}

@@ -1,1 +1,1 @@
-"""KuaiRand-Pure, as the platform's own jobs make examples of it: real users, new and old."""
+"""KuaiRand-Pure, as the jobs make examples of it: real users, new and old."""

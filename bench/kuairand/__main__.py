@@ -33,7 +33,7 @@ RESULTS = Results("kuairand")
 
 
 def train(name: str, variant: Variant, rate: float, seed: int) -> dict[str, Any]:
-    """One training, measured on the test days."""
+    """Return one training, measured on the test days."""
     found = kuairand()
     result, logits = run(variant, found.data, found.test, rate, seed)
     cohorts = by_group(found.test, found.data.cohorts["user_cohort"])
@@ -44,7 +44,7 @@ def train(name: str, variant: Variant, rate: float, seed: int) -> dict[str, Any]
 
 
 def tuned_rate(name: str, variant: Variant) -> float:
-    """The learning rate with the lowest validation loss on the tuning seed."""
+    """Return the learning rate with the lowest validation loss on the tuning seed."""
     losses = {}
     for rate in LEARNING_RATES:
         key = {"step": "tune", "variant": name, "learning_rate": rate, "seed": TUNING_SEED}
@@ -58,7 +58,7 @@ def _without_cells(variant: Variant, rate: float) -> dict[str, Any]:
 
 
 def tables() -> None:
-    """AUC by cell, mean over seeds, with intervals; then how much MFH gains over each other variant."""
+    """Print AUC by cell, mean over seeds, with intervals; then how much MFH gains over each other variant."""
     finals = [{**row, "name": row["variant"]} for row in RESULTS.all() if row["step"] == "final"]
     trained = of_common_seeds(finals, COMPARED)
     if not trained:

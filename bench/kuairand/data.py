@@ -1,4 +1,4 @@
-"""Examples of KuaiRand-Pure in memory, made by the platform's own jobs in a warehouse of their own.
+"""Examples of KuaiRand-Pure in memory, made by the jobs in a warehouse of its own.
 
 Training days are 04-29 .. 05-05, validation is 05-06, test days are 05-07 and 05-08, as in the demo.
 The first call runs four jobs (minutes); later ones read what it left in build/, as long as neither code nor
@@ -32,7 +32,7 @@ from models.training.reader import Rows
 
 SETTINGS = ("paths.warehouse=warehouse/bench", "paths.reports=warehouse/bench/reports")
 FIRST, LAST = date(2022, 4, 24), date(2022, 5, 8)
-PARTS = {
+SPLITS = {
     "train": (date(2022, 4, 29), date(2022, 5, 5)),
     "validation": (date(2022, 5, 6), date(2022, 5, 6)),
     "test": (date(2022, 5, 7), LAST),
@@ -46,7 +46,7 @@ class KuaiRand:
     Attributes:
         data: training and validation rows, the user's cohort among their columns.
         test: test rows.
-        users: user ids of each part's rows, part -> (n,).
+        users: user ids of each split's rows, split -> (n,).
     """
 
     data: Dataset
@@ -56,7 +56,7 @@ class KuaiRand:
 
 @lru_cache(maxsize=1)
 def kuairand() -> KuaiRand:
-    """Read the data set, made first where it is not there yet."""
+    """Return the data set; make it first if it does not exist yet."""
     project = Project(Arguments(FIRST, LAST, settings=SETTINGS))
     cache = _cache(project.config)
     if not cache.exists():
@@ -71,7 +71,7 @@ def kuairand() -> KuaiRand:
     groups = cohorts["user_cohort"]
     encoder = Encoder.model_validate_json(str(arrays["encoder"]))
     cohort = CategoricalEncoding(column="user_cohort", kind="hash", size=1 + len(groups), dim=4)
-    rows = {part: _with_cohort(_rows_of(arrays, part)) for part in PARTS}
+    rows = {split: _with_cohort(_rows_of(arrays, split)) for split in SPLITS}
     return KuaiRand(
         data=Dataset(
             encoder=encoder.model_copy(update={"categorical": (*encoder.categorical, cohort)}),
@@ -81,12 +81,12 @@ def kuairand() -> KuaiRand:
             validation=rows["validation"],
         ),
         test=rows["test"],
-        users={part: arrays[f"{part}_user_id"] for part in PARTS},
+        users={split: arrays[f"{split}_user_id"] for split in SPLITS},
     )
 
 
 def with_column(rows: Rows, ids: NDArray[np.int32]) -> Rows:
-    """Rows with one more column of ids, the last."""
+    """Return rows with one more column of ids, the last."""
     values = {field.name: getattr(rows, field.name) for field in fields(Rows)}
     return Rows(**values | {"categorical": np.column_stack([rows.categorical, ids]).astype(np.int32)})
 
@@ -96,7 +96,7 @@ def _with_cohort(rows: Rows) -> Rows:
 
 
 def _cache(config: Config) -> Path:
-    """The file of rows that this code and configuration make."""
+    """Return the path of the rows that this code and configuration make."""
     source = "".join(sorted(file.read_text() for file in (PROJECT_DIR / "features").glob("*.py")))
     keys = ("source.events", "source.users", "source.items", "features", "cohorts", "tasks", "inputs")
     made_from = hash_of(hashes_of_keys(config, keys)) + source
@@ -113,13 +113,13 @@ def _run_jobs() -> None:
 
 
 def _export(project: Project, cache: Path) -> None:
-    """Fit the encoder on the training days, and write every part's rows as arrays."""
+    """Fit the encoder on the training days, and write each split's rows as arrays."""
     examples = project.store.read(project.spark, "examples", project.store.version("examples"))
-    parts = {name: examples.where(f"data_date BETWEEN '{a}' AND '{b}'") for name, (a, b) in PARTS.items()}
-    encoder = fit_encoder(parts["train"], project.config.inputs, input_sides(project.config))
+    splits = {name: examples.where(f"data_date BETWEEN '{a}' AND '{b}'") for name, (a, b) in SPLITS.items()}
+    encoder = fit_encoder(splits["train"], project.config.inputs, input_sides(project.config))
     arrays: dict[str, NDArray[Any]] = {"encoder": np.array(encoder.model_dump_json())}
-    for name, part in parts.items():
-        arrays |= {f"{name}_{key}": values for key, values in _arrays(part, encoder, project.config).items()}
+    for name, rows in splits.items():
+        arrays |= {f"{name}_{key}": values for key, values in _arrays(rows, encoder, project.config).items()}
     cache.parent.mkdir(exist_ok=True)
     np.savez_compressed(cache, **arrays)
     project.spark.stop()
@@ -153,5 +153,5 @@ def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, 
     }
 
 
-def _rows_of(arrays: dict[str, NDArray[Any]], part: str) -> Rows:
-    return Rows(**{field.name: arrays[f"{part}_{field.name}"] for field in fields(Rows)})
+def _rows_of(arrays: dict[str, NDArray[Any]], split: str) -> Rows:
+    return Rows(**{field.name: arrays[f"{split}_{field.name}"] for field in fields(Rows)})

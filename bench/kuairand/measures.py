@@ -27,7 +27,7 @@ def cells_of(
     tasks: tuple[Task, ...],
     cohorts: Mapping[str, NDArray[np.bool_]],
 ) -> Cells:
-    """Measure logits (n, K) in every task and cohort, with the metric states that the platform uses.
+    """Measure logits (n, K) in every task and cohort, with the metric states of models/metrics.
 
     Args:
         logits: of the rows.
@@ -53,7 +53,7 @@ def cells_of(
 
 
 def by_group(rows: Rows, groups: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
-    """All rows, and those of each user cohort."""
+    """Return which rows are of each group: all, and each user cohort."""
     return {
         "all": np.ones(len(rows), dtype=np.bool_),
         **{name: rows.user_group == number for number, name in enumerate(groups)},
@@ -61,7 +61,7 @@ def by_group(rows: Rows, groups: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
 
 
 def of_common_seeds(rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Cells]]:
-    """Name -> cells of its trainings, seed by seed, of the seeds that all names with a training have.
+    """Return name -> cells of its trainings, for the seeds that all names with a training have.
 
     Args:
         rows: results, with `name`, seed and cells.
@@ -76,7 +76,7 @@ def of_common_seeds(rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> 
 
 
 def mean_of_seeds(trained: list[Cells], cell: str) -> tuple[float | None, NDArray[np.float64]]:
-    """AUC of a cell, mean over trainings, and of every replicate, which draws users and not seeds."""
+    """Return the AUC of a cell and of each replicate of its users, mean over trainings."""
     values = [cells[cell]["auc"] for cells in trained]
     if any(value is None for value in values):
         return None, np.empty(0)
@@ -84,7 +84,7 @@ def mean_of_seeds(trained: list[Cells], cell: str) -> tuple[float | None, NDArra
 
 
 def with_interval(value: float | None, replicates: NDArray[np.float64]) -> str:
-    """`.7214 [.7150, .7279]`, or that there are too few rows."""
+    """Return `.7214 [.7150, .7279]`, or that there are too few rows."""
     found = None if value is None else interval(replicates)
     if value is None or found is None:
         return "too few"
@@ -92,7 +92,7 @@ def with_interval(value: float | None, replicates: NDArray[np.float64]) -> str:
 
 
 def gain_with_interval(ours: list[Cells], theirs: list[Cells], cell: str) -> str:
-    """Ours minus theirs, paired: the same users drawn in each replicate."""
+    """Return ours minus theirs, paired: the same users drawn in each replicate."""
     (one, of_one), (other, of_other) = mean_of_seeds(ours, cell), mean_of_seeds(theirs, cell)
     found = None if one is None or other is None else paired_interval(of_one, of_other)
     if one is None or other is None or found is None:
@@ -101,6 +101,6 @@ def gain_with_interval(ours: list[Cells], theirs: list[Cells], cell: str) -> str
 
 
 def cells_in_order(cells: Cells) -> list[str]:
-    """Names of the cells, by task."""
+    """Return the names of the cells, by task."""
     tasks = list(dict.fromkeys(cell.split("|")[0] for cell in cells))
     return sorted(cells, key=lambda cell: tasks.index(cell.split("|")[0]))

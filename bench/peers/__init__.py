@@ -2,7 +2,7 @@
 
 python3.11 -m venv .venv-peers && .venv-peers/bin/pip install -r bench/peers/requirements.txt
 
-What runs there imports no code of the platform, whose pins do not go with the peers'.
+What runs there imports no other code of ours, whose pinned versions conflict with the peers'.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ PEERS = ("torch-rechub", "deepctr-torch")
 
 
 def command(module: str, *arguments: object) -> list[str]:
-    """The command line of a module of bench.peers, to be run in the project's folder.
+    """Return the command line of a module of bench.peers, to be run in the project's folder.
 
     Raises:
         SystemExit: the peers' environment has not been made.

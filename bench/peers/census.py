@@ -42,8 +42,8 @@ DATA = PROJECT / "build" / "census.npz"
 RESULTS = Results("census_peers")
 
 
-class Part:
-    """Rows of one part: inputs x (n, C + F), labels (n, K)."""
+class Split:
+    """Rows of one split: inputs x (n, C + F), labels (n, K)."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
         # Ids are whole numbers far below 2 ** 24, which float32 holds exactly.
@@ -52,7 +52,7 @@ class Part:
         self.labels = torch.from_numpy(arrays[f"{name}_labels"])
 
     def auc(self, probabilities: Tensor) -> dict[str, float]:
-        """Rank AUC by task."""
+        """Return the rank AUC of each task."""
         return {
             task: float(roc_auc_score(self.labels[:, k].numpy(), probabilities[:, k].numpy()))
             for k, task in enumerate(TASKS)
@@ -67,12 +67,12 @@ class Peer:
         arrays = np.load(DATA)
         self.table_rows = arrays["table_rows"].tolist()
         self.dense = arrays["train_dense"].shape[1]
-        self.parts = {part: Part(arrays, part) for part in ("train", "validation", "test")}
+        self.splits = {name: Split(arrays, name) for name in ("train", "validation", "test")}
 
     def train(
         self, architecture: str, rate: float, seed: int, is_final: bool, batch_norm: bool = True
     ) -> dict[str, Any]:
-        """Do one training; a final reads the test part, once."""
+        """Do one training; a final reads the test split, once."""
         began = time.perf_counter()
         shape = (self.table_rows, self.dense)
         width, parameters = closest_width(
@@ -80,8 +80,8 @@ class Peer:
             PARAMETERS,
         )
         model, network = build(self.name, architecture, width, *shape, seed, batch_norm)
-        losses = fit(model, network, self.parts["train"], self.parts["validation"], rate, seed)
-        validation = self.parts["validation"]
+        losses = fit(model, network, self.splits["train"], self.splits["validation"], rate, seed)
+        validation = self.splits["validation"]
         result: dict[str, Any] = {
             "width": width,
             "parameters": parameters,
@@ -92,7 +92,7 @@ class Peer:
             "seconds": round(time.perf_counter() - began, 1),
         }
         if is_final:
-            test = self.parts["test"]
+            test = self.splits["test"]
             result["test_auc"] = test.auc(predict(model, network, test.x))
         auc = result.get("test_auc", result["validation_auc"])
         print(self.name, architecture, rate, seed, auc, f"{result['seconds']} s", flush=True)
@@ -100,15 +100,15 @@ class Peer:
 
 
 def fit(
-    model: nn.Module, network: Network, train: Part, validation: Part, rate: float, seed: int
+    model: nn.Module, network: Network, train: Split, validation: Split, rate: float, seed: int
 ) -> list[float]:
-    """Train; the best epoch's weights are kept. Return the validation loss of each epoch."""
+    """Train, keep the best epoch's weights, and return the validation loss of each epoch."""
     optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     losses: list[float] = []
     best: dict[str, Any] = {}
     for epoch in range(MAX_EPOCHS):
         model.train()
-        # The order in which bench/memory.py gives the rows to our models.
+        # The order in which bench/memory.py yields the rows to our models.
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(train.x)))
         x, labels = train.x[order], train.labels[order]
         for x_BC, labels_BK in zip(x.split(BATCH_ROWS), labels.split(BATCH_ROWS), strict=True):
@@ -129,15 +129,15 @@ def fit(
 
 
 def loss(probabilities_BK: Tensor, labels_BK: Tensor) -> Tensor:
-    """The sum over tasks of the mean cross entropy."""
+    """Return the sum over tasks of the mean cross entropy."""
     return binary_cross_entropy(probabilities_BK, labels_BK) * len(TASKS)
 
 
 def predict(model: nn.Module, network: Network, x: Tensor, batch_rows: int = 8192) -> Tensor:
-    """Probabilities of rows, (n, K)."""
+    """Return probabilities of rows, (n, K)."""
     model.eval()
     with torch.inference_mode():
-        return torch.cat([network(part) for part in x.split(batch_rows)])
+        return torch.cat([network(batch) for batch in x.split(batch_rows)])
 
 
 def main(name: str, threads: int) -> None:

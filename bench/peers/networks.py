@@ -30,7 +30,7 @@ def build(
     seed: int,
     batch_norm: bool,
 ) -> tuple[nn.Module, Network]:
-    """A peer's model, and what calls it.
+    """Return a peer's model, and what calls it.
 
     Args:
         peer: torch-rechub or deepctr-torch.
@@ -51,7 +51,7 @@ def build(
 
 
 def trunk_parameters(model: nn.Module) -> int:
-    """Numbers that are learnt above the embeddings: trunk and towers."""
+    """Return the number of parameters above the embeddings: trunk and towers."""
     embeddings = [module for module in model.modules() if isinstance(module, nn.Embedding)]
     is_table = {id(embedding.weight) for embedding in embeddings}
     return sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in is_table)

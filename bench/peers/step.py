@@ -1,4 +1,4 @@
-"""PLE of a peer library on the rows of bench/step_data.py; runs in .venv-peers, without the platform.
+"""PLE of a peer library on the rows of bench/step_data.py; runs in .venv-peers, without other code of ours.
 
 .venv-peers/bin/python -m bench.peers.step time {torch-rechub,deepctr-torch} REPEATS THREADS
 .venv-peers/bin/python -m bench.peers.step loss {torch-rechub,deepctr-torch} STEPS THREADS SEED
@@ -39,7 +39,7 @@ Network = Callable[[Tensor, Tensor], Tensor]
 
 
 def rechub() -> tuple[nn.Module, Network]:
-    """PLE of torch-rechub, and what calls it."""
+    """Return PLE of torch-rechub, and what calls it."""
     from torch_rechub.basic.features import DenseFeature, SparseFeature
     from torch_rechub.models.multi_task import PLE
 
@@ -65,7 +65,7 @@ def rechub() -> tuple[nn.Module, Network]:
 
 
 def deepctr() -> tuple[nn.Module, Network]:
-    """PLE of DeepCTR-Torch, and what calls it."""
+    """Return PLE of DeepCTR-Torch, and what calls it."""
     stand_in_for_tensorflow()
     from deepctr_torch.inputs import DenseFeat, SparseFeat
     from deepctr_torch.models import PLE
@@ -96,18 +96,18 @@ class Peer:
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=is_fused)
 
     def train(self, rows: Rows) -> None:
-        """One step."""
+        """Do one training step."""
         self.optimiser.zero_grad()
         (self.loss(rows) * TASKS).backward()
         self.optimiser.step()
 
     def predict(self, rows: Rows) -> None:
-        """One forward pass."""
+        """Do one forward pass."""
         with torch.inference_mode():
             self._probabilities(rows)
 
     def loss(self, rows: Rows) -> Tensor:
-        """Mean over tasks."""
+        """Return the loss, mean over tasks."""
         return nn.functional.binary_cross_entropy(self._probabilities(rows), torch.from_numpy(rows.labels))
 
     def _probabilities(self, rows: Rows) -> Tensor:
@@ -115,7 +115,7 @@ class Peer:
 
 
 def times(name: str, repeats: int) -> dict[str, float]:
-    """Median seconds of a training step, with fused Adam and with the peer's own, and of a prediction."""
+    """Return median seconds of a training step, by fused and by the peer's own Adam, and of a prediction."""
     peer, plain, rows = Peer(name, seed=1), Peer(name, seed=1, is_fused=False), Stream(1).batch(0)
     found = {}
     for kind, step, is_training in (
@@ -135,7 +135,7 @@ def times(name: str, repeats: int) -> dict[str, float]:
 
 
 def loss_after(name: str, steps: int, seed: int) -> dict[str, Any]:
-    """The loss on rows of no step, after so many steps."""
+    """Return the loss on held-out rows after a number of steps."""
     peer, stream = Peer(name, seed), Stream(seed)
     for step in range(steps):
         peer.train(stream.batch(step))

@@ -5,8 +5,8 @@ python -m bench.promotion --table    print the tables only
 
 Trainings of PLE on KuaiRand-Pure, measured on its test days, in disjoint pairs: two of the same data differ
 in the seed alone, so each promotion is a wrong one; a training on all users against one on six tenths of
-them is an improvement. Beside them logs of known truth (bench/promotion/simulated.py), of which there are as
-many as one likes. The old rule is that until November 2026, the new one is quality/promotion.py.
+them is an improvement. Beside them logs of known truth (bench/promotion/simulated.py), whose number is
+not limited. The old rule is that until November 2026, the new one is quality/promotion.py.
 """
 
 from collections.abc import Mapping
@@ -39,10 +39,10 @@ TRUE_GAIN = 0.005
 SIMULATED: dict[str, tuple[float, int, float, int, int]] = {
     "simulated, another seed": (0.0, USERS, 1.0, 20, 50),
     "simulated, true gain .005": (TRUE_GAIN, USERS, 1.0, 20, 50),
-    "simulated, another seed, half of its variance told": (0.0, USERS, 0.7, 20, 50),
+    "simulated, another seed, rules with half of the variance": (0.0, USERS, 0.7, 20, 50),
     "simulated, another seed, 25 times the users": (0.0, 25 * USERS, 1.0, 4, 20),
 }
-"""Name -> true gain, users, share of the standard deviation over seeds that is told, batches, their logs."""
+"""Name -> true gain, users, share of the true deviation over seeds in the rules, batches, logs per batch."""
 RESULTS = Results("promotion")
 
 Ints = NDArray[Any]
@@ -60,7 +60,7 @@ BETTER: list[Pair] = [((1.0, seed), (SHARE, seed)) for seed in FEWER_SEEDS]
 
 @cache
 def sample() -> Sample:
-    """The test rows."""
+    """Return the test rows."""
     found = kuairand()
     tasks = tuple(task.name for task in found.data.tasks)
     cohorts = found.data.cohorts["user_cohort"]
@@ -69,13 +69,13 @@ def sample() -> Sample:
 
 @cache
 def measured(training: Training) -> MeasuredCells:
-    """One training on the test rows."""
+    """Return the AUC of one training on the test rows."""
     return sample().measure(logits_of(*training))
 
 
 @cache
 def baselines() -> Mapping[Baseline, MeasuredCells]:
-    """Rates of items, and of user cohorts x types of upload, in the training days."""
+    """Return rates of items, and of user cohorts x types of upload, in the training days."""
     found = kuairand()
     train, test = found.data.train, found.test
     names = [encoding.column for encoding in found.data.encoder.categorical]
@@ -91,7 +91,7 @@ def baselines() -> Mapping[Baseline, MeasuredCells]:
 
 
 def measure_pair(trainings: Pair) -> dict[str, Any]:
-    """The gains of one pair by cell with their standard errors over users, and what the old rule says."""
+    """Return one pair's gains by cell with standard errors over users, and the decision of the old rule."""
     candidate, champion = map(measured, trainings)
     cells = sample().cells(candidate, champion, baselines())
     old, old_veto = old_rule(cells)
@@ -107,63 +107,63 @@ def _gains(cells: list[Cell]) -> dict[str, list[float]]:
     return found
 
 
-def decide_logs(gain: float, users: int, told: float, batch: int, logs: int) -> dict[str, Any]:
-    """What both rules say of a batch of simulated logs, a pair of trainings each."""
-    rules = rules_with(simulated_stds(told))
+def decide_logs(gain: float, users: int, std_share: float, batch: int, logs: int) -> dict[str, Any]:
+    """Return the decisions of both rules on a batch of simulated logs, one pair of trainings per log."""
+    rules = rules_with(simulated_stds(std_share))
     found = [outcome(pair(logs * batch + number, gain, users), rules) for number in range(logs)]
-    print(f"{users} users, gain {gain:g}, seeds told times {told:g}: batch {batch}", flush=True)
+    print(f"{users} users, gain {gain:g}, seed deviation x {std_share:g}: batch {batch}", flush=True)
     return {name: [getattr(each, name) for each in found] for name in Outcome.__dataclass_fields__}
 
 
-def simulated_stds(told: float) -> dict[str, float]:
-    """What the rule is told of the variance over seeds of simulated trainings."""
-    return {task: told * std for task, std in SIMULATED_SEED_STD.items()}
+def simulated_stds(std_share: float) -> dict[str, float]:
+    """Return the standard deviations over seeds that the rule is configured with, by task."""
+    return {task: std_share * std for task, std in SIMULATED_SEED_STD.items()}
 
 
-def simulated_key(gain: float, users: int, told: float) -> dict[str, Any]:
-    """What a simulated decision depends on, so that other rules are decided anew."""
+def simulated_key(gain: float, users: int, std_share: float) -> dict[str, Any]:
+    """Return what a simulated decision depends on, so that a changed rule decides anew."""
     rules = load_config().promotion
     margins = {"margin": rules.margin["auc"], "cell_margin": rules.cell_margin["auc"]}
-    stds = {"task_seed_std": simulated_stds(told), "cells": "shown"}
+    stds = {"task_seed_std": simulated_stds(std_share), "cells": "shown"}
     return {"what": "simulated", "true_gain": gain, "users": users} | margins | stds
 
 
 def run() -> None:
-    """Do what is not yet in the results."""
+    """Do the trainings and simulations that are not yet in the results."""
     for what, pairs in (("same", SAME), ("better", BETTER)):
         for trainings in pairs:
             names = dict(zip(("candidate", "champion"), map(list, trainings), strict=True))
             RESULTS.once({"what": what, **names}, partial(measure_pair, trainings))
-    for gain, users, told, batches, logs in SIMULATED.values():
+    for gain, users, std_share, batches, logs in SIMULATED.values():
         for batch in range(batches):
-            key = simulated_key(gain, users, told) | {"batch": batch}
-            RESULTS.once(key, partial(decide_logs, gain, users, told, batch, logs))
+            key = simulated_key(gain, users, std_share) | {"batch": batch}
+            RESULTS.once(key, partial(decide_logs, gain, users, std_share, batch, logs))
 
 
 def rows_of(expected: dict[str, Any]) -> list[dict[str, Any]]:
-    """The results with these values."""
+    """Return the results with these values."""
     return [row for row in RESULTS.all() if all(row.get(name) == each for name, each in expected.items())]
 
 
 def pair_outcomes(what: str) -> list[Outcome]:
-    """What the rule says of the measured pairs; cells are taken to vary independently over users."""
+    """Return the decisions on the measured pairs; cells are taken to vary independently over users."""
     rules = load_config().promotion
     found = [(row, outcome(cells_with(row["cells"]), rules)) for row in rows_of({"what": what})]
     return [replace(one, old=row["old"], old_veto=row["old_veto"]) for row, one in found]
 
 
-def simulated_outcomes(gain: float, users: int, told: float) -> list[Outcome]:
-    """What the rule says of the simulated logs."""
+def simulated_outcomes(gain: float, users: int, std_share: float) -> list[Outcome]:
+    """Return the decisions on the simulated logs."""
     names = list(Outcome.__dataclass_fields__)
     return [
         Outcome(**dict(zip(names, values, strict=True)))
-        for row in rows_of(simulated_key(gain, users, told))
+        for row in rows_of(simulated_key(gain, users, std_share))
         for values in zip(*(row[name] for name in names), strict=True)
     ]
 
 
 def seed_stds() -> dict[str, tuple[float, float]]:
-    """Task -> standard deviation over seeds of its gain in one cell, and its standard error."""
+    """Return task -> standard deviation over seeds of its gain in one cell, and its standard error."""
     pairs = [row["cells"] for row in rows_of({"what": "same"})]
     tasks = dict.fromkeys(name.split(" of ")[0] for cells in pairs for name in cells)
     by_task = {
@@ -177,13 +177,13 @@ def seed_stds() -> dict[str, tuple[float, float]]:
 
 
 def tables() -> None:
-    """Rates of both rules; then what gains vary by."""
+    """Print rates of both rules; then what gains vary by."""
     cases = {
         "KuaiRand, another seed": (pair_outcomes("same"), True),
         "KuaiRand, all users against .6 of them": (pair_outcomes("better"), False),
         **{
-            name: (simulated_outcomes(gain, users, told), gain == 0)
-            for name, (gain, users, told, _, _) in SIMULATED.items()
+            name: (simulated_outcomes(gain, users, std_share), gain == 0)
+            for name, (gain, users, std_share, _, _) in SIMULATED.items()
         },
     }
     rows, gains = [], []
@@ -209,7 +209,7 @@ def tables() -> None:
 
 
 def _spread(found: list[Outcome], is_same: bool) -> list[str]:
-    """Mean gain, its spread over pairs, and what of it are users and seeds."""
+    """Return the mean gain, its spread over pairs, and the shares of users and of seeds in it."""
     gains, users = [one.gain for one in found], [one.user_std for one in found]
     mean, total = float(np.mean(gains)), float(np.std(gains, ddof=1))
     std, error = seed_std(gains if is_same else [gain - mean for gain in gains], users)

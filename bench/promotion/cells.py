@@ -28,7 +28,7 @@ class Sample:
         tasks: names of the binary tasks, in the order of the labels.
         cohorts: names of the user cohorts.
         labels: 0 or 1, (n, K).
-        user_group: place of the row's user cohort, (n,).
+        user_group: index of the row's user cohort, (n,).
         users: ids, (n,).
         replicates: R.
     """
@@ -41,7 +41,7 @@ class Sample:
     replicates: int
 
     def measure(self, logits: NDArray[Any]) -> MeasuredCells:
-        """Return the AUC of logits (n, K) in each cell; replicates are those of the platform's states."""
+        """Return the AUC of logits (n, K) in each cell; replicates are those of `CellState`."""
         found: MeasuredCells = {}
         for group, cohort in enumerate(self.cohorts):
             own = np.flatnonzero(self.user_group == group)
@@ -70,7 +70,7 @@ class Sample:
         ]
 
     def _users(self, task: int, group: int) -> tuple[int, tuple[int, int]]:
-        """Users of a cell: all, and those with a positive and with a negative."""
+        """Return the users of a cell: all, and those with a positive and with a negative."""
         own = self.user_group == group
         is_positive = self.labels[:, task] > 0.5
         all_, positive, negative = (
@@ -109,7 +109,7 @@ def baseline_logits(train: Rows, test: Rows, keys: tuple[NDArray[Any], NDArray[A
 
     Args:
         train: rows that rates are taken from.
-        test: rows that are to be told apart.
+        test: rows that are scored.
         keys: of the rows of both, small integers.
     """
     size = 1 + max(int(keys[0].max()), int(keys[1].max()))

@@ -28,7 +28,7 @@ class Rate:
         return low, high
 
     def __str__(self) -> str:
-        """As in a table: `2.5 % [1.6, 3.7] (25 of 1,000)`."""
+        """Return it as in a table: `2.5 % [1.6, 3.7] (25 of 1,000)`."""
         if not self.trials:
             return "none"
         share, low, high = (100 * value for value in (self.events / self.trials, *self.interval))

@@ -17,7 +17,7 @@ REPLICATES = 400
 
 @dataclass(frozen=True)
 class Outcome:
-    """What both rules say of one pair, and why the new one kept the champion where it did.
+    """The decisions of both rules on one pair, and why the new one kept the champion where it did.
 
     Attributes:
         old: promoted by the rule until November 2026.
@@ -63,7 +63,7 @@ def cells_with(gains: Mapping[str, Sequence[float]]) -> list[Cell]:
 
 
 def outcome(cells: Sequence[Cell], rules: Promotion) -> Outcome:
-    """Return what both rules say of a candidate whose suite passes."""
+    """Return the decisions of both rules on a candidate whose suite passes."""
     decision = decide(Candidate("candidate", True, 1, 2), "champion", cells, rules)
     old, old_veto = old_rule(cells)
     comparison = decision.champion_comparison

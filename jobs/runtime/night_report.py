@@ -88,7 +88,7 @@ def _balance(run: Run) -> RowsBalance | None:
         read=row["read"],
         accepted=row["accepted"],
         duplicates=row["duplicates"],
-        quarantined=row["quarantined"] + row["conflicts"],
+        quarantined=row["failed"] + row["conflicts"],
         conflicts=row["conflicts"],
         late=row["late"],
     )

@@ -1,4 +1,4 @@
-"""A plot is a file that an XML reader takes, with a mark a point at its place."""
+"""A plot is a file that an XML reader takes, with one mark per point at its coordinates."""
 
 from pathlib import Path
 from xml.etree import ElementTree

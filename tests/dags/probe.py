@@ -1,4 +1,4 @@
-"""Run by test_nightly.py in Airflow's own environment: tells about the DAG in JSON.
+"""Run by test_nightly.py in Airflow's own environment: prints facts about the DAG as JSON.
 
 probe.py structure            import errors, edges, retries
 probe.py run CONF_JSON        run it by dag.test(), retries without delay; states and tries by task
@@ -42,5 +42,5 @@ def main(verb: str, *rest: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    told = main(*sys.argv[1:])
-    sys.stdout.write("\n" + json.dumps(told) + "\n")
+    facts = main(*sys.argv[1:])
+    sys.stdout.write("\n" + json.dumps(facts) + "\n")

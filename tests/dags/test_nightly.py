@@ -1,4 +1,4 @@
-"""The DAG holds one task per job, ordered as jobs declare; it retries only what may get better."""
+"""The DAG holds one task per job, ordered as jobs declare; it retries all exit codes but 2 and 3."""
 
 import json
 import os
@@ -26,7 +26,7 @@ needs_airflow = pytest.mark.skipif(
     not (ROOT / ".venv-airflow" / "ready").exists(), reason="no .venv-airflow: make test-slow makes it"
 )
 SUBMIT = """#!/bin/sh
-# Stands in for spark-submit: notes its arguments, ends as it is told for one job.
+# Stands in for spark-submit: notes its arguments, and ends with a chosen exit code for one job.
 echo "$@" >>"$NOTES"
 case "$*" in *"/jobs/$ENDING_JOB.py"*) exit "$ENDING_CODE" ;; esac
 """
@@ -60,38 +60,38 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def probe(home: Path, *arguments: str, **more: str) -> dict[str, Any]:
-    """What tests/dags/probe.py says, which runs where Airflow is."""
+    """Return what tests/dags/probe.py prints in Airflow's environment."""
     (home / "notes").write_text("")
     command = [AIRFLOW / "python", Path(__file__).with_name("probe.py"), *arguments]
     done = subprocess.run(
         command, cwd=home, env=environment(home, **more), capture_output=True, text=True, check=True
     )
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return facts
 
 
 @pytest.mark.slow
 @needs_airflow
 def test_airflow_imports_the_dag_as_a_chain_of_spark_submits(airflow_home: Path) -> None:
-    told = probe(airflow_home, "structure")
+    facts = probe(airflow_home, "structure")
 
-    assert told["import_errors"] == {}
+    assert facts["import_errors"] == {}
     after = {name: {job["name"] for job in JOBS if name in job["after"]} for name in NAMES}
-    assert {name: set(edges) for name, edges in told["edges"].items()} == after
-    assert "SparkSubmitOperator" in told["operators"]
-    assert told["retries"] == [2]
-    assert told["max_active_runs"] == 1
-    assert told["date_of_schedule"] == "2022-05-08"  # 18:00 UTC of the day before: 02:00 in Shanghai
+    assert {name: set(edges) for name, edges in facts["edges"].items()} == after
+    assert "SparkSubmitOperator" in facts["operators"]
+    assert facts["retries"] == [2]
+    assert facts["max_active_runs"] == 1
+    assert facts["date_of_schedule"] == "2022-05-08"  # 18:00 UTC of the day before: 02:00 in Shanghai
 
 
 @pytest.mark.slow
 @needs_airflow
 def test_every_job_gets_the_data_date_and_score_keeps_to_the_champion(airflow_home: Path) -> None:
-    told = probe(airflow_home, "run", json.dumps({"data_date": "2022-05-08", "model": "mfh"}))
+    facts = probe(airflow_home, "run", json.dumps({"data_date": "2022-05-08", "model": "mfh"}))
 
     commands = (airflow_home / "notes").read_text().splitlines()
     submitted = {Path(word).stem: line for line in commands for word in line.split() if "/jobs/" in word}
-    assert told["state"] == "success"
+    assert facts["state"] == "success"
     assert set(submitted) == set(NAMES)
     flags = "--night-step --data-date 2022-05-08 --dataset kuairand --env local"
     assert all(flags in line for line in commands)
@@ -105,13 +105,13 @@ def test_every_job_gets_the_data_date_and_score_keeps_to_the_champion(airflow_ho
 def test_only_exit_codes_that_may_get_better_are_tried_again(
     airflow_home: Path, code: str, tries: int
 ) -> None:
-    told = probe(
+    facts = probe(
         airflow_home, "run", json.dumps({"data_date": "2022-05-08"}), ENDING_JOB="check", ENDING_CODE=code
     )
 
-    assert told["state"] == "failed"
-    assert told["states"]["check"] == "failed"
-    assert told["states"]["build_features"] == "upstream_failed"
+    assert facts["state"] == "failed"
+    assert facts["states"]["check"] == "failed"
+    assert facts["states"]["build_features"] == "upstream_failed"
     submitted = (airflow_home / "notes").read_text().splitlines()
     assert sum("/jobs/check.py" in line for line in submitted) == tries
 
@@ -119,8 +119,8 @@ def test_only_exit_codes_that_may_get_better_are_tried_again(
 @pytest.mark.slow
 @needs_airflow
 def test_a_run_without_a_date_fails_before_anything_is_submitted(airflow_home: Path) -> None:
-    told = probe(airflow_home, "run", "{}")
+    facts = probe(airflow_home, "run", "{}")
 
-    assert told["state"] == "failed"
-    assert told["tries"]["scan_sources"] == 1
+    assert facts["state"] == "failed"
+    assert facts["tries"]["scan_sources"] == 1
     assert (airflow_home / "notes").read_text() == ""

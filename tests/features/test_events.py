@@ -115,7 +115,7 @@ def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_confli
         ("a:2", "e1", 1, 1, at, 0, 0, 9, [], "duplicate", []),  # the same again
         ("a:0", "e1", 1, 1, at, 0, 0, 5, [], "conflict", ["conflicting_event"]),
         ("b:0", "e1", 1, 1, at, 1, 0, 9, [], "conflict", ["conflicting_event"]),  # higher tab
-        ("c:0", "e1", 1, 1, at, 0, 2, 99, ["is_click in {0, 1}"], "quarantined", ["is_click in {0, 1}"]),
+        ("c:0", "e1", 1, 1, at, 0, 2, 99, ["is_click in {0, 1}"], "failed", ["is_click in {0, 1}"]),
         ("d:0", "e2", 1, 2, at, 0, 0, None, [], "conflict", ["conflicting_event"]),  # null is last
         ("d:1", "e2", 1, 2, at, 0, 0, 0, [], "accepted", []),
         ("e:0", "e3", 1, 3, at, None, 1, None, [], "accepted", []),  # null equals null

@@ -70,8 +70,8 @@ def tables(spark: SparkSession, project: Path, judged: DataFrame, library: Confi
 def test_unreadable_values_are_null_and_the_others_are_read(judged: DataFrame) -> None:
     rows = judged.collect()
 
-    assert {row["row_status"] for row in rows} == {"accepted", "duplicate", "quarantined"}
-    bad = [row for row in rows if row["row_status"] == "quarantined"]
+    assert {row["row_status"] for row in rows} == {"accepted", "duplicate", "failed"}
+    bad = [row for row in rows if row["row_status"] == "failed"]
     assert {rule for row in bad for rule in row["failed_rules"]} == {
         "user_id", "event_time", "has_borrowed", "reading_seconds"
     }  # fmt: skip

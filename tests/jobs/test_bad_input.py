@@ -171,7 +171,7 @@ def test_bad_rows_go_to_quarantine_with_every_rule_that_they_failed(
     }
     (balance,) = project.opened().store.rows("row_balance", f"data_date = '{DAY}'")
     assert balance["read"] == sound + 11
-    assert balance["read"] == sum(balance[n] for n in ("accepted", "duplicates", "conflicts", "quarantined"))
+    assert balance["read"] == sum(balance[n] for n in ("accepted", "duplicates", "conflicts", "failed"))
     kept = [row for row in project.opened().store.rows("events") if row["item_id"] == 77]
     assert [float(row["play_seconds"]) for row in kept] == [9.0]  # the longer play stays
 

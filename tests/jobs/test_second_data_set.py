@@ -55,7 +55,10 @@ def test_two_nights_give_each_user_a_list(
     assert {row["rank"] for row in lists.collect()} == {1, 2, 3, 4, 5}
     assert len(project.store.rows("models")) == 1
     balance = project.store.rows("row_balance")
-    assert all(row["read"] == row["accepted"] + row["duplicates"] + row["quarantined"] for row in balance)
+    assert all(
+        row["read"] == row["accepted"] + row["duplicates"] + row["conflicts"] + row["failed"]
+        for row in balance
+    )
     assert sum(row["late"] for row in balance) == (LAST - FIRST).days  # that of the first file is too early
-    assert sum(row["quarantined"] for row in balance) > 0
+    assert sum(row["failed"] for row in balance) > 0
     assert exists(project.report_uri(f"{LAST}.html"))

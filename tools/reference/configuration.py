@@ -41,7 +41,7 @@ BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a part of the configuration: its name in YAML, type in words, default as YAML, meaning."""
+    """One key of a class of the schema: its name in YAML, type in words, default as YAML, meaning."""
 
     name: str
     type: str
@@ -50,7 +50,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Part:
+class SchemaClass:
     """A class of the schema: the paths at which it stands, its docstring, its keys."""
 
     name: str
@@ -59,8 +59,8 @@ class Part:
     keys: tuple[Key, ...]
 
 
-def parts(top: type[ConfigModel]) -> list[Part]:
-    """Return a part per class that can be reached from the top, in the order of the keys."""
+def schema_classes(top: type[ConfigModel]) -> list[SchemaClass]:
+    """Return each class that can be reached from the top, in the order of the keys."""
     paths: dict[type[ConfigModel], list[str]] = {}
     waiting = [(top, "")]
     while waiting:
@@ -73,7 +73,7 @@ def parts(top: type[ConfigModel]) -> list[Part]:
         ]
         waiting = [*below, *waiting]
     return [
-        Part(model.__name__, tuple(found), inspect.getdoc(model) or "", tuple(_keys(model)))
+        SchemaClass(model.__name__, tuple(found), inspect.getdoc(model) or "", tuple(_keys(model)))
         for model, found in paths.items()
     ]
 
@@ -174,21 +174,21 @@ def configuration_page() -> str:
         "date) or `all`. A *path* is relative to the project's folder, absolute, or a `file://` URI. In "
         "places, `[]` stands for the elements of a list and `<name>` for the entries of a mapping. "
         "`model.trunk` holds the options of the architecture: [models](../models/README.md).",
-        *(_section(part, base) for part in parts(Config)),
+        *(_section(found, base) for found in schema_classes(Config)),
     )
 
 
-def _section(part: Part, base: Any) -> str:
+def _section(found: SchemaClass, base: Any) -> str:
     """Return the section of one class."""
-    places = [path for path in part.paths if path]
-    first = places[0].split(".") if places else []
+    paths = [path for path in found.paths if path]
+    first = paths[0].split(".") if paths else []
     rows = [
         (f"`{key.name}`", key.type, _in_force(key.default, [*first, key.name], base), key.meaning)
-        for key in part.keys
+        for key in found.keys
     ]
-    at = f"At {code(places)}." if places else "The top level."
+    at = f"At {code(paths)}." if paths else "The top level."
     keys = sheet(("key", "type", "default", "meaning"), rows)
-    return "\n\n".join([f"## {part.name}", at, part.text, keys])
+    return "\n\n".join([f"## {found.name}", at, found.text, keys])
 
 
 def _in_force(default: str, path: Sequence[str], base: Any) -> str:

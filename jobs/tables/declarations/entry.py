@@ -47,8 +47,8 @@ def entry_tables(config: Config) -> list[Table]:
             "row_balance",
             ("data_date",),
             {"data_date": DATE, "read": LONG, "accepted": LONG, "duplicates": LONG, "conflicts": LONG}
-            | {"quarantined": LONG, "late": LONG},
-            holds="source rows by status: read = accepted + duplicates + conflicts + quarantined",
+            | {"failed": LONG, "late": LONG},
+            holds="source rows by status; conflicts and failed add up to the rows of quarantine",
         ),
         Table(
             "quarantine",

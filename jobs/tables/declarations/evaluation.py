@@ -53,7 +53,7 @@ def evaluation_tables() -> list[Table]:
             | {"expert": STRING, "cohort": STRING, "rows": LONG, "mean": DOUBLE, "std": DOUBLE}
             | {"active_share": DOUBLE},
             partition=("last_data_date",),
-            holds="what each gate gives each expert, per cohort",
+            holds="the weight of each expert in each gate, per cohort",
             date_column="last_data_date",
         ),
         Table(

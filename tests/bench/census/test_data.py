@@ -1,4 +1,4 @@
-"""What is handed over to the peers' processes is what our models see."""
+"""The arrays for the peers' processes hold what our models see."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One architecture has three tuning trainings and ten finals, and goes on where it stopped."""
+"""One architecture has three tuning trainings and ten finals, and resumes where it stopped."""
 
 from pathlib import Path
 from typing import Any

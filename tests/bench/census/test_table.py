@@ -33,7 +33,7 @@ def test_the_better_peer_is_chosen_task_by_task() -> None:
 
 
 def test_an_architecture_ranks_above_those_whose_intervals_lie_below_its_own() -> None:
-    found = table.gains(table.to_finals(OURS), "income")  # ple .05, mmoe 0 give or take .01
+    found = table.gains(table.to_finals(OURS), "income")  # ple .05, mmoe 0 +- .01
 
     assert found["single_task"].mean == 0
     assert table.ranked_below(found, "ple") == "single_task, mmoe"

@@ -21,11 +21,11 @@ def test_where_attributes_tell_everything_it_is_the_truth() -> None:
 
 def test_without_a_past_it_is_the_mean_over_what_attributes_leave_open() -> None:
     log = log_of(NEW)
-    silent = np.flatnonzero(log.past_count == 0)[:20]
+    without_past = np.flatnonzero(log.past_count == 0)[:20]
     hidden = np.random.default_rng(0).standard_normal((200_000, LATENT))
     world, found = log.world, expected_probabilities(log).all
 
-    for user in silent:
+    for user in without_past:
         item, cohort = log.examples.item[user, 0], log.examples.cohort[user, 0]
         z_user = np.sqrt(0.5) * log.attributes[user] + np.sqrt(0.5) * hidden
         h = (z_user + world.items[item] + z_user * world.items[item]) / np.sqrt(3)
@@ -45,9 +45,9 @@ def test_it_is_calibrated_and_a_past_brings_it_closer_to_the_truth() -> None:
 
 def test_halves_of_the_particles_add_up_to_all_of_them_where_nothing_is_known() -> None:
     log = log_of(NEW)
-    silent = log.past_count == 0
+    without_past = log.past_count == 0
     found = expected_probabilities(log)
 
     halves = (found.halves[0] + found.halves[1]) / 2
 
-    assert halves[silent] == pytest.approx(found.all[silent], abs=1e-5)
+    assert halves[without_past] == pytest.approx(found.all[without_past], abs=1e-5)

@@ -4,7 +4,7 @@ from bench.kuairand.measures import cells_in_order, of_common_seeds
 
 
 def row(name: str, seed: int) -> dict[str, object]:
-    """A result whose cells tell where they are from."""
+    """Return a result whose cells name their model and seed."""
     return {"name": name, "seed": seed, "cells": {f"click|{name}{seed}": {}}}
 
 

@@ -6,21 +6,21 @@ from torch import Tensor, nn
 
 from bench.census.protocol import BATCH_ROWS, PATIENCE
 from bench.memory import MemoryRows
-from bench.peers.census import Part, fit, loss, predict
+from bench.peers.census import Split, fit, loss, predict
 from bench.peers.networks import trunk_parameters
 from models.training.reader import Rows
 
 ROWS = 2500
 
 
-def to_part(seed: int) -> Part:
-    """One id column, one dense column that tells both labels; a tenth of the labels is turned round."""
+def to_split(seed: int) -> Split:
+    """Return rows whose dense column is the labels by its sign; of a tenth of the rows labels are flipped."""
     random = np.random.default_rng(seed)
     dense = random.normal(size=(ROWS, 1)).astype(np.float32)
     labels = np.concatenate([dense > 0, dense < 0], axis=1) ^ (random.random((ROWS, 1)) < 0.1)
     ids = np.arange(ROWS, dtype=np.int32)[:, None]
     arrays = {"train_ids": ids, "train_dense": dense, "train_labels": labels.astype(np.float32)}
-    return Part(arrays, "train")
+    return Split(arrays, "train")
 
 
 class Network(nn.Module):
@@ -38,12 +38,12 @@ class Network(nn.Module):
 
 
 def test_rows_come_in_the_order_in_which_our_models_see_them() -> None:
-    train, network = to_part(0), Network()
+    train, network = to_split(0), Network()
     ids = np.arange(ROWS, dtype=np.int32)[:, None]
     none, group = np.zeros((ROWS, 2), dtype=np.float32), np.zeros(ROWS, dtype=np.uint8)
     ours = MemoryRows(Rows(ids, none, none, none > 0, none[:, 0], group, group))
 
-    fit(network, network, train, to_part(1), rate=0.01, seed=7)
+    fit(network, network, train, to_split(1), rate=0.01, seed=7)
 
     expected = [
         batch.categorical[:, 0].tolist()
@@ -55,7 +55,7 @@ def test_rows_come_in_the_order_in_which_our_models_see_them() -> None:
 
 def test_training_ends_when_the_validation_loss_falls_no_more_and_keeps_the_best_weights() -> None:
     torch.manual_seed(0)
-    train, validation, network = to_part(0), to_part(1), Network()
+    train, validation, network = to_split(0), to_split(1), Network()
 
     losses = fit(network, network, train, validation, rate=1.0, seed=1)
 

@@ -1,4 +1,4 @@
-"""Cells of the bench are those that the platform measures."""
+"""Cells of the bench are those of `CellState`."""
 
 import numpy as np
 import pytest

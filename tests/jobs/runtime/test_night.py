@@ -52,7 +52,7 @@ def test_every_user_has_a_full_list_also_who_was_never_seen(after_two_nights: Sa
 def test_every_row_that_was_read_is_accounted_for(after_two_nights: SampleProject) -> None:
     rows = {row["data_date"]: row for row in after_two_nights.opened().store.rows("row_balance")}
     for day in (FIRST_NIGHT, SECOND_NIGHT):
-        parts = ("accepted", "duplicates", "conflicts", "quarantined")
+        parts = ("accepted", "duplicates", "conflicts", "failed")
         assert rows[day]["read"] == sum(rows[day][part] for part in parts) > 0
 
 
