@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from core.config_model import ConfigModel, EntityName, Name, Share, SqlType
 from core.dated_path import DatedPath
-from core.paths import StoragePath
+from core.paths import SourcePath, StoragePath
 
 TimeUnit = Literal["s", "ms", "us"]
 DurationUnit = Literal["ms", "s", "min", "h"]
@@ -42,7 +42,7 @@ class FileSource(ConfigModel):
     A path is a file, a folder or a glob, absolute or under `source.root`.
     """
 
-    path: str
+    path: SourcePath
     format: FileFormat = "parquet"
     options: dict[str, str | int | bool] = Field(default_factory=dict)  # of Spark's reader
     nulls: tuple[str, ...] = ()  # texts that mean null, such as NA

@@ -34,6 +34,7 @@ TYPES = {
     "GainMetric": "`auc`, `gauc`, `mse` or `mae`",
     "FileFormat": "`parquet`, `csv`, `json`, `orc` or `delta`",
     "StoragePath": "path",
+    "SourcePath": "text",
     "None": "null",
 }
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
