@@ -20,8 +20,8 @@ from core.errors import ConfigError
 
 SUPPORTED = ("file",)
 EXPECTED = "expected a local folder or a file:// URI"
-# Two characters, so that a Windows drive is no scheme; "s3:/b" is what a path library makes of "s3://b".
-_SCHEME = re.compile(r"([A-Za-z][\w+.-]+)(?:::.*)?:/")
+# Two characters, so that a Windows drive is no scheme. "s3:/b" is what a path library makes of "s3://b".
+_SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
 
 
 def check_path(path: str) -> str:
@@ -33,9 +33,9 @@ def check_path(path: str) -> str:
     """
     _check_spelling(path, EXPECTED)
     scheme = _SCHEME.match(path)
-    if scheme is None and not path.lower().startswith("file:"):
+    if scheme is None:
         return path
-    if scheme is not None and scheme[1].lower() not in SUPPORTED:
+    if scheme[1].lower() not in SUPPORTED:
         raise ValueError(f"{path}: scheme {scheme[1]} is not supported yet; {EXPECTED}")
     parts = urlsplit(path)
     if parts.netloc not in ("", "localhost"):

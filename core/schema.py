@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.config_model import ConfigModel, Name, Positive, Share, Window
+from core.config_model import ConfigModel, Days, Name, Positive, Share, Window
 from core.inputs import Inputs
 from core.model import Model
 from core.paths import StoragePath
@@ -167,9 +167,9 @@ class Training(ConfigModel):
 
     first_data_date: date  # examples before are burn-in
     anchor: date
-    every_days: Positive
-    window_days: Positive
-    validation_days: Positive
+    every_days: Days
+    window_days: Days
+    validation_days: Days
     block_rows: Positive
     shards: Positive  # files per split, each with as many blocks; a multiple of the world size
     ranks: Positive
@@ -234,7 +234,7 @@ class Promotion(ConfigModel):
 class Audits(ConfigModel):
     """What committed events and published lists must look like across days (quality/audits.py)."""
 
-    days_before: Positive
+    days_before: Days
     least_of_mean: Share  # events of a date, as a share of the mean of the days before
     most_unknown_share: Share  # of events whose user or item has no attributes
     most_same_top_share: Share  # of lists with one and the same item on top

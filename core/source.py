@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.config_model import ConfigModel, EntityName, Name, Share, SqlType
 from core.dated_path import DatedPath
@@ -12,6 +12,12 @@ from core.paths import SourcePath, StoragePath
 TimeUnit = Literal["s", "ms", "us"]
 DurationUnit = Literal["ms", "s", "min", "h"]
 FileFormat = Literal["parquet", "csv", "json", "orc", "delta"]
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone; name one as Asia/Shanghai is")
+    return name
 
 
 class Mapping(ConfigModel):
@@ -31,8 +37,8 @@ class Mapping(ConfigModel):
             raise ValueError(f"unit and zone are for timestamps, and this column is {self.type}")
         if self.unit and self.zone:
             raise ValueError("a number since 1970 (unit) has no zone; set one of them")
-        if self.zone is not None and self.zone not in available_timezones():
-            raise ValueError(f"{self.zone!r} is no time zone; name one as Asia/Shanghai is")
+        if self.zone is not None:
+            _time_zone(self.zone)
         return self
 
 
@@ -62,7 +68,7 @@ class EventSource(FileSource):
     columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
     event_id: tuple[str, ...]  # source columns that make an event
     keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
-    lateness_days: Annotated[int, Field(ge=0)]
+    lateness_days: Annotated[int, Field(ge=0, le=36_525)]
     max_failing_share: Share = 0.05  # of a date's rows that may fail a rule and go to quarantine
 
     @property
@@ -101,6 +107,11 @@ class Source(ConfigModel):
     events: EventSource
     users: AttributeSource | None = None
     items: AttributeSource | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        return _time_zone(name)
 
     def attributes(self, entity: EntityName) -> dict[str, Mapping]:
         """Return the declared attributes of an entity."""

@@ -30,7 +30,8 @@ PROJECT = Path("/srv/project")
         ("file:///data/my%20tables", "file:///data/my%20tables"),
         ("my tables", "file:///srv/project/my%20tables"),
         ("50%", "file:///srv/project/50%25"),
-        ("c:d", "file:///srv/project/c%3Ad"),  # a colon alone makes no scheme
+        ("c:d", "file:///srv/project/c%3Ad"),  # one letter is no scheme
+        ("./s3:b", "file:///srv/project/s3%3Ab"),
     ],
 )
 def test_a_path_becomes_a_file_uri(path: str, uri: str) -> None:
@@ -42,6 +43,7 @@ def test_a_path_becomes_a_file_uri(path: str, uri: str) -> None:
     [
         ("s3://b/w", "s3://b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
         ("s3:/b/w", "s3:/b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
+        ("s3:b/w", "s3:b/w: scheme s3 is not supported yet"),
         ("abfss://c@a/w", "abfss://c@a/w: scheme abfss is not supported yet"),
         ("S3A://b/w", "S3A://b/w: scheme S3A is not supported yet"),
         ("simplecache::s3://b/w", "scheme simplecache is not supported yet"),

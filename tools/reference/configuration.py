@@ -26,6 +26,7 @@ TYPES = {
     "Name": "name",
     "Window": "window",
     "Positive": "integer >= 1",
+    "Days": "integer of 1 .. 36525",
     "Share": "number of 0 .. 1",
     "SqlType": "SQL type",
     "EntityName": "`user` or `item`",
