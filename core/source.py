@@ -1,5 +1,6 @@
 """The typed schema of what a data set's source delivers: events, users, items, and what users do."""
 
+import re
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
@@ -18,6 +19,9 @@ def _time_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError(f"{name!r} is no time zone; name one as Asia/Shanghai is")
     return name
+
+
+ID_TYPES = ("string", "int", "bigint")
 
 
 class Mapping(ConfigModel):
@@ -66,7 +70,7 @@ class EventSource(FileSource):
 
     date_column: str | None = None  # of a Delta table, which then holds all data dates
     columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
-    event_id: tuple[str, ...]  # source columns that make an event
+    event_id: Annotated[tuple[str, ...], Field(min_length=1)]  # source columns that make an event
     keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
     lateness_days: Annotated[int, Field(ge=0, le=36_525)]
     max_failing_share: Share = 0.05  # of a date's rows that may fail a rule and go to quarantine
@@ -76,11 +80,26 @@ class EventSource(FileSource):
         """The path with its date."""
         return DatedPath(self.path)
 
+    @field_validator("keep")
+    @classmethod
+    def _is_an_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
+        for term in terms:
+            if re.fullmatch(r"[a-z][a-z0-9_]*(\s+(asc|desc))?", term, re.IGNORECASE) is None:
+                raise ValueError(
+                    f"{term!r} is no order; write a column of events and ASC or DESC, such as tab ASC"
+                )
+        return terms
+
     @model_validator(mode="after")
     def _holds_what_an_event_needs(self) -> Self:
         missing = sorted({"user_id", "item_id", "event_time"} - set(self.columns))
         if missing:
             raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
+        if (found := self.columns["event_time"].type) != "timestamp":
+            raise ValueError(f"columns.event_time is of type {found}; expected timestamp")
+        for name in ("user_id", "item_id"):
+            if (found := self.columns[name].type) not in ID_TYPES:
+                raise ValueError(f"columns.{name} is of type {found}; expected one of {list(ID_TYPES)}")
         if self.format == "delta":
             if self.date_column is None:
                 raise ValueError("date_column is missing: the column of the Delta table that holds the date")

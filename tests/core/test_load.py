@@ -91,6 +91,24 @@ def test_an_unknown_key_is_named_with_its_file(project: Path) -> None:
             "source.time_zone=Mars/Olympus",
             "source.time_zone: 'Mars/Olympus' is no time zone; name one as Asia/",
         ),
+        (
+            "source.events.keep=[play_seconds FOO]",
+            "source.events.keep: 'play_seconds FOO' is no order; write",
+        ),
+        ("source.events.keep=['']", "source.events.keep: '' is no order"),
+        ("source.events.keep=['tab, rand()']", "source.events.keep: 'tab, rand()' is no order"),
+        ("source.events.event_id=[]", "source.events.event_id: Tuple should have at least 1 item"),
+        ("source.events.columns.event_time.type=string", "event_time is of type string; expected timestamp"),
+        ("source.events.columns.user_id.type=double", "user_id is of type double; expected one of ['string'"),
+        (
+            "source.users.columns.user_x={from: x, type: 'decimal(39,2)'}",
+            "columns.user_x.type: String should",
+        ),
+        ("list_context.tab=main", "list_context.tab is 'main'; expected a whole number, as of type int"),
+        ("list_context.tab=1.5", "list_context.tab is 1.5; expected a whole number, as of type int"),
+        ("ranking.weights.click=-1", "ranking.weights.click: Input should be greater than or equal to 0"),
+        ("promotion.primary_tasks=[]", "promotion.primary_tasks: Tuple should have at least 1 item"),
+        ("evaluation.replicates=1", "evaluation.replicates: Input should be greater than or equal to 2"),
         ("dataset=other", "datasets/kuairand.yaml: dataset: other, expected kuairand, as the file is called"),
     ],
 )
@@ -107,6 +125,11 @@ def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
         load_config(dataset="netflix")
     with pytest.raises(ConfigError, match=r"^nowhere.yaml does not exist; there are \['base', 'cluster'"):
         load_config(env="nowhere")
+
+
+def test_a_model_without_inputs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="inputs: neither categorical nor dense inputs are declared"):
+        load_config(overrides=["inputs.categorical=[]", "inputs.dense=[]"])
 
 
 @pytest.mark.parametrize("name", ["../x", "../datasets/kuairand", "sub/x", "", ".", "..", ".hidden"])

@@ -2,10 +2,8 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from core.errors import ConfigError
 from core.schema import Config
 from features.events import to_events, with_row_status
 from tests.features.small import rows_of
@@ -130,14 +128,6 @@ def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_confli
     assert result.columns == [*events.columns, "row_status"]
     found = {row["source_row_id"]: (row["row_status"], row["failed_rules"]) for row in result.collect()}
     assert found == {row[0]: row[9:] for row in rows}
-
-
-def test_an_order_that_is_none_is_a_configuration_error(spark: SparkSession, config: Config) -> None:
-    source = config.source.events.model_copy(update={"keep": ("play_seconds BIGGEST",)})
-    broken = config.model_copy(update={"source": config.source.model_copy(update={"events": source})})
-
-    with pytest.raises(ConfigError, match="'play_seconds BIGGEST' is no order"):
-        with_row_status(spark.createDataFrame([], STATUS_ROWS), broken)
 
 
 def test_an_id_has_no_empty_part_and_no_two_ways_to_be_read(spark: SparkSession, config: Config) -> None:
