@@ -21,6 +21,8 @@ from core.errors import ConfigError
 SUPPORTED = ("file",)
 EXPECTED = "expected a local folder or a file:// URI"
 # Two characters, so that a Windows drive is no scheme. "s3:/b" is what a path library makes of "s3://b".
+# What delta-rs takes for another character, or for the end of the path.
+_NOT_OF_TABLES = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
 
 
@@ -84,14 +86,18 @@ def resolve_uri(path: str, project: Path, key: str) -> str:
         key: configuration key that holds the path, for the message.
 
     Raises:
-        ConfigError: `check_path` refuses it.
+        ConfigError: `check_path` refuses it, or no table could be in a folder of that name.
     """
     try:
         check_path(path)
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
-    local = Path(unquote(urlsplit(path).path)) if _SCHEME.match(path) else project / path
-    return local.absolute().as_uri()
+    local = (Path(unquote(urlsplit(path).path)) if _SCHEME.match(path) else project / path).absolute()
+    if (found := _NOT_OF_TABLES.search(str(local))) is not None:
+        raise ConfigError(
+            f"{key}: {local}: no table can be in a folder with {found[0]!r} in its path; rename it"
+        )
+    return local.as_uri()
 
 
 def join(uri: str, *names: str) -> str:

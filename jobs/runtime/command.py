@@ -21,6 +21,8 @@ from jobs.runtime.job import RANGE, Job
 from jobs.runtime.logs import CONSOLE, set_up_logging
 from jobs.runtime.night import run_step
 from jobs.runtime.pipeline import all_jobs
+from jobs.runtime.plan import require_readable
+from jobs.runtime.project import Project
 from jobs.tables.faults import explain
 
 log = logging.getLogger("lamplighter")
@@ -67,6 +69,9 @@ def command_of(job: Job) -> Callable[..., None]:
         with exit_codes():
             arguments = arguments_of(job, **values)
             if not night_step:
+                require_readable(
+                    Project(arguments)
+                )  # before Spark starts, and before the ledger has an entry
                 job(arguments)
             elif not any(step.dates for step in run_step(arguments, job.name)):
                 log.info(f"{arguments.span:<24} {job.name:<15} up to date")

@@ -66,6 +66,14 @@ def test_what_is_not_supported_is_refused_by_name(path: str, reason: str) -> Non
     assert reason in str(error.value)
 
 
+@pytest.mark.parametrize("path", ["w[1]", "a|b", "a^b", "a\\b", "a\tb", "file:///data/a%255Bb"])
+def test_a_folder_that_delta_rs_does_not_find_again_is_refused(path: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"paths.warehouse: .*no table can be in a folder with '.*' in its path"
+    ):
+        resolve_uri(path, PROJECT, "paths.warehouse")
+
+
 @pytest.mark.parametrize("key", ["paths.warehouse", "paths.reports", "source.root"])
 def test_the_configuration_is_refused_before_anything_runs(key: str) -> None:
     with pytest.raises(ConfigError, match=f"{key}: s3://b/w: scheme s3 is not supported yet") as error:

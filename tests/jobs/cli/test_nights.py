@@ -1,12 +1,19 @@
 """`lamplighter night`, `history`, `plan` and their like: wrong usage is one line and exit code 2."""
 
+import json
+from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
+from core.load import load_config
 from jobs.cli.main import app
+from jobs.runtime.arguments import Arguments
 from jobs.runtime.pipeline import all_jobs
+from jobs.runtime.project import Project
 
 RANGE = "2022-05-07..2022-05-08"
 MANY = ("history", "plan")
@@ -75,3 +82,23 @@ def test_the_folder_of_a_project_is_a_local_one_that_exists(
     code, output = said(capsys, *ask, str(tmp_path / "none"))
     assert code == 2
     assert f"{tmp_path}/none holds no conf/base.yaml" in output
+
+
+@pytest.mark.parametrize("command", ["build_features", "build_examples", "score", "plan", "night"])
+def test_a_new_aggregate_ends_with_2_before_the_ledger_has_an_entry(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    warehouse = f"paths.warehouse={tmp_path}"
+    project = Project(Arguments(date(2022, 5, 7), date(2022, 5, 7), settings=(warehouse,)))
+    columns = project.catalog["user_daily"].columns
+    made = pa.schema([(name, "date32" if name == "data_date" else "int64") for name in columns])
+    write_deltalake(project.catalog.path("user_daily"), made.empty_table())
+    aggregates = [a.model_dump() for a in load_config().features.user.aggregates]
+    added = {"name": "night_count", "agg": "count", "where": "hour < 6", "windows": ["7d"]}
+    setting = f"features.user.aggregates={json.dumps([*aggregates, added])}"
+
+    code, output = said(capsys, command, "--data-date", "2022-05-07", "--set", warehouse, "--set", setting)
+
+    assert code == 2
+    assert "user_daily: column night_count (bigint) is declared but not in the table" in output
+    assert project.store.version("runs") is None
