@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Window = Annotated[str, Field(pattern=r"^([1-9][0-9]*d|all)$")]
+Window = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,4}d|all)$")]
+Days = Annotated[int, Field(ge=1, le=36_525)]  # a hundred years: the day before so many is still a date
 SqlType = Annotated[
-    str, Field(pattern=r"^(tinyint|int|bigint|double|string|boolean|timestamp|date|decimal\(\d+,\d+\))$")
+    str,
+    Field(
+        pattern=r"^(tinyint|int|bigint|double|string|boolean|timestamp|date|decimal\(([1-9]|[12]\d|3[0-8]),\d+\))$"
+    ),
 ]
 EntityName = Literal["user", "item"]
 ENTITIES: tuple[EntityName, ...] = ("item", "user")

@@ -37,6 +37,7 @@ CONSTANTS: tuple[tuple[type[exp.Expr], str, str], ...] = (
 RESERVED = frozenset(  # columns of events and examples that no configuration declares
     {"event_id", "user_id", "item_id", "event_time", "data_date", "user_cohort", "item_cohort", "weight"}
     | {"source_row_id", "source_path", "raw_row", "file_date", "event_date", "days_late", "failed_rules"}
+    | {"row_status"}
 )
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
 SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "from_utc_timestamp"}
@@ -126,7 +127,7 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
 def _check_names(config: Config) -> None:
     """Refuse a column that the configuration declares twice: an example holds them side by side."""
     owners = dict.fromkeys(RESERVED, "every data set")
-    labels = [f"{kind}_{task.name}" for task in config.tasks for kind in ("label", "mask")]
+    labels = [f"{kind}_{task.name}" for task in config.tasks for kind in ("label", "mask", "p")]
     for owner, names in (
         ("tasks", labels),
         ("source.events.columns", context_columns(config)),
@@ -146,6 +147,21 @@ def _check_names(config: Config) -> None:
 
 def _measured_columns(features: EntityFeatures, entity: EntityName) -> list[str]:
     return [name for name in feature_columns(features, entity) if name not in features.attributes]
+
+
+def _check_aggregates(config: Config, entity: EntityName, events: list[str]) -> None:
+    """Check what aggregates read of events."""
+    for aggregate in getattr(config.features, entity).aggregates:
+        where = f"features.{entity}.aggregates.{aggregate.name}"
+        if aggregate.of is not None:
+            _require_columns([aggregate.of], events, f"{where}.of")
+        if aggregate.agg == "sum" and aggregate.of not in config.behaviours:
+            raise ConfigError(
+                f"{where}.of: {aggregate.of} is no behaviour; sums are exact only over behaviours: "
+                f"{sorted(config.behaviours)}"
+            )
+        if aggregate.where is not None:
+            _require(aggregate.where, events, f"{where}.where")
 
 
 def check_expressions(config: Config) -> None:
@@ -169,12 +185,7 @@ def check_expressions(config: Config) -> None:
     for entity in ENTITIES:
         features = getattr(config.features, entity)
         attributes = config.source.attributes(entity)
-        for aggregate in features.aggregates:
-            where = f"features.{entity}.aggregates.{aggregate.name}"
-            if aggregate.of is not None:
-                _require_columns([aggregate.of], events, f"{where}.of")
-            if aggregate.where is not None:
-                _require(aggregate.where, events, f"{where}.where")
+        _check_aggregates(config, entity, events)
         _require_columns(features.attributes, attributes, f"features.{entity}.attributes")
         unprefixed = sorted(name for name in attributes if not name.startswith(f"{entity}_"))
         if unprefixed:

@@ -54,6 +54,12 @@ class Inputs(ConfigModel):
     vocabulary_max_size: Positive
 
     @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if not (self.categorical or self.dense):
+            raise ValueError("neither categorical nor dense inputs are declared; a model needs one")
+        return self
+
+    @model_validator(mode="after")
     def _sharers_of_a_table_agree(self) -> Self:
         for one, other in combinations(self.categorical, 2):
             is_shared = one.table_name == other.table_name

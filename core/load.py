@@ -63,6 +63,11 @@ def default_project() -> Path:
 
 @lru_cache(maxsize=16)
 def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_dir: Path) -> Config:
+    if not (conf_dir / "base.yaml").is_file():
+        raise ConfigError(
+            f"{conf_dir.parent} holds no conf/base.yaml; expected the folder of a project: name another one, "
+            "or copy conf/ into it"
+        )
     layers = {
         "base.yaml": _read_layer(conf_dir, "base"),
         f"{env}.yaml": _read_layer(conf_dir, env),
@@ -70,7 +75,7 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
         **_read_suites(conf_dir, dataset),
     }
     if Path(model).is_absolute():
-        layers[model] = _read_file(Path(model), Path(model).name)
+        layers[model] = _read_file(Path(model), model)
     else:
         layers[f"models/{model}.yaml"] = _read_layer(conf_dir, model, "models")
     layers["--set"] = _read_overrides(overrides)
@@ -87,6 +92,16 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
     except ValidationError as error:
         faults = "; ".join(_fault(layers, fault["loc"], fault["msg"]) for fault in error.errors())
         raise ConfigError(faults) from error
+    if config.dataset != dataset:
+        raise ConfigError(
+            f"datasets/{dataset}.yaml: dataset: {config.dataset}, expected {dataset}, as the file is called: "
+            "it names the folder of the tables"
+        )
+    if not Path(model).is_absolute() and config.model.name != model:
+        raise ConfigError(
+            f"models/{model}.yaml: model.name: {config.model.name}, expected {model}, as the file is called: "
+            "runs and versions go by it"
+        )
     check_expressions(config)
     return with_suites(config)
 
@@ -122,8 +137,10 @@ def _read_file(file: Path, where: str) -> DictConfig:
         raise ConfigError(f"{where} does not exist; name a file, or write it") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
-    except OSError:  # what OmegaConf raises for a file that holds one bare value
-        layer = None
+    except OSError as error:
+        if error.errno is not None:
+            raise ConfigError(f"{where} cannot be read ({error.strerror}); expected a YAML file") from error
+        layer = None  # what OmegaConf raises for a file that holds one bare value
     if not isinstance(layer, DictConfig) or not layer:
         raise ConfigError(f"{where} holds no keys; expected a mapping, as conf/base.yaml is one")
     return layer
@@ -133,7 +150,15 @@ def _read_overrides(overrides: Sequence[str]) -> DictConfig:
     malformed = [text for text in overrides if "=" not in text]
     if malformed:
         raise ConfigError(f"--set {malformed[0]!r}: expected key=value, such as training.seed=3")
-    return OmegaConf.from_dotlist(list(overrides))
+    layer = OmegaConf.create()
+    for text in overrides:
+        try:
+            layer.merge_with_dotlist([text])
+        except YAMLError as error:
+            raise ConfigError(
+                f"--set {text!r}: the value is no YAML: {' '.join(str(error).split())}"
+            ) from error
+    return layer
 
 
 def _fault(layers: dict[str, Any], loc: tuple[int | str, ...], message: str) -> str:

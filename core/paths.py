@@ -20,19 +20,21 @@ from core.errors import ConfigError
 
 SUPPORTED = ("file",)
 EXPECTED = "expected a local folder or a file:// URI"
-# Two letters at least, so that a Windows drive is no scheme; "s3:/b" is what a path library makes of "s3://b".
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::.*)?:/")
+# Two characters, so that a Windows drive is no scheme. "s3:/b" is what a path library makes of "s3://b".
+# What delta-rs takes for another character, or for the end of the path.
+_NOT_OF_TABLES = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
+_SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
 
 
 def check_path(path: str) -> str:
     """Return the path unchanged if it names a place that can be used.
 
     Raises:
-        ValueError: it is empty, or a URI of another scheme, of another host, or without an absolute path.
+        ValueError: it is empty, begins with ~, begins or ends with a space, or is a URI of another scheme,
+            of another host, or without an absolute path.
     """
+    _check_spelling(path, EXPECTED)
     scheme = _SCHEME.match(path)
-    if not path.strip():
-        raise ValueError(f"the path is empty; {EXPECTED}")
     if scheme is None:
         return path
     if scheme[1].lower() not in SUPPORTED:
@@ -40,11 +42,39 @@ def check_path(path: str) -> str:
     parts = urlsplit(path)
     if parts.netloc not in ("", "localhost"):
         raise ValueError(f"{path}: host {parts.netloc} is not this machine; expected file:///absolute/path")
+    if not parts.path.startswith("/"):
+        raise ValueError(f"{path}: no absolute path; expected file:///absolute/path")
+    if "?" in path or "#" in path:
+        raise ValueError(f"{path}: ? and # end the path of a URI; write %3F and %23")
     return path
 
 
+def check_source_path(path: str) -> str:
+    """Return the path of source files unchanged if it is under a root or absolute, and no URI.
+
+    Raises:
+        ValueError: it is empty, begins with ~, begins or ends with a space, or is a URI.
+    """
+    expected = "expected a path under source.root, or an absolute one"
+    _check_spelling(path, expected)
+    if (scheme := _SCHEME.match(path)) is not None:
+        raise ValueError(f"{path}: scheme {scheme[1]} is not supported for source files; {expected}")
+    return path
+
+
+def _check_spelling(path: str, expected: str) -> None:
+    """Refuse what would become a folder that nobody means, such as one that is called `~`."""
+    if not path.strip():
+        raise ValueError(f"the path is empty; {expected}")
+    if path != path.strip():
+        raise ValueError(f"{path!r} begins or ends with a space; {expected}")
+    if path.startswith("~"):
+        raise ValueError(f"{path}: ~ is not replaced by a home folder; {expected}")
+
+
 StoragePath = Annotated[str, AfterValidator(check_path)]
-"""Type of a configuration key that holds a path: checked when the configuration is read."""
+SourcePath = Annotated[str, AfterValidator(check_source_path)]
+"""Types of configuration keys that hold a path: checked when the configuration is read."""
 
 
 def resolve_uri(path: str, project: Path, key: str) -> str:
@@ -56,14 +86,18 @@ def resolve_uri(path: str, project: Path, key: str) -> str:
         key: configuration key that holds the path, for the message.
 
     Raises:
-        ConfigError: `check_path` refuses it.
+        ConfigError: `check_path` refuses it, or no table could be in a folder of that name.
     """
     try:
         check_path(path)
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
-    local = Path(unquote(urlsplit(path).path)) if _SCHEME.match(path) else project / path
-    return local.absolute().as_uri()
+    local = (Path(unquote(urlsplit(path).path)) if _SCHEME.match(path) else project / path).absolute()
+    if (found := _NOT_OF_TABLES.search(str(local))) is not None:
+        raise ConfigError(
+            f"{key}: {local}: no table can be in a folder with {found[0]!r} in its path; rename it"
+        )
+    return local.as_uri()
 
 
 def join(uri: str, *names: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.config_model import ConfigModel, Name, Positive, Share, Window
+from core.config_model import ConfigModel, Days, Name, Positive, Share, Window
 from core.inputs import Inputs
 from core.model import Model
 from core.paths import StoragePath
@@ -58,6 +58,8 @@ class Rate(ConfigModel):
     smoothing: Smoothing | None = None
 
 
+WHOLE = ("tinyint", "int", "bigint")
+"""Types of columns that hold whole numbers."""
 BUILT_IN = ("is_never_seen", "recency_days", "first_event_time", "last_data_date")
 """Features that every entity has, without being declared."""
 
@@ -167,9 +169,9 @@ class Training(ConfigModel):
 
     first_data_date: date  # examples before are burn-in
     anchor: date
-    every_days: Positive
-    window_days: Positive
-    validation_days: Positive
+    every_days: Days
+    window_days: Days
+    validation_days: Days
     block_rows: Positive
     shards: Positive  # files per split, each with as many blocks; a multiple of the world size
     ranks: Positive
@@ -194,7 +196,7 @@ class Training(ConfigModel):
 class Evaluation(ConfigModel):
     """How metrics are taken: intervals by bootstrap over users, nothing from too few rows."""
 
-    replicates: Positive
+    replicates: Annotated[int, Field(ge=2)]  # one has no variance
     min_class_count: Positive
 
 
@@ -207,7 +209,7 @@ class Promotion(ConfigModel):
     Gains of AUC and GAUC are differences, gains of errors are shares of the error: thresholds are by metric.
     """
 
-    primary_tasks: tuple[Name, ...]
+    primary_tasks: Annotated[tuple[Name, ...], Field(min_length=1)]
     metric: Literal["auc", "gauc"]  # of binary tasks
     regression_metric: Literal["mse", "mae"]
     margin: dict[GainMetric, Annotated[float, Field(ge=0)]]  # the mean gain's interval must lie above it
@@ -234,7 +236,7 @@ class Promotion(ConfigModel):
 class Audits(ConfigModel):
     """What committed events and published lists must look like across days (quality/audits.py)."""
 
-    days_before: Positive
+    days_before: Days
     least_of_mean: Share  # events of a date, as a share of the mean of the days before
     most_unknown_share: Share  # of events whose user or item has no attributes
     most_same_top_share: Share  # of lists with one and the same item on top
@@ -262,7 +264,7 @@ class Candidates(ConfigModel):
 class Ranking(ConfigModel):
     """Final score = product of p ** weight over binary tasks; the best top_k are published."""
 
-    weights: dict[Name, float]
+    weights: Annotated[dict[Name, Annotated[float, Field(ge=0)]], Field(min_length=1)]
     top_k: Positive
     buckets: Positive  # of users; each is scored by one call in a Spark worker
 
@@ -320,7 +322,7 @@ class Config(ConfigModel):
     features: Features
     cohorts: CohortAxes
     inputs: Inputs
-    tasks: tuple[Task, ...]
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     training: Training
     evaluation: Evaluation
     promotion: Promotion
@@ -372,4 +374,12 @@ class Config(ConfigModel):
                 f"list_context sets {sorted(self.list_context)}, but the context columns of an impression "
                 f"are {sorted(context)}; set each of them once"
             )
+        for name, value in self.list_context.items():
+            kind = self.source.events.columns[name].type
+            if kind in WHOLE and not isinstance(value, int):
+                raise ValueError(
+                    f"list_context.{name} is {value!r}; expected a whole number, as of type {kind}"
+                )
+            if (kind == "double" or kind.startswith("decimal")) and isinstance(value, str):
+                raise ValueError(f"list_context.{name} is {value!r}; expected a number, as of type {kind}")
         return self

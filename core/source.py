@@ -1,17 +1,27 @@
 """The typed schema of what a data set's source delivers: events, users, items, and what users do."""
 
+import re
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.config_model import ConfigModel, EntityName, Name, Share, SqlType
 from core.dated_path import DatedPath
-from core.paths import StoragePath
+from core.paths import SourcePath, StoragePath
 
 TimeUnit = Literal["s", "ms", "us"]
 DurationUnit = Literal["ms", "s", "min", "h"]
 FileFormat = Literal["parquet", "csv", "json", "orc", "delta"]
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone; name one as Asia/Shanghai is")
+    return name
+
+
+ID_TYPES = ("string", "int", "bigint")
 
 
 class Mapping(ConfigModel):
@@ -31,8 +41,8 @@ class Mapping(ConfigModel):
             raise ValueError(f"unit and zone are for timestamps, and this column is {self.type}")
         if self.unit and self.zone:
             raise ValueError("a number since 1970 (unit) has no zone; set one of them")
-        if self.zone is not None and self.zone not in available_timezones():
-            raise ValueError(f"{self.zone!r} is no time zone; name one as Asia/Shanghai is")
+        if self.zone is not None:
+            _time_zone(self.zone)
         return self
 
 
@@ -42,7 +52,7 @@ class FileSource(ConfigModel):
     A path is a file, a folder or a glob, absolute or under `source.root`.
     """
 
-    path: str
+    path: SourcePath
     format: FileFormat = "parquet"
     options: dict[str, str | int | bool] = Field(default_factory=dict)  # of Spark's reader
     nulls: tuple[str, ...] = ()  # texts that mean null, such as NA
@@ -60,9 +70,9 @@ class EventSource(FileSource):
 
     date_column: str | None = None  # of a Delta table, which then holds all data dates
     columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
-    event_id: tuple[str, ...]  # source columns that make an event
+    event_id: Annotated[tuple[str, ...], Field(min_length=1)]  # source columns that make an event
     keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
-    lateness_days: Annotated[int, Field(ge=0)]
+    lateness_days: Annotated[int, Field(ge=0, le=36_525)]
     max_failing_share: Share = 0.05  # of a date's rows that may fail a rule and go to quarantine
 
     @property
@@ -70,11 +80,26 @@ class EventSource(FileSource):
         """The path with its date."""
         return DatedPath(self.path)
 
+    @field_validator("keep")
+    @classmethod
+    def _is_an_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
+        for term in terms:
+            if re.fullmatch(r"[a-z][a-z0-9_]*(\s+(asc|desc))?", term, re.IGNORECASE) is None:
+                raise ValueError(
+                    f"{term!r} is no order; write a column of events and ASC or DESC, such as tab ASC"
+                )
+        return terms
+
     @model_validator(mode="after")
     def _holds_what_an_event_needs(self) -> Self:
         missing = sorted({"user_id", "item_id", "event_time"} - set(self.columns))
         if missing:
             raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
+        if (found := self.columns["event_time"].type) != "timestamp":
+            raise ValueError(f"columns.event_time is of type {found}; expected timestamp")
+        for name in ("user_id", "item_id"):
+            if (found := self.columns[name].type) not in ID_TYPES:
+                raise ValueError(f"columns.{name} is of type {found}; expected one of {list(ID_TYPES)}")
         if self.format == "delta":
             if self.date_column is None:
                 raise ValueError("date_column is missing: the column of the Delta table that holds the date")
@@ -101,6 +126,11 @@ class Source(ConfigModel):
     events: EventSource
     users: AttributeSource | None = None
     items: AttributeSource | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        return _time_zone(name)
 
     def attributes(self, entity: EntityName) -> dict[str, Mapping]:
         """Return the declared attributes of an entity."""

@@ -1,6 +1,5 @@
 """From rows of a log file to events: typed columns, an identity, a data date, a row status."""
 
-import re
 from functools import reduce
 from operator import and_
 
@@ -8,15 +7,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from core.errors import ConfigError
 from core.schema import Config
 from features.casts import read_behaviour, read_id, read_mapping
 
 PROVENANCE = ("source_path", "source_sha256", "file_date", "row_index")
 IDS = ("user_id", "item_id")
 CONFLICT = "conflicting_event"
-
-_ORDER_TERM = re.compile(r"^(?P<column>[a-z][a-z0-9_]*)(\s+(?P<direction>asc|desc))?$", re.IGNORECASE)
 
 
 def to_events(raw: DataFrame, config: Config) -> DataFrame:
@@ -122,11 +118,7 @@ def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
 
 def _order_term(term: str) -> Column:
     """Return one ORDER BY term of `keep`; nulls are last in both directions."""
-    match = _ORDER_TERM.match(term.strip())
-    if match is None:
-        raise ConfigError(
-            f"source.events.keep: {term!r} is no order; write a column of events and ASC or DESC (tab ASC)"
-        )
-    column = F.col(match["column"])
-    is_descending = (match["direction"] or "asc").lower() == "desc"
+    column_name, *direction = term.split()
+    column = F.col(column_name)
+    is_descending = [word.lower() for word in direction] == ["desc"]
     return column.desc_nulls_last() if is_descending else column.asc_nulls_last()

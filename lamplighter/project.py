@@ -98,9 +98,15 @@ class Project:
         return rows.where(F.col("data_date").between(F.lit(first), F.lit(last)))
 
     def plan(self, data_date: DataDate, *, model: str | None = None) -> list[PlannedStep]:
-        """Return what a night (for a range: a history) would run, with the reason of each step."""
+        """Return what a night (for a range: a history) would run, with the reason of each step.
+
+        Raises:
+            ConfigError: a model for a range: a history trains none.
+        """
         arguments = self._asked(data_date, model)
         is_night = arguments.first == arguments.last
+        if not is_night:
+            _require_no_model(model)
         return night.plan_night(arguments) if is_night else night.plan_history(arguments)
 
     def run(
@@ -120,7 +126,7 @@ class Project:
             allow_empty: accept data dates without events.
 
         Raises:
-            ConfigError: an unknown job, or a range where one date is expected.
+            ConfigError: an unknown job, a range where one date is expected, or a model for a history.
             LamplighterError: the run failed; the message says what to do.
         """
         arguments = replace(self._asked(data_date, model), allow_empty=allow_empty)
@@ -128,6 +134,7 @@ class Project:
             one_date(str(data_date), "a night")
             return night.run_night(arguments)
         if what == HISTORY:
+            _require_no_model(model)
             return night.run_history(arguments)
         if what not in all_jobs():
             raise ConfigError(f"{what!r} is no job; there are {[NIGHT, HISTORY, *all_jobs()]}")
@@ -142,11 +149,17 @@ class Project:
             data_date: None: what readers are served.
 
         Raises:
+            ConfigError: a range of data dates.
             LamplighterError: nothing was published yet.
         """
-        day = served_date(self._project.store) if data_date is None else parse_dates(str(data_date))[0]
+        day = served_date(self._project.store) if data_date is None else one_date(str(data_date), "lists")
         return list_of(self._project, str(user), day)
 
     def _asked(self, data_date: DataDate, model: str | None) -> Arguments:
         first, last = parse_dates(str(data_date))
         return replace(self._arguments, first=first, last=last, model=model)
+
+
+def _require_no_model(model: str | None) -> None:
+    if model is not None:
+        raise ConfigError(f"model {model!r} is for a night, and a history trains none; leave it out")

@@ -24,16 +24,6 @@ _FLOPS = (
 )
 
 
-def read_config(file: str, dataset: str) -> Config:
-    """Read a configuration with a model YAML that is named (conf/models) or given by its path.
-
-    Raises:
-        ConfigError: as of `load_config`.
-    """
-    is_path = file.endswith((".yaml", ".yml")) or "/" in file
-    return load_config(dataset, model=str(Path(file).resolve()) if is_path else file)
-
-
 def describe_config(
     config: Config, tasks: Sequence[str], cohorts: Mapping[str, Sequence[str]]
 ) -> Description:
@@ -49,13 +39,23 @@ def describe_config(
     return describe(model)
 
 
-def describe_file(file: str, dataset: str) -> tuple[Config, Description]:
-    """Read and describe a model YAML.
+def describe_file(
+    file: str, dataset: str, settings: Sequence[str] = (), folder: Path | None = None
+) -> tuple[Config, Description]:
+    """Read and describe a model YAML that is named (conf/models) or given by its path.
+
+    Args:
+        file: name or path.
+        dataset: name of a file in conf/datasets.
+        settings: `a.b=c` each.
+        folder: the project's folder; None: the one that holds the code.
 
     Raises:
         ConfigError: with the file that was given.
     """
-    config = read_config(file, dataset)
+    is_path = file.endswith((".yaml", ".yml")) or "/" in file
+    model = str(Path(file).resolve()) if is_path else file
+    config = load_config(dataset, model=model, overrides=settings, folder=folder)
     try:
         return config, describe_config(config, [task.name for task in config.tasks], cohorts_of(config))
     except ConfigError as error:  # the builder knows the model's name, and not where its file lies

@@ -25,7 +25,7 @@ def runs(
     env: Env = "local",
     settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
     project: ProjectFolder = "",
-    last: Annotated[int, typer.Option(help="How many, newest first.")] = 30,
+    last: Annotated[int, typer.Option(min=1, metavar="N", help="How many, newest first.")] = 30,
 ) -> None:
     """Print the ledger: each run's newest state."""
     with exit_codes():
@@ -86,8 +86,10 @@ def models(
 
 
 def lists(
-    user: Annotated[str, typer.Option("--user", help="A user id.")],
-    data_date: Annotated[str, typer.Option("--data-date", help="Default: what readers are served.")] = "",
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="A user id.")],
+    data_date: Annotated[
+        str, typer.Option("--data-date", metavar="D", help="Default: what readers are served.")
+    ] = "",
     dataset: Dataset = DEFAULT_DATASET,
     env: Env = "local",
     settings: Settings = [],  # noqa: B006  # as above
@@ -124,6 +126,8 @@ def rules(
 def describe_model(
     file: Annotated[str, typer.Argument(metavar="FILE.yaml", help="A model YAML: a path, or a name.")],
     dataset: Dataset = DEFAULT_DATASET,
+    settings: Settings = [],  # noqa: B006  # as above
+    project: ProjectFolder = "",
     as_diagram: Annotated[
         bool, typer.Option("--picture", help="Its diagram, as a Mermaid flowchart.")
     ] = False,
@@ -132,7 +136,8 @@ def describe_model(
     with exit_codes():
         from jobs.cli.describe_model import describe_file, description_sheet, picture
 
-        config, found = describe_file(file, dataset)
+        asked = arguments_for(LATEST, LATEST, dataset=dataset, settings=settings, project=project)
+        config, found = describe_file(file, dataset, asked.settings, asked.project)
         if as_diagram:
             CONSOLE.print(picture(found), markup=False, highlight=False, soft_wrap=True)
         else:

@@ -74,13 +74,16 @@ def plan(
     env: Env = "local",
     settings: Settings = [],  # noqa: B006  # as above
     model: ModelName = "",
+    allow_empty: AllowEmpty = False,
     project: ProjectFolder = "",
 ) -> None:
     """Print what a night (or, for a range, a history) would run, and which file or key is the reason."""
     with exit_codes():
         first, last = parse_dates(data_date)
+        if model and first != last:
+            raise ConfigError("--model is for a night, and a range is planned as a history; leave it out")
         values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
-        arguments = arguments_for(first, last, model=model, **values)
+        arguments = arguments_for(first, last, model=model, allow_empty=allow_empty, **values)
         steps = plan_night(arguments) if first == last else plan_history(arguments)
         table = sheet("step", "runs", "why")
         for step in steps:

@@ -1,5 +1,6 @@
 """What a run is asked for: the values of the command line's flags, parsed once."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -57,10 +58,10 @@ def parse_dates(text: str) -> tuple[date, date]:
     Raises:
         ConfigError: no date, a range that runs backwards, or a date outside of EARLIEST .. LATEST.
     """
-    first_text, _, last_text = text.partition("..")
+    first_text, dots, last_text = text.partition("..")
     try:
-        first = date.fromisoformat(first_text)
-        last = date.fromisoformat(last_text) if last_text else first
+        first = _date_of(first_text)
+        last = _date_of(last_text) if dots else first
     except ValueError as error:
         raise ConfigError(
             f"--data-date {text!r} is no date; expected YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD"
@@ -73,6 +74,13 @@ def parse_dates(text: str) -> tuple[date, date]:
             "hundred years"
         )
     return first, last
+
+
+def _date_of(text: str) -> date:
+    """Read YYYY-MM-DD; other forms of ISO 8601, such as 20220507 and 2022-W18-6, are refused."""
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError(text)
+    return date.fromisoformat(text)
 
 
 def one_date(text: str, command: str) -> date:

@@ -15,6 +15,7 @@ import typer
 
 from core.errors import LamplighterError
 from core.load import DEFAULT_DATASET
+from core.paths import local_path, resolve_uri
 from jobs.runtime.arguments import Arguments, one_date, parse_dates
 from jobs.runtime.job import RANGE, Job
 from jobs.runtime.logs import CONSOLE, set_up_logging
@@ -94,11 +95,15 @@ def arguments_of(job: Job, data_date: str, **values: Any) -> Arguments:
 
 
 def arguments_for(first: Any, last: Any, **values: Any) -> Arguments:
-    """Return arguments from the values of flags as typer gives them."""
+    """Return arguments from the values of flags as typer gives them.
+
+    Raises:
+        ConfigError: the project's folder is a URI of a scheme that is not supported.
+    """
     project = values.pop("project", "")
     settings = tuple(values.pop("settings", ()))
     model = values.pop("model", "") or None
-    folder = Path(project).resolve() if project else None
+    folder = local_path(resolve_uri(project, Path.cwd(), "--project")).resolve() if project else None
     return Arguments(first, last, settings=settings, model=model, project=folder, **values)
 
 

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 def list_of(project: "Project", user: str, data_date: date) -> list[dict[str, Any]]:
     """Return one user's rows of `scores` of a data date, by rank."""
-    kind = project.config.source.events.columns["user_id"].type
-    key = int(user) if kind in ("bigint", "int") else user
-    rows = project.store.rows("scores", f"data_date = '{data_date}'", ds.field("user_id") == key)
+    is_of_user = ds.field("user_id").cast("string") == user  # what is no number is nobody's id
+    rows = project.store.rows("scores", f"data_date = '{data_date}'", is_of_user)
     return sorted(rows, key=lambda row: row["rank"])
 
 

@@ -14,7 +14,9 @@ from types import MappingProxyType
 
 from rich.console import Console
 
+from core.errors import ConfigError
 from core.load import default_project
+from core.paths import local_path, resolve_uri
 
 CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
 NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
@@ -38,8 +40,8 @@ def set_up_logging(folder: Path | None = None) -> None:
     Warnings of libraries go to the file alone.
 
     The file is `lamplighter.log` in the folder that LAMPLIGHTER_LOGS names, else in `folder`, else in `logs`
-    of the project. If it cannot be written, one warning says so and the work continues
-    without it.
+    of the project. If it cannot be written, or is a URI of a scheme that is not supported, one warning says
+    so and the work continues without it.
     """
     if any(isinstance(handler, ConsoleHandler) for handler in log.handlers):
         return
@@ -51,12 +53,12 @@ def set_up_logging(folder: Path | None = None) -> None:
         not libraries.handlers
     ):  # warnings of libraries (Py4J prints stack traces) are for the file, if there is one
         libraries.addHandler(logging.NullHandler())
-    default = folder or default_project() / "logs"
-    place = Path(os.environ.get("LAMPLIGHTER_LOGS") or default)
+    place = os.environ.get("LAMPLIGHTER_LOGS") or str(folder or default_project() / "logs")
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        file = LogFile(place / "lamplighter.log", maxBytes=10_000_000, backupCount=3)
-    except OSError as error:
+        into = local_path(resolve_uri(place, Path.cwd(), "LAMPLIGHTER_LOGS"))
+        into.mkdir(parents=True, exist_ok=True)
+        file = LogFile(into / "lamplighter.log", maxBytes=10_000_000, backupCount=3)
+    except (OSError, ConfigError) as error:
         _warn_of(place, error)
         return
     file.setFormatter(JsonLines())
@@ -99,10 +101,10 @@ class LogFile(RotatingFileHandler):
             logger.removeHandler(self)
         error = sys.exc_info()[1]
         if error is not None:
-            _warn_of(Path(self.baseFilename).parent, error)
+            _warn_of(str(Path(self.baseFilename).parent), error)
 
 
-def _warn_of(folder: Path, error: BaseException) -> None:
+def _warn_of(folder: str, error: BaseException) -> None:
     reason = getattr(error, "strerror", None) or str(error)
     log.warning(
         f"logs: {folder} cannot be written ({reason}); continuing without a log file; "

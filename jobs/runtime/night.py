@@ -36,6 +36,7 @@ def steps_of_night(project: Project) -> list[str]:
 def plan_night(arguments: Arguments) -> list[PlannedStep]:
     """Return what a night would run, and why; a change runs through to later steps."""
     project = Project(arguments)
+    require_sources(project)
     names = [n for n in steps_of_night(project) if first_date_of(project, n) <= arguments.last]
     return _plan_with_late(project, names, arguments.last)
 
@@ -43,6 +44,7 @@ def plan_night(arguments: Arguments) -> list[PlannedStep]:
 def plan_history(arguments: Arguments) -> list[PlannedStep]:
     """Return what a history would run, and why."""
     project = Project(arguments)
+    require_sources(project)
     return _plan_with_late(project, data_steps(), arguments.first)
 
 
@@ -109,7 +111,8 @@ def run_history(arguments: Arguments) -> list[PlannedStep]:
 
 
 def run_nights(arguments: Arguments) -> list[PlannedStep]:
-    """Run whole nights of a range of data dates, one after another."""
+    """Run whole nights of a range of data dates, one after another; all source files must be there."""
+    require_sources(Project(arguments))
     dates = date_range(arguments.first, arguments.last)
     return [step for day in dates for step in run_night(replace(arguments, first=day, last=day))]
 

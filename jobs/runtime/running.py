@@ -11,6 +11,7 @@ from jobs.runtime.job import RANGE, Job
 from jobs.runtime.logs import log_context
 from jobs.runtime.lost import lost_commit
 from jobs.runtime.pipeline import all_jobs, writers
+from jobs.runtime.plan import require_readable
 from jobs.runtime.progress import step_line, step_progress
 from jobs.runtime.project import Project
 from jobs.runtime.run import Run
@@ -24,17 +25,22 @@ def run_job(job: Job, arguments: Arguments) -> Run:
     """Run a job and write its end to the ledger, whatever it is.
 
     Raises:
-        LamplighterError: as the job does; its message then starts with job and data date.
+        LamplighterError: as the job does; its message then starts with job and data date. What has to be
+            there before is checked first: a run that could not begin is no entry of the ledger.
     """
     project = Project(arguments)
+    require_readable(project)
     run = Run(job, project)
     with log_context(run_id=run.record.run_id, data_date=run.span):
         try:
+            no_training = project.no_training(run.data_date) if job.is_per_model else None
+            if no_training is None:
+                require_inputs(job, project)
             with locked(run, project):
                 run.record.write_recipe()
                 run.record.write_state("started")
                 with step_progress(f"{job.name} {run.span}"):
-                    _follow(run, project)
+                    _follow(run, no_training)
         except LamplighterError as error:
             raise type(error)(f"{job.name} {run.span}: {error}") from error
         log.info(step_line(run))
@@ -67,17 +73,15 @@ def locked(run: Run, project: Project) -> Iterator[None]:
         yield
 
 
-def _follow(run: Run, project: Project) -> None:
-    """Run the outline, and record how it ends."""
+def _follow(run: Run, no_training: str | None) -> None:
+    """Run the outline, unless it is no training night, and record how it ends."""
     state: State = "failed"
     message = "interrupted"
     try:
-        reason = project.no_training(run.data_date) if run.job.is_per_model else None
-        if reason is None:
-            require_inputs(run.job, project)
+        if no_training is None:
             run.job.outline(run)
         else:
-            run.note(reason)
+            run.note(no_training)
         state, message = "done", "; ".join(run.record.notes)
     except LamplighterError as error:
         state, message = ("blocked" if isinstance(error, BlockedError) else "failed"), str(error)

@@ -93,7 +93,8 @@ class Sources:
         if events.format == "delta":
             return max(dates_of_table(self.root, events), default=None)
         places = (
-            place.relative_to(self.root).as_posix() for place in found_at(self.root, events.dated.pattern)
+            (place.relative_to(self.root) if place.is_relative_to(self.root) else place).as_posix()
+            for place in found_at(self.root, events.dated.pattern)
         )
         return max((day for place in places if (day := events.dated.date_of(place))), default=None)
 

@@ -35,7 +35,10 @@ def to_pool(spark: SparkSession, items: DataFrame, bundle: Bundle, config: Confi
     rows: pd.DataFrame = columns.orderBy("item_id").toPandas()
     if rows.empty:
         raise LamplighterError(f"item_features has no item as of {data_date}; build features first")
-    context = spark.createDataFrame([tuple(config.list_context.values())], list(config.list_context))
+    types = bundle.manifest.columns  # as in training: 1 of a double column is not 1 of an int column
+    context = spark.createDataFrame(
+        [tuple(config.list_context.values())], list(config.list_context)
+    ).withColumns({name: F.col(name).cast(types[name]) for name in config.list_context if name in types})
     context_side = bundle.encoder.side("context")
     one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
     categorical, dense = to_arrays(one_row, context_side)

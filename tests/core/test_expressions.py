@@ -75,6 +75,17 @@ def test_an_undeclared_column_is_an_error_with_its_key(override: str, where: str
     assert "declared" in str(error.value)
 
 
+def test_sums_are_of_behaviours() -> None:
+    hours = "{name: hours, agg: sum, of: hour, windows: [7d]}"
+    shown = "{name: impression_count, agg: count, windows: [7d, all]}"
+    declared = [f"features.user.aggregates=[{shown}, {hours}]", "features.user.rates=[]"]
+
+    with pytest.raises(
+        ConfigError, match=r"^features\.user\.aggregates\.hours\.of: hour is no behaviour; sums"
+    ):
+        load_config(overrides=declared)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -86,6 +97,8 @@ def test_an_undeclared_column_is_an_error_with_its_key(override: str, where: str
             "behaviours: column is_like",
         ),
         ("source.events.columns.weight={from: t, type: int}", "source.events.columns: column weight"),
+        ("source.events.columns.p_click={from: t, type: int}", "source.events.columns: column p_click"),
+        ("source.events.columns.row_status={from: t, type: int}", "source.events.columns: column row_st"),
         ("source.events.columns.label_click={from: t, type: int}", "source.events.columns: column label_cl"),
         ("source.users.columns.user_click_count_7d={from: t, type: int}", "features.user: column user_click"),
         (

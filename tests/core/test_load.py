@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigError
-from core.load import load_config
+from core.load import CONF_DIR, load_config
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -75,6 +75,41 @@ def test_an_unknown_key_is_named_with_its_file(project: Path) -> None:
         ("candidates.window=3d", "exposure: impression_count over 3d is needed for items"),
         ("tasks.0.weight=-1", "a list is set as a whole"),
         ("training.seed", "expected key=value"),
+        ("training.seed=[1,", "--set 'training.seed=[1,': the value is no YAML: while parsing"),
+        ("training.seed=${nowhere}", "configuration does not resolve: Interpolation key 'nowhere' not found"),
+        (
+            "training.window_days=40000",
+            "--set: training.window_days: Input should be less than or equal to 36525",
+        ),
+        (
+            "source.events.lateness_days=40000",
+            "--set: source.events.lateness_days: Input should be less than",
+        ),
+        ("audits.days_before=40000", "--set: audits.days_before: Input should be less than"),
+        ("candidates.window=100000d", "--set: candidates.window: String should match pattern"),
+        (
+            "source.time_zone=Mars/Olympus",
+            "source.time_zone: 'Mars/Olympus' is no time zone; name one as Asia/",
+        ),
+        (
+            "source.events.keep=[play_seconds FOO]",
+            "source.events.keep: 'play_seconds FOO' is no order; write",
+        ),
+        ("source.events.keep=['']", "source.events.keep: '' is no order"),
+        ("source.events.keep=['tab, rand()']", "source.events.keep: 'tab, rand()' is no order"),
+        ("source.events.event_id=[]", "source.events.event_id: Tuple should have at least 1 item"),
+        ("source.events.columns.event_time.type=string", "event_time is of type string; expected timestamp"),
+        ("source.events.columns.user_id.type=double", "user_id is of type double; expected one of ['string'"),
+        (
+            "source.users.columns.user_x={from: x, type: 'decimal(39,2)'}",
+            "columns.user_x.type: String should",
+        ),
+        ("list_context.tab=main", "list_context.tab is 'main'; expected a whole number, as of type int"),
+        ("list_context.tab=1.5", "list_context.tab is 1.5; expected a whole number, as of type int"),
+        ("ranking.weights.click=-1", "ranking.weights.click: Input should be greater than or equal to 0"),
+        ("promotion.primary_tasks=[]", "promotion.primary_tasks: Tuple should have at least 1 item"),
+        ("evaluation.replicates=1", "evaluation.replicates: Input should be greater than or equal to 2"),
+        ("dataset=other", "datasets/kuairand.yaml: dataset: other, expected kuairand, as the file is called"),
     ],
 )
 def test_a_wrong_value_says_what_was_expected(override: str, message: str) -> None:
@@ -90,6 +125,11 @@ def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
         load_config(dataset="netflix")
     with pytest.raises(ConfigError, match=r"^nowhere.yaml does not exist; there are \['base', 'cluster'"):
         load_config(env="nowhere")
+
+
+def test_a_model_without_inputs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="inputs: neither categorical nor dense inputs are declared"):
+        load_config(overrides=["inputs.categorical=[]", "inputs.dense=[]"])
 
 
 @pytest.mark.parametrize("name", ["../x", "../datasets/kuairand", "sub/x", "", ".", "..", ".hidden"])
@@ -119,11 +159,25 @@ def test_an_empty_data_set_is_named(project: Path, content: str) -> None:
         load_config("mine", folder=project)
 
 
+def test_a_folder_without_conf_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^{tmp_path}/none holds no conf/base\.yaml; expected the folder of"
+    ):
+        load_config(folder=tmp_path / "none")
+
+
+def test_a_layer_that_cannot_be_read_says_why(project: Path) -> None:
+    (project / "conf" / "datasets" / "mine.yaml").mkdir()
+
+    with pytest.raises(ConfigError, match=r"^datasets/mine\.yaml cannot be read \(Is a directory\)"):
+        load_config("mine", folder=project)
+
+
 @pytest.mark.parametrize("content", [b"- a\n- b\n", b"3\n", b"\xff\xfe", b""])
 def test_a_layer_without_keys_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.yaml").write_bytes(content)
 
-    with pytest.raises(ConfigError, match=r"^mine\.yaml (holds no keys|is no YAML)") as error:
+    with pytest.raises(ConfigError, match=r"/mine\.yaml (holds no keys|is no YAML)") as error:
         load_config(model=str(tmp_path / "mine.yaml"))
 
     assert "\n" not in str(error.value)
@@ -133,5 +187,13 @@ def test_a_model_yaml_may_be_in_any_folder(tmp_path: Path) -> None:
     shutil.copy(CONF / "models" / "mfh.yaml", tmp_path / "mine.yaml")
 
     assert load_config(model=str(tmp_path / "mine.yaml")) == load_config(model="mfh")
-    with pytest.raises(ConfigError, match=r"^other\.yaml does not exist"):
+    with pytest.raises(ConfigError, match=r"/other\.yaml does not exist"):
         load_config(model=str(tmp_path / "other.yaml"))
+
+
+def test_a_copied_model_yaml_must_have_a_name_of_its_own(tmp_path: Path) -> None:
+    shutil.copytree(CONF_DIR, tmp_path / "conf")
+    shutil.copy(CONF_DIR / "models" / "ple.yaml", tmp_path / "conf" / "models" / "copy.yaml")
+
+    with pytest.raises(ConfigError, match=r"models/copy\.yaml: model\.name: ple, expected copy, as the file"):
+        load_config(model="copy", folder=tmp_path)

@@ -30,7 +30,8 @@ PROJECT = Path("/srv/project")
         ("file:///data/my%20tables", "file:///data/my%20tables"),
         ("my tables", "file:///srv/project/my%20tables"),
         ("50%", "file:///srv/project/50%25"),
-        ("c:d", "file:///srv/project/c%3Ad"),  # a colon alone makes no scheme
+        ("c:d", "file:///srv/project/c%3Ad"),  # one letter is no scheme
+        ("./s3:b", "file:///srv/project/s3%3Ab"),
     ],
 )
 def test_a_path_becomes_a_file_uri(path: str, uri: str) -> None:
@@ -42,11 +43,19 @@ def test_a_path_becomes_a_file_uri(path: str, uri: str) -> None:
     [
         ("s3://b/w", "s3://b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
         ("s3:/b/w", "s3:/b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
+        ("s3:b/w", "s3:b/w: scheme s3 is not supported yet"),
         ("abfss://c@a/w", "abfss://c@a/w: scheme abfss is not supported yet"),
         ("S3A://b/w", "S3A://b/w: scheme S3A is not supported yet"),
         ("simplecache::s3://b/w", "scheme simplecache is not supported yet"),
         ("file://other/w", "file://other/w: host other is not this machine; expected file:///absolute/path"),
+        ("my_store://b/w", "my_store://b/w: scheme my_store is not supported yet"),
+        (" s3://b/w", "' s3://b/w' begins or ends with a space"),
+        ("~/w", "~/w: ~ is not replaced by a home folder; expected a local folder or a file:// URI"),
+        ("file:w", "file:w: no absolute path; expected file:///absolute/path"),
+        ("file://", "file://: no absolute path"),
+        ("file:///data/a#b", "file:///data/a#b: ? and # end the path of a URI; write %3F and %23"),
         ("", "the path is empty; expected a local folder or a file:// URI"),
+        (" ", "the path is empty"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(path: str, reason: str) -> None:
@@ -57,12 +66,27 @@ def test_what_is_not_supported_is_refused_by_name(path: str, reason: str) -> Non
     assert reason in str(error.value)
 
 
+@pytest.mark.parametrize("path", ["w[1]", "a|b", "a^b", "a\\b", "a\tb", "file:///data/a%255Bb"])
+def test_a_folder_that_delta_rs_does_not_find_again_is_refused(path: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"paths.warehouse: .*no table can be in a folder with '.*' in its path"
+    ):
+        resolve_uri(path, PROJECT, "paths.warehouse")
+
+
 @pytest.mark.parametrize("key", ["paths.warehouse", "paths.reports", "source.root"])
 def test_the_configuration_is_refused_before_anything_runs(key: str) -> None:
     with pytest.raises(ConfigError, match=f"{key}: s3://b/w: scheme s3 is not supported yet") as error:
         load_config(overrides=(f"{key}=s3://b/w",))
 
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("path", ["s3://b/users", "file:///data/users", "~/users", ""])
+@pytest.mark.parametrize("key", ["source.events.path", "source.users.path", "source.items.path"])
+def test_a_path_of_source_files_is_no_uri(key: str, path: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: .*expected a path under source.root, or an absolute one"):
+        load_config(overrides=(f"{key}={path}" if path else f"{key}=''",))
 
 
 def test_a_uri_and_its_local_path_are_the_same_place(tmp_path: Path) -> None:

@@ -2,10 +2,8 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from core.errors import ConfigError
 from core.schema import Config
 from features.events import to_events, with_row_status
 from tests.features.small import rows_of
@@ -149,14 +147,6 @@ def test_an_event_id_that_comes_again_on_another_data_date_is_another_event(
         "a:2": "duplicate",
         "b:1": "accepted",
     }
-
-
-def test_an_order_that_is_none_is_a_configuration_error(spark: SparkSession, config: Config) -> None:
-    source = config.source.events.model_copy(update={"keep": ("play_seconds BIGGEST",)})
-    broken = config.model_copy(update={"source": config.source.model_copy(update={"events": source})})
-
-    with pytest.raises(ConfigError, match="'play_seconds BIGGEST' is no order"):
-        with_row_status(spark.createDataFrame([], STATUS_ROWS), broken)
 
 
 def test_an_id_has_no_empty_part_and_no_two_ways_to_be_read(spark: SparkSession, config: Config) -> None:

@@ -48,6 +48,20 @@ def test_a_range_is_refused_where_one_date_is_taken(fresh: SampleProject, what: 
         opened(fresh).run(what, f"{FIRST_NIGHT}..{SECOND_NIGHT}")
 
 
+def test_a_model_is_refused_where_none_is_trained(fresh: SampleProject) -> None:
+    dates = f"{FIRST_NIGHT}..{SECOND_NIGHT}"
+
+    with pytest.raises(ConfigError, match="model 'mfh' is for a night, and a history trains none"):
+        opened(fresh).plan(dates, model="mfh")
+    with pytest.raises(ConfigError, match="model 'mfh' is for a night, and a history trains none"):
+        opened(fresh).run("history", dates, model="mfh")
+
+
+def test_lists_are_of_one_date(fresh: SampleProject) -> None:
+    with pytest.raises(ConfigError, match="lists takes one data date"):
+        opened(fresh).lists(40, f"{FIRST_NIGHT}..{SECOND_NIGHT}")
+
+
 def test_lists_of_a_project_without_publication_are_an_error(fresh: SampleProject) -> None:
     with pytest.raises(LamplighterError, match="nothing was published yet"):
         opened(fresh).lists(40)

@@ -26,6 +26,7 @@ TYPES = {
     "Name": "name",
     "Window": "window",
     "Positive": "integer >= 1",
+    "Days": "integer of 1 .. 36525",
     "Share": "number of 0 .. 1",
     "SqlType": "SQL type",
     "EntityName": "`user` or `item`",
@@ -34,6 +35,7 @@ TYPES = {
     "GainMetric": "`auc`, `gauc`, `mse` or `mae`",
     "FileFormat": "`parquet`, `csv`, `json`, `orc` or `delta`",
     "StoragePath": "path",
+    "SourcePath": "text",
     "None": "null",
 }
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}

@@ -1,5 +1,6 @@
 """`lamplighter describe-model`: what it prints, and one line for a YAML that is wrong."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,21 @@ def test_a_wrong_yaml_ends_with_2_and_one_line_that_names_the_file(
 def test_a_file_that_is_not_there_ends_with_2(file: str) -> None:
     with pytest.raises(ConfigError, match=r"plee\.yaml does not exist"):
         describe_file(file, "kuairand")
+
+
+def test_it_takes_a_projects_folder_and_settings(tmp_path: Path) -> None:
+    shutil.copytree(CONF_DIR, tmp_path / "conf")
+    (tmp_path / "conf" / "models" / "mine.yaml").write_text(
+        PLE.replace("tower: [32]", "tower: [7]").replace("name: ple", "name: mine")
+    )
+    flags = ["--project", str(tmp_path), "--set", "training.seed=3"]
+
+    done = CliRunner().invoke(app, ["describe-model", "mine", *flags])
+    elsewhere = CliRunner().invoke(app, ["describe-model", "mine"])
+
+    assert (done.exit_code, elsewhere.exit_code) == (0, 2)
+    _, found = describe_file("mine", "kuairand", ["training.seed=3"], tmp_path)
+    assert {part.shape for part in found.parts if part.kind == "tower"} == {"32 -> 7 -> 1"}
 
 
 def test_no_table_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None:

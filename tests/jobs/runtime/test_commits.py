@@ -86,7 +86,7 @@ def test_a_commit_of_features_carries_a_hash_per_column(after_two_nights: Sample
 )
 def test_the_hash_of_a_column_follows_what_it_reads(setting: str, changed: set[str]) -> None:
     before = user_columns()
-    after = user_columns("inputs.categorical=[]", "inputs.dense=[]", setting)
+    after = user_columns("inputs.categorical=[{column: tab, dim: 2}]", "inputs.dense=[]", setting)
 
     assert {name for name in after if before[name] != after[name]} == changed
 

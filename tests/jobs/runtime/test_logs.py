@@ -111,6 +111,21 @@ def test_a_folder_that_cannot_be_written_is_one_warning(
     assert lines == ["one", "two"]
 
 
+@pytest.mark.usefixtures("_fresh_logging")
+def test_a_uri_that_is_not_supported_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAMPLIGHTER_LOGS", "s3://b/logs")
+
+    set_up_logging()
+
+    assert "logs: s3://b/logs cannot be written (LAMPLIGHTER_LOGS: s3://b/logs: scheme s3 is not" in (
+        capsys.readouterr().out
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 WRITE_MUCH = """
 import sys
 from pathlib import Path
