@@ -9,15 +9,16 @@ Letters: C cells, R bootstrap replicates over users.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Metric = Literal["auc", "gauc", "mse", "mae"]
+from core.schema import GainMetric
+from quality.metrics import ERRORS
 
-ERRORS: tuple[Metric, ...] = ("mse", "mae")  # less of them is better
+Floats = NDArray[np.float64]
+Metric = GainMetric
+
 Z = 1.959964  # of a two-sided 95 % interval
 Z_POWER = 0.841621  # of a power of 80 %
 MOST_DIGITS = 4

@@ -12,17 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.schema import Promotion
-from quality.gains import (
-    ERRORS,
-    Gain,
-    MeanGain,
-    Measured,
-    Metric,
-    Sampled,
-    cell_gain,
-    has_power,
-    mean_gain,
-)
+from quality.gains import Gain, MeanGain, Measured, Metric, Sampled, cell_gain, has_power, mean_gain
+from quality.metrics import ERRORS
 from quality.served import BASELINES, Baseline, served_by
 
 Status = Literal["better", "not worse", "worse", "undecided"]
