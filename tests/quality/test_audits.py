@@ -76,7 +76,7 @@ def test_one_item_on_top_of_more_than_the_allowed_share_of_lists_is_a_warning() 
 
 def test_more_than_the_allowed_share_of_items_seen_before_is_a_warning() -> None:
     assert list_warnings(replace(LISTS, seen_before=21), RULES) == (
-        "21 % of 100 listed items were seen by their user before, more than 20 %",
+        "21 % of 100 listed items were seen by their user in the 4 days up to the data date, more than 20 %",
     )
 
 
