@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from core.schema import Promotion
+from quality.candidate import Candidate
 from quality.gains import Measured
-from quality.promotion import Candidate, Cell, Decision, Status, decide
-from quality.served import served_by
+from quality.promotion import Cell, Decision, Status, decide
 from tests.quality.measured import REPLICATES, RULES, SOUND, cell, constant, noise
 
 CHAMPION = "ple-1"
@@ -106,7 +106,7 @@ def test_margins_are_by_metric_and_the_mean_has_that_of_its_cells() -> None:
 
 
 def test_each_task_has_its_own_variance_of_seeds() -> None:
-    seeds = rules(task_seed_std={"like": 0.05})
+    seeds = rules(task_seed_std={"like": {"auc": 0.05}})
 
     assert decided(cell(0.02, 0.001), rules=seeds).promoted
     assert not decided(cell(0.02, 0.001, task="like"), rules=seeds).promoted
@@ -114,7 +114,7 @@ def test_each_task_has_its_own_variance_of_seeds() -> None:
 
 def test_a_rare_task_whose_seeds_vary_gets_little_weight_however_many_users_there_are() -> None:
     clicks, likes = cell(0.004, 0.0001), cell(0.0, 0.0001, number=1, task="like")
-    seeds = rules(task_seed_std={"click": 0.001, "like": 0.01})
+    seeds = rules(task_seed_std={"click": {"auc": 0.001}, "like": {"auc": 0.01}})
 
     assert decided(clicks, likes, rules=seeds).cells[1].weight < 0.02
 
@@ -124,6 +124,15 @@ def test_each_metric_has_its_own_variance_of_seeds() -> None:
 
     assert decided(cell(0.02, 0.001, metric="auc"), rules=seeds).promoted
     assert not decided(cell(0.02, 0.001, metric="gauc"), rules=seeds).promoted
+
+
+def test_a_variance_of_seeds_that_was_measured_of_auc_says_nothing_of_gauc() -> None:
+    cautious = RULES.seed_std | {"gauc": 0.05}
+    seeds = rules(seed_std=cautious, task_seed_std={"click": {"auc": 0.0}})
+    of_both = rules(seed_std=cautious, task_seed_std={"click": {"auc": 0.0, "gauc": 0.0}})
+
+    assert not decided(cell(0.02, 0.001, metric="gauc"), rules=seeds).promoted
+    assert decided(cell(0.02, 0.001, metric="gauc"), rules=of_both).promoted
 
 
 # --- cells --------------------------------------------------------------------------------------
@@ -257,7 +266,6 @@ def test_where_no_model_has_earned_it_group_mean_is_served() -> None:
     assert first(cell(-0.16, 0.001, group_mean=0.62)).served == "group_mean"
     assert first(BETTER).served == "mfh-1"
     assert decided(cell(-0.16, 0.001, group_mean=0.62)).served == CHAMPION
-    assert [served_by(None), served_by("ple-1")] == ["group_mean", "ple-1"]
 
 
 def test_the_reasons_say_by_how_much_the_baselines_are_beaten() -> None:
@@ -284,6 +292,14 @@ def test_a_model_whose_suite_fails_is_not_promoted(champion: str | None) -> None
 
     assert (found.promoted, found.champion_after) == (False, champion)
     assert found.reasons[0] == "its suite does not pass"
+
+
+@pytest.mark.parametrize("champion", [CHAMPION, None])
+def test_a_model_without_a_value_of_a_primary_task_is_not_promoted(champion: str | None) -> None:
+    found = decide(replace(SOUND, not_measured=("gauc of like",)), champion, [BETTER], RULES)
+
+    assert (found.promoted, found.champion_after) == (False, champion)
+    assert found.reasons == ("gauc of like was not measured: no rows, or too few of a class",)
 
 
 @pytest.mark.parametrize("suite_passed", [True, False])
