@@ -6,8 +6,8 @@ import pytest
 
 from core.schema import Promotion
 from quality.candidate import Candidate
-from quality.gains import Measured
-from quality.promotion import Cell, Decision, Status, decide
+from quality.gains import Gain, Measured
+from quality.promotion import Cell, Decision, Status, cell_status, decide
 from tests.quality.measured import REPLICATES, RULES, SOUND, cell, constant, noise
 
 CHAMPION = "ple-1"
@@ -41,6 +41,7 @@ def rules(**changed: object) -> Promotion:
         (0.0029, 0.001, 0.0, True),
         (0.0010, 0.001, 0.0, False),  # -.00096: positive is not enough
         (0.0000, 0.001, 0.0, False),
+        (0.0000, 0.000, 0.0, False),  # an end at the margin does not lie above it
         (-0.0040, 0.001, 0.0, False),
     ],
 )
@@ -158,6 +159,25 @@ def test_what_a_cell_shows(gain: float, std: float, status: Status) -> None:
     assert decided(BETTER, cell(gain, std, number=1, task="like")).cells[1].status == status
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "std", "status"),
+    [  # of a margin of .01, which takes a std of at most .00357
+        (0.0001, 0.02, 0.003, "better"),
+        (0.0, 0.02, 0.003, "not worse"),
+        (-0.0099, 0.001, 0.003, "not worse"),
+        (-0.01, 0.001, 0.003, "worse"),  # a loss of the margin is not excluded
+        (-0.03, -0.0101, 0.005, "worse"),
+        (-0.03, -0.01, 0.005, "undecided"),  # perhaps the margin and no more
+        (-0.0099, 0.001, 0.005, "undecided"),
+        (0.0001, 0.02, 0.005, "undecided"),
+    ],
+)
+def test_the_ends_of_an_interval_decide_what_a_cell_shows(
+    low: float, high: float, std: float, status: Status
+) -> None:
+    assert cell_status(Gain((low + high) / 2, low, high, std, 4), 0.01) == status
+
+
 @pytest.mark.parametrize("std", [0.004, 0.008, 0.012, 0.016, 0.02, 0.03])
 @pytest.mark.parametrize("users", [(5, 5000), (100, 5000)])
 def test_a_loss_of_three_hundredths_in_a_small_cell_never_counts_as_passed(
@@ -230,6 +250,17 @@ def test_no_cell_with_enough_users_keeps_the_champion() -> None:
     assert "none of 1 cells has enough users to compare with ple-1" in found.reasons
 
 
+@pytest.mark.parametrize("champion", [CHAMPION, None])
+def test_a_model_that_was_measured_in_no_cell_is_not_promoted(champion: str | None) -> None:
+    found = decide(SOUND, champion, [], RULES)
+
+    assert (found.promoted, found.champion_after) == (False, champion)
+    assert found.reasons[:2] == (
+        "none of 0 cells has enough users to compare with popularity",
+        "none of 0 cells has enough users to compare with group_mean",
+    )
+
+
 # --- baselines ----------------------------------------------------------------------------------
 
 
@@ -240,6 +271,7 @@ def test_no_cell_with_enough_users_keeps_the_champion() -> None:
         (0.54, 0.50, 0.62, "it does not beat group_mean"),
         (0.54, 0.62, 0.50, "it does not beat popularity"),
         (0.621, 0.50, 0.62, "it does not beat group_mean"),  # by .001 +- .002
+        (0.624, 0.50, 0.62, None),  # by .004 +- .002
         (0.72, None, 0.60, "none of 1 cells has enough users to compare with popularity"),
         (0.72, 0.60, None, "none of 1 cells has enough users to compare with group_mean"),
     ],
@@ -260,6 +292,16 @@ def test_a_model_that_does_not_beat_both_baselines_is_not_promoted(
     assert found.promoted is (objection is None)
     assert found.champion_after == ("mfh-1" if objection is None else champion)
     assert [reason.split(":")[0] for reason in found.reasons] == [objection] or objection is None
+
+
+@pytest.mark.parametrize("baseline", ["popularity", "group_mean"])
+def test_a_model_that_predicts_as_a_baseline_does_not_beat_it(baseline: str) -> None:
+    equal = replace(cell(0.0, 0.0), baselines=BETTER.baselines | {baseline: constant(0.7)})
+
+    found = first(equal)
+
+    assert not found.promoted
+    assert found.reasons[0].startswith(f"it does not beat {baseline}: mean gain +0.0000 [")
 
 
 def test_where_no_model_has_earned_it_group_mean_is_served() -> None:
