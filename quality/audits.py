@@ -74,13 +74,13 @@ def audit_events(
 def list_warnings(counts: ListCounts, rules: Audits) -> tuple[str, ...]:
     """Return what is odd about a night's lists, as sentences; nothing of it blocks the night."""
     warnings = []
-    if counts.lists and counts.lists_with_top_item > rules.most_same_top_share * counts.lists:
+    if counts.lists_with_top_item > rules.most_same_top_share * counts.lists:
         share = percent(counts.lists_with_top_item / counts.lists)
         warnings.append(
             f"item {counts.top_item} is on top of {share} of {counts.lists:,} lists, "
             f"more than {percent(rules.most_same_top_share)}"
         )
-    if counts.listed and counts.seen_before > rules.most_seen_share * counts.listed:
+    if counts.seen_before > rules.most_seen_share * counts.listed:
         share = percent(counts.seen_before / counts.listed)
         warnings.append(
             f"{share} of {counts.listed:,} listed items were seen by their user in the "
