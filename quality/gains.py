@@ -146,7 +146,7 @@ def exact_digits(error: float) -> int:
 
 def normal_interval_error(std: float, replicates: int) -> float:
     """Return the Monte-Carlo standard error of value +- 1.96 std, where std is that of R replicates."""
-    return Z * std / math.sqrt(2 * max(replicates, 1))
+    return Z * std / math.sqrt(2 * replicates)
 
 
 def percentile_interval_error(std: float, replicates: int) -> float:
@@ -156,7 +156,7 @@ def percentile_interval_error(std: float, replicates: int) -> float:
     distribution of this standard deviation.
     """
     density = math.exp(-(Z**2) / 2) / math.sqrt(2 * math.pi)
-    return math.sqrt(0.025 * 0.975 / max(replicates, 1)) / density * std
+    return math.sqrt(0.025 * 0.975 / replicates) / density * std
 
 
 def _gain(metric: Metric, ours: Floats, theirs: Floats) -> Floats:

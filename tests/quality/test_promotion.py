@@ -7,7 +7,7 @@ import pytest
 from core.schema import Promotion
 from quality.candidate import Candidate
 from quality.gains import Gain, Measured
-from quality.promotion import Cell, Decision, Status, cell_status, decide
+from quality.promotion import Cell, Comparison, Decision, Status, cell_status, decide
 from tests.quality.measured import REPLICATES, RULES, SOUND, cell, constant, noise
 
 CHAMPION = "ple-1"
@@ -117,7 +117,22 @@ def test_a_rare_task_whose_seeds_vary_gets_little_weight_however_many_users_ther
     clicks, likes = cell(0.004, 0.0001), cell(0.0, 0.0001, number=1, task="like")
     seeds = rules(task_seed_std={"click": {"auc": 0.001}, "like": {"auc": 0.01}})
 
-    assert decided(clicks, likes, rules=seeds).cells[1].weight < 0.02
+    assert 0 < decided(clicks, likes, rules=seeds).cells[1].weight < 0.02
+
+
+def test_the_weights_of_cells_add_up_and_a_cell_with_too_few_users_has_none() -> None:
+    few = cell(0.02, 0.001, number=1, users=(29, 5000))
+    likes = cell(0.02, 0.002, number=2, task="like")  # four times the variance
+
+    assert [each.weight for each in decided(BETTER, few, likes).cells] == [
+        pytest.approx(0.8), 0, pytest.approx(0.2)
+    ]  # fmt: skip
+
+
+def test_a_gain_that_does_not_lie_above_the_margin_is_the_reason() -> None:
+    assert decided(cell(0.0029, 0.001)).reasons[0] == (
+        "mean gain +0.003 [+0.001, +0.005] against ple-1 over 1 of 1 cells does not lie above 0.001"
+    )
 
 
 def test_each_metric_has_its_own_variance_of_seeds() -> None:
@@ -156,7 +171,12 @@ def test_a_variance_of_seeds_that_was_measured_of_auc_says_nothing_of_gauc() -> 
     ],
 )
 def test_what_a_cell_shows(gain: float, std: float, status: Status) -> None:
-    assert decided(BETTER, cell(gain, std, number=1, task="like")).cells[1].status == status
+    assert cell_status(interval_of(gain, std), 0.01) == status
+
+
+def interval_of(gain: float, std: float) -> Gain:
+    """A gain with its interval."""
+    return Gain(gain, gain - 1.96 * std, gain + 1.96 * std, std, digits=4)
 
 
 @pytest.mark.parametrize(
@@ -179,13 +199,8 @@ def test_the_ends_of_an_interval_decide_what_a_cell_shows(
 
 
 @pytest.mark.parametrize("std", [0.004, 0.008, 0.012, 0.016, 0.02, 0.03])
-@pytest.mark.parametrize("users", [(5, 5000), (100, 5000)])
-def test_a_loss_of_three_hundredths_in_a_small_cell_never_counts_as_passed(
-    std: float, users: tuple[int, int]
-) -> None:
-    small = cell(-0.03, std, number=1, task="like", users=users)
-
-    assert decided(BETTER, small).cells[1].status in ("worse", "undecided")
+def test_a_loss_of_three_hundredths_in_a_small_cell_never_counts_as_passed(std: float) -> None:
+    assert cell_status(interval_of(-0.03, std), 0.01) in ("worse", "undecided")
 
 
 def test_a_worse_cell_keeps_the_champion_whatever_the_mean() -> None:
@@ -248,6 +263,14 @@ def test_no_cell_with_enough_users_keeps_the_champion() -> None:
 
     assert (found.promoted, found.champion_after) == (False, CHAMPION)
     assert "none of 1 cells has enough users to compare with ple-1" in found.reasons
+    assert found.champion_comparison == Comparison(CHAMPION, None, margin=0.0, counted=0, cells=1)
+
+
+def test_a_champion_that_was_not_measured_is_not_beaten() -> None:
+    found = decided(replace(BETTER, champion=None))
+
+    assert not found.promoted
+    assert found.reasons[0] == "none of 1 cells has enough users to compare with ple-1"
 
 
 @pytest.mark.parametrize("champion", [CHAMPION, None])
@@ -324,7 +347,9 @@ def test_the_first_champion_passes_its_suite_and_beats_the_baselines() -> None:
     found = first(BETTER)
 
     assert (found.promoted, found.champion_before, found.champion_after) == (True, None, "mfh-1")
-    assert found.reasons[0] == "the first champion: its suite passes, and there is none to beat"
+    assert [reason.split(":")[0] for reason in found.reasons] == [
+        "the first champion", "it beats popularity", "it beats group_mean"
+    ]  # fmt: skip
     assert (found.champion_comparison, found.cells) == (None, ())
 
 
@@ -352,6 +377,7 @@ def test_a_candidate_that_is_the_champion_stays_champion(suite_passed: bool) -> 
 
     assert (found.promoted, found.champion_before, found.champion_after) == (False, CHAMPION, CHAMPION)
     assert found.reasons[0] == "it is the champion already, and stays"
+    assert ("its suite does not pass" in found.reasons) is not suite_passed
     assert found.champion_comparison is None  # it is not compared with itself
 
 
@@ -382,6 +408,13 @@ def test_an_undecided_cell_whose_interval_lies_below_zero_is_a_warning() -> None
         "like of user:new may be worse: -0.05 [-0.08, -0.01] with 40 users",
     )
     assert decided(BETTER, looks_equal).warnings == ()  # [-.07, +.01]
+
+
+@pytest.mark.parametrize("gain", [-0.006, -0.03])
+def test_a_cell_that_is_decided_is_no_warning(gain: float) -> None:
+    decided_cell = cell(gain, 0.001, number=1, task="like")  # not worse, and worse
+
+    assert decided(BETTER, decided_cell).warnings == ()
 
 
 def test_replicates_of_the_helpers_are_what_they_say() -> None:
