@@ -90,6 +90,7 @@ def test_three_failed_rules_are_named_and_none_is_counted() -> None:
         "events blocked: 3 % of 100 rows fail, 0 % allowed (c3 not null, 3 rows; c2 not null, 2 rows; "
         "c1 not null, 1 rows; by source.events)"
     )
+    assert "; and 1 more; by" in Verdict("events", 100, (*results, results[0])).describe()
 
 
 def test_a_source_is_named_once_and_rules_without_one_are_not() -> None:
