@@ -217,8 +217,8 @@ class Promotion(ConfigModel):
     min_users: Positive  # of each class in a cell; fewer: undecided
     seed_std: dict[GainMetric, Annotated[float, Field(ge=0)]]
     """Standard deviation of a cell's gain over trainings that differ in the seed; of tasks without one."""
-    task_seed_std: dict[Name, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """The same of a task, as `python -m bench.promotion` measures it."""
+    task_seed_std: dict[Name, dict[GainMetric, Annotated[float, Field(ge=0)]]] = Field(default_factory=dict)
+    """The same of a task and metric; that of AUC as `python -m bench.promotion` measures it."""
 
     @model_validator(mode="after")
     def _thresholds_are_known(self) -> Self:
@@ -230,7 +230,8 @@ class Promotion(ConfigModel):
 
     def seed_std_of(self, task: str, metric: GainMetric) -> float:
         """Return the standard deviation over seeds of a task's gain in one cell."""
-        return self.task_seed_std.get(task, self.seed_std[metric])
+        of_task = self.task_seed_std.get(task, {})
+        return of_task[metric] if metric in of_task else self.seed_std[metric]
 
 
 class Audits(ConfigModel):
@@ -240,7 +241,9 @@ class Audits(ConfigModel):
     least_of_mean: Share  # events of a date, as a share of the mean of the days before
     most_unknown_share: Share  # of events whose user or item has no attributes
     most_same_top_share: Share  # of lists with one and the same item on top
-    most_seen_share: Share  # of listed items that their user has already met
+    most_seen_share: (
+        Share  # of listed items that their user met in the days_before + 1 days up to the data date
+    )
 
 
 class Baselines(ConfigModel):

@@ -82,7 +82,7 @@ def with_group_means(rows: DataFrame, means: DataFrame, config: Config) -> DataF
     Where that is not known it is the mean of the cohort, then of the task; for a task without an example .5,
     and 0 for a regression. Never null.
 
-    Grain: as it came: examples, or pairs of users and items.
+    Grain: as it came: examples, or pairs of users and items. Rows do not keep their order and partitions.
     Cost: a join with the means, (cohorts x values) rows.
 
     Args:

@@ -6,7 +6,7 @@ Evaluated are the examples of all days after the training set, up to the data da
 Cost: linear in these examples; what reaches the driver is bounded by tasks x cohorts x replicates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -72,14 +72,7 @@ def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, days: li
     }
     rows = [with_users(cell.to_row(days), users.get((cell.task, cell.cohort))) for cell in cells]
     versions = {cell.model_version for cell in cells}
-    curves = [
-        {"model_version": cell.model_version, "last_data_date": days[-1], "task": cell.task, "point": point}
-        | dict(zip(("predicted", "observed", "weight"), values, strict=True))
-        for cell in cells
-        if (cell.metric, cell.cohort) == ("ece", "all")
-        for point, values in enumerate(cell.curve)
-    ]
-    run.commit_rows("calibration_curves", curves, model_version=versions)
+    run.commit_rows("calibration_curves", curve_rows(cells, days[-1]), model_version=versions)
     run.commit_rows("evaluations", rows, model_version=versions)
 
 
@@ -89,6 +82,17 @@ def with_users(row: dict[str, Any], of_cell: Mapping[str, Any] | None) -> dict[s
         return row
     users = of_cell["users"] if row["users"] is None else row["users"]
     return row | {name: of_cell[name] for name in ("positive_users", "negative_users")} | {"users": users}
+
+
+def curve_rows(cells: Sequence[MetricCell], last: date) -> list[dict[str, Any]]:
+    """Return the rows of `calibration_curves`: a row per point of each model and task, over all rows."""
+    return [
+        {"model_version": cell.model_version, "last_data_date": last, "task": cell.task, "point": point}
+        | dict(zip(("predicted", "observed", "weight"), values, strict=True))
+        for cell in cells
+        if (cell.metric, cell.cohort) == ("ece", "all")
+        for point, values in enumerate(cell.curve)
+    ]
 
 
 def write_gates(run: Run, examples: DataFrame, bundle: Bundle, days: list[date]) -> None:

@@ -30,7 +30,6 @@ from jobs.runtime.run import Run
         "training",
         "cohorts",
         "tasks[].name",
-        "tasks[].kind",
     ),
     dates=ONE,
     training=True,

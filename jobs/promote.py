@@ -6,13 +6,15 @@ The rule is quality/promotion.py; this job brings it the evaluations and records
 Cost: the rows of one evaluation.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import rival, same_day
 from jobs.runtime.run import Run
 from jobs.tables.evaluations import cells_of
-from quality.promotion import Candidate, Decision, decide
+from quality.candidate import Candidate, PrimaryValue, not_measured, primary_values
+from quality.decision_rows import cell_row, decision_number, promotion_row
+from quality.promotion import Decision, decide
 
 
 @job(
@@ -31,10 +33,16 @@ def promote(run: Run) -> None:
     (model,) = run.rows("models", data_date=run.data_date, model=run.config.model.name)
     version, champion = str(model["model_version"]), run.champion()
     rows = run.rows("evaluations", last_data_date=run.data_date)
-    candidate = Candidate(version, suite_passes(run, rows, version), model["best_epoch"], model["max_epochs"])
-    decision = decide(
-        candidate, champion, cells_of(rows, version, champion, run.config), run.config.promotion
+    rules = run.config.promotion
+    values = primary_values(rows, version, run.config.tasks, rules)
+    candidate = Candidate(
+        model_version=version,
+        suite_passed=suite_passes(run, values),
+        best_epoch=model["best_epoch"],
+        max_epochs=model["max_epochs"],
+        not_measured=not_measured(values),
     )
+    decision = decide(candidate, champion, cells_of(rows, version, champion, run.config), rules)
     write_decision(run, decision)
 
     run.models.mirror_champion()
@@ -42,50 +50,20 @@ def promote(run: Run) -> None:
     run.note(f"{version} {verb}: {decision.reasons[0]}")
 
 
-def suite_passes(run: Run, rows: list[dict[str, Any]], version: str) -> bool:
-    """Run the suite of evaluations over the candidate's metric of all rows, one row per primary task."""
-    metrics = {
-        task.name: "auc" if task.kind == "binary" else run.config.promotion.regression_metric
-        for task in run.config.tasks
-        if task.name in run.config.promotion.primary_tasks
-    }
-    overall = [
-        (row["task"], row["value"])
-        for row in rows
-        if (row["model_version"], row["cohort"]) == (version, "all")
-        and row["metric"] == metrics.get(row["task"])
-        and not row["baseline_version"]
-    ]
-    frame = run.spark.createDataFrame(overall, "task string, value double")
-    verdicts = run.judge(frame, "evaluations")
-    return bool(overall) and all(verdict.passed for verdict in verdicts.values())
+def suite_passes(run: Run, values: Sequence[PrimaryValue]) -> bool:
+    """Run the suite of evaluations over the candidate's value of each primary task."""
+    rows = [(each.task, each.value) for each in values]
+    verdicts = run.judge(run.spark.createDataFrame(rows, "task string, value double"), "evaluations")
+    return all(verdict.passed for verdict in verdicts.values())
 
 
 def write_decision(run: Run, decision: Decision) -> None:
     """Write the decision and its cells; the same candidate on the same date keeps its number."""
     tonight = run.rows("promotions", data_date=run.data_date)
-    own = [row["decision_no"] for row in tonight if row["candidate"] == decision.candidate]
-    number = own[0] if own else 1 + max((row["decision_no"] for row in tonight), default=0)
-    key = {"data_date": run.data_date, "decision_no": number}
-    cells = [
-        key
-        | {"task": cell.task, "cohort": cell.cohort, "metric": cell.metric, "users": cell.users}
-        | {"weight": cell.weight, "status": cell.status}
-        | ({} if cell.gain is None else {n: getattr(cell.gain, n) for n in ("low", "high")})
-        | {"gain": None if cell.gain is None else cell.gain.value}
-        for cell in decision.cells
-    ]
-    row = key | {
-        "candidate": decision.candidate,
-        "champion_before": decision.champion_before,
-        "champion_after": decision.champion_after,
-        "served": decision.served,
-        "promoted": decision.promoted,
-        "reasons": list(decision.reasons),
-        "warnings": list(decision.warnings),
-    }
+    number = decision_number(tonight, decision.candidate)
+    cells = [cell_row(cell, run.data_date, number) for cell in decision.cells]
     run.commit_rows("promotion_cells", cells, decision_no=number)
-    run.commit_rows("promotions", [row], decision_no=number)
+    run.commit_rows("promotions", [promotion_row(decision, run.data_date, number)], decision_no=number)
 
 
 if __name__ == "__main__":

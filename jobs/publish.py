@@ -20,7 +20,7 @@ from quality.publication import Lists, Publication, announce
 @job(
     reads=(same_day("scores_staging"),),
     writes=("scores", "publications"),
-    config=("ranking.weights", "ranking.top_k"),
+    config=(),
     dates=ONE,
 )
 def publish(run: Run) -> None:

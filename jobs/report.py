@@ -33,7 +33,7 @@ OF_THE_NIGHT = (
     ),
     writes=(),
     config=(
-        *("audits", "cohorts", "exposure", "source.events.lateness_days", "source.items", "source.users"),
+        *("audits", "cohorts", "exposure", "source.items", "source.users"),
         "tasks[].name",
     ),
     dates=ONE,

@@ -37,7 +37,8 @@ class ListCounts:
         top_item: the item that is on top of most lists; of equals the first by id.
         lists_with_top_item: lists that it is on top of.
         listed: rows of all lists.
-        seen_before: rows whose item the user had an event with, up to the data date.
+        seen_before: rows whose item the user had an event with, on the data date or in the
+            `audits.days_before` days before.
     """
 
     lists: int
@@ -73,17 +74,17 @@ def audit_events(
 def list_warnings(counts: ListCounts, rules: Audits) -> tuple[str, ...]:
     """Return what is odd about a night's lists, as sentences; nothing of it blocks the night."""
     warnings = []
-    if counts.lists and counts.lists_with_top_item > rules.most_same_top_share * counts.lists:
+    if counts.lists_with_top_item > rules.most_same_top_share * counts.lists:
         share = percent(counts.lists_with_top_item / counts.lists)
         warnings.append(
             f"item {counts.top_item} is on top of {share} of {counts.lists:,} lists, "
             f"more than {percent(rules.most_same_top_share)}"
         )
-    if counts.listed and counts.seen_before > rules.most_seen_share * counts.listed:
+    if counts.seen_before > rules.most_seen_share * counts.listed:
         share = percent(counts.seen_before / counts.listed)
         warnings.append(
-            f"{share} of {counts.listed:,} listed items were seen by their user before, "
-            f"more than {percent(rules.most_seen_share)}"
+            f"{share} of {counts.listed:,} listed items were seen by their user in the "
+            f"{rules.days_before + 1} days up to the data date, more than {percent(rules.most_seen_share)}"
         )
     return tuple(warnings)
 

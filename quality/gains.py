@@ -9,15 +9,16 @@ Letters: C cells, R bootstrap replicates over users.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Metric = Literal["auc", "gauc", "mse", "mae"]
+from core.schema import GainMetric
+from quality.metrics import ERRORS
 
-ERRORS: tuple[Metric, ...] = ("mse", "mae")  # less of them is better
+Floats = NDArray[np.float64]
+Metric = GainMetric
+
 Z = 1.959964  # of a two-sided 95 % interval
 Z_POWER = 0.841621  # of a power of 80 %
 MOST_DIGITS = 4
@@ -145,7 +146,7 @@ def exact_digits(error: float) -> int:
 
 def normal_interval_error(std: float, replicates: int) -> float:
     """Return the Monte-Carlo standard error of value +- 1.96 std, where std is that of R replicates."""
-    return Z * std / math.sqrt(2 * max(replicates, 1))
+    return Z * std / math.sqrt(2 * replicates)
 
 
 def percentile_interval_error(std: float, replicates: int) -> float:
@@ -155,7 +156,7 @@ def percentile_interval_error(std: float, replicates: int) -> float:
     distribution of this standard deviation.
     """
     density = math.exp(-(Z**2) / 2) / math.sqrt(2 * math.pi)
-    return math.sqrt(0.025 * 0.975 / max(replicates, 1)) / density * std
+    return math.sqrt(0.025 * 0.975 / replicates) / density * std
 
 
 def _gain(metric: Metric, ours: Floats, theirs: Floats) -> Floats:

@@ -3,7 +3,8 @@
 The primary measure is the mean gain over cells (task x user cohort), weighted by precision; its 95 %
 interval, over users and over seeds of training, must lie above `promotion.margin`. Beside it no cell may be
 worse than `promotion.cell_margin` allows. Cells that cannot show such a loss are undecided: they are
-named, and count as neither passed nor failed. A model that does not beat both baselines is not promoted.
+named, and count as neither passed nor failed. A model that does not beat both baselines is not promoted, nor
+is one whose suite fails, or that has no value of a primary task.
 Docs: docs/adr/0012.
 """
 
@@ -12,37 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.schema import Promotion
-from quality.gains import (
-    ERRORS,
-    Gain,
-    MeanGain,
-    Measured,
-    Metric,
-    Sampled,
-    cell_gain,
-    has_power,
-    mean_gain,
-)
+from quality.candidate import Candidate
+from quality.gains import Gain, MeanGain, Measured, Metric, Sampled, cell_gain, has_power, mean_gain
+from quality.metrics import ERRORS
 from quality.served import BASELINES, Baseline, served_by
 
 Status = Literal["better", "not worse", "worse", "undecided"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A trained model that may become champion.
-
-    Attributes:
-        model_version: its name.
-        suite_passed: whether its evaluations passed their suite.
-        best_epoch: the epoch whose weights were kept, from 1.
-        max_epochs: epochs that training was allowed.
-    """
-
-    model_version: str
-    suite_passed: bool
-    best_epoch: int
-    max_epochs: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +164,7 @@ def decide(candidate: Candidate, champion: str | None, cells: Sequence[Cell], ru
         _against_baseline(known, name, rules) for name, known in by_baseline.items() if known or not cells
     )
     objections = [
+        *_objections_of_measures(candidate),
         *_objections_of_suite(candidate),
         *_objections_of_baselines(baselines),
         *_objections_of_mean(comparison),
@@ -282,6 +259,10 @@ def cell_status(gain: Gain, margin: float) -> Status:
 
 def _objections_of_suite(candidate: Candidate) -> list[str]:
     return [] if candidate.suite_passed else ["its suite does not pass"]
+
+
+def _objections_of_measures(candidate: Candidate) -> list[str]:
+    return [f"{each} was not measured: no rows, or too few of a class" for each in candidate.not_measured]
 
 
 def _objections_of_baselines(baselines: Sequence[Comparison]) -> list[str]:

@@ -8,8 +8,9 @@ import numpy as np
 from core.load import load_config
 from core.schema import Promotion
 from models.metrics.bootstrap import interval
+from quality.candidate import Candidate
 from quality.gains import Measured, cell_gain
-from quality.promotion import Candidate, Cell, decide
+from quality.promotion import Cell, decide
 from quality.served import Baseline
 
 REPLICATES = 400
@@ -40,8 +41,9 @@ class Outcome:
 
 
 def rules_with(task_seed_std: Mapping[str, float]) -> Promotion:
-    """Return the configured rules with other standard deviations over seeds."""
-    return load_config().promotion.model_copy(update={"task_seed_std": dict(task_seed_std)})
+    """Return the configured rules with other standard deviations over seeds of a task's gain in AUC."""
+    stds = {task: {"auc": std} for task, std in task_seed_std.items()}
+    return load_config().promotion.model_copy(update={"task_seed_std": stds})
 
 
 def cells_with(gains: Mapping[str, Sequence[float]]) -> list[Cell]:

@@ -31,8 +31,7 @@ from jobs.workers.inference import (
 from models.metrics.bootstrap import interval, paired_interval
 from models.metrics.gate_report import GateKey, GateState, GateSums, merge
 from models.serving.bundle import Bundle
-
-ERRORS = ("mse", "mae")  # less of them is better
+from quality.metrics import ERRORS
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,16 @@ def with_cohort_axes(examples: DataFrame, cohorts: CohortAxes) -> DataFrame:
 
     All rows of a user are in one partition, one after another, in an order that a rerun finds again.
     """
+    examples = with_rollups(by_user(examples), "user_cohort", cohorts.user)
+    return with_rollups(examples, "item_cohort", cohorts.item)
+
+
+def by_user(examples: DataFrame) -> DataFrame:
+    """Return the rows with all those of a user in one partition, one after another; a join undoes this."""
     partitions = 2 * examples.sparkSession.sparkContext.defaultParallelism
-    examples = examples.repartition(partitions, "user_id").sortWithinPartitions(
+    return examples.repartition(partitions, "user_id").sortWithinPartitions(
         "user_id", "event_id", "data_date"
     )
-    examples = with_rollups(examples, "user_cohort", cohorts.user)
-    return with_rollups(examples, "item_cohort", cohorts.item)
 
 
 def measure_model(

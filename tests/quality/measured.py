@@ -3,8 +3,9 @@
 import numpy as np
 
 from core.schema import Promotion
+from quality.candidate import Candidate
 from quality.gains import Floats, Measured, Metric
-from quality.promotion import Candidate, Cell
+from quality.promotion import Cell
 
 REPLICATES = 400
 CHAMPION = 0.7

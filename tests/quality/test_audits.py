@@ -45,6 +45,21 @@ def test_a_day_with_far_fewer_events_than_the_days_before_fails(
     assert volume.threshold == "at least 10 % of the mean of the 3 days before"
 
 
+def test_each_audit_blocks_where_it_fails() -> None:
+    volume, of_users, of_items = audit_events(TODAY, {TODAY: EventCounts(100, 60, 60)}, RULES)
+
+    assert (volume.severity, volume.max_failing_share) == ("critical", 0)
+    assert {(each.severity, each.max_failing_share) for each in (of_users, of_items)} == {("critical", 0.5)}
+
+
+def test_a_day_without_events_has_no_unknown_ids() -> None:
+    volume, of_users, of_items = audit_events(TODAY, {}, RULES)
+
+    assert [each.rows for each in (volume, of_users, of_items)] == [0, 0, 0]
+    assert [of_users.failing_rows, of_items.failing_rows] == [0, 0]
+    assert [of_users.outcome, of_items.outcome] == ["passed", "passed"]
+
+
 @pytest.mark.parametrize(
     ("unknown_users", "unknown_items", "outcomes"),
     [
@@ -76,7 +91,7 @@ def test_one_item_on_top_of_more_than_the_allowed_share_of_lists_is_a_warning() 
 
 def test_more_than_the_allowed_share_of_items_seen_before_is_a_warning() -> None:
     assert list_warnings(replace(LISTS, seen_before=21), RULES) == (
-        "21 % of 100 listed items were seen by their user before, more than 20 %",
+        "21 % of 100 listed items were seen by their user in the 4 days up to the data date, more than 20 %",
     )
 
 

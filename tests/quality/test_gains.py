@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from quality.gains import (
+    Z_POWER,
     Gain,
     Measured,
     Metric,
     Sampled,
+    Z,
     cell_gain,
     exact_digits,
     has_power,
@@ -114,6 +116,8 @@ def test_seeds_move_all_cells_alike_so_many_cells_do_not_average_them_out() -> N
         (constant(0.7), Measured(None, np.array([]))),
         (Measured(0.7, np.array([0.7, np.nan, 0.7])), Measured(0.7, np.full(3, 0.7))),
         (Measured(0.7, np.array([])), Measured(0.7, np.array([]))),
+        (Measured(0.7, np.array([0.7])), Measured(0.7, np.array([0.7]))),  # one has no variance
+        (Measured(None, np.full(400, 0.7)), constant(0.7)),
     ],
 )
 def test_a_gain_is_not_known_where_a_value_or_a_replicate_is_missing(
@@ -122,11 +126,25 @@ def test_a_gain_is_not_known_where_a_value_or_a_replicate_is_missing(
     assert cell_gain("auc", ours, theirs) is None
 
 
+def test_two_replicates_are_enough_for_a_gain() -> None:
+    found = cell_gain("auc", Measured(0.7, np.array([0.6, 0.8])), Measured(0.6, np.array([0.6, 0.6])))
+
+    assert found is not None
+    assert found.gain().std == pytest.approx(np.sqrt(0.02))  # of 0 and .2, over R - 1
+
+
+def test_errors_of_zero_have_no_gain() -> None:
+    some = np.full(400, 0.1)
+
+    assert cell_gain("mse", Measured(0.0, some), Measured(0.0, some)) is None
+
+
 @pytest.mark.parametrize(
     ("std", "powered"),
     [
         (0.01 / 2.81, True),  # 1.96 + .84 = 2.80
         (0.01 / 2.79, False),
+        (0.01 / (Z + Z_POWER), True),
     ],
 )
 @pytest.mark.parametrize("value", [-0.03, 0.0, 0.03])
@@ -165,3 +183,8 @@ def test_monte_carlo_errors_are_those_of_repeated_draws(replicates: int) -> None
 
     assert normal.std() == pytest.approx(normal_interval_error(0.01, replicates), rel=0.05)
     assert percentile.std() == pytest.approx(percentile_interval_error(0.01, replicates), rel=0.08)
+
+
+def test_monte_carlo_errors_follow_from_the_density_of_the_normal_distribution() -> None:
+    assert normal_interval_error(1.0, 400) == pytest.approx(1.959964 / 800**0.5)
+    assert percentile_interval_error(1.0, 400) == pytest.approx(0.133566, rel=1e-4)  # .0078062 / .0584451

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from core.schema import Promotion
-from quality.gains import Measured
-from quality.promotion import Candidate, Cell, Decision, Status, decide
-from quality.served import served_by
+from quality.candidate import Candidate
+from quality.gains import Gain, Measured
+from quality.promotion import Cell, Comparison, Decision, Status, cell_status, decide
 from tests.quality.measured import REPLICATES, RULES, SOUND, cell, constant, noise
 
 CHAMPION = "ple-1"
@@ -41,6 +41,7 @@ def rules(**changed: object) -> Promotion:
         (0.0029, 0.001, 0.0, True),
         (0.0010, 0.001, 0.0, False),  # -.00096: positive is not enough
         (0.0000, 0.001, 0.0, False),
+        (0.0000, 0.000, 0.0, False),  # an end at the margin does not lie above it
         (-0.0040, 0.001, 0.0, False),
     ],
 )
@@ -106,7 +107,7 @@ def test_margins_are_by_metric_and_the_mean_has_that_of_its_cells() -> None:
 
 
 def test_each_task_has_its_own_variance_of_seeds() -> None:
-    seeds = rules(task_seed_std={"like": 0.05})
+    seeds = rules(task_seed_std={"like": {"auc": 0.05}})
 
     assert decided(cell(0.02, 0.001), rules=seeds).promoted
     assert not decided(cell(0.02, 0.001, task="like"), rules=seeds).promoted
@@ -114,9 +115,24 @@ def test_each_task_has_its_own_variance_of_seeds() -> None:
 
 def test_a_rare_task_whose_seeds_vary_gets_little_weight_however_many_users_there_are() -> None:
     clicks, likes = cell(0.004, 0.0001), cell(0.0, 0.0001, number=1, task="like")
-    seeds = rules(task_seed_std={"click": 0.001, "like": 0.01})
+    seeds = rules(task_seed_std={"click": {"auc": 0.001}, "like": {"auc": 0.01}})
 
-    assert decided(clicks, likes, rules=seeds).cells[1].weight < 0.02
+    assert 0 < decided(clicks, likes, rules=seeds).cells[1].weight < 0.02
+
+
+def test_the_weights_of_cells_add_up_and_a_cell_with_too_few_users_has_none() -> None:
+    few = cell(0.02, 0.001, number=1, users=(29, 5000))
+    likes = cell(0.02, 0.002, number=2, task="like")  # four times the variance
+
+    assert [each.weight for each in decided(BETTER, few, likes).cells] == [
+        pytest.approx(0.8), 0, pytest.approx(0.2)
+    ]  # fmt: skip
+
+
+def test_a_gain_that_does_not_lie_above_the_margin_is_the_reason() -> None:
+    assert decided(cell(0.0029, 0.001)).reasons[0] == (
+        "mean gain +0.003 [+0.001, +0.005] against ple-1 over 1 of 1 cells does not lie above 0.001"
+    )
 
 
 def test_each_metric_has_its_own_variance_of_seeds() -> None:
@@ -124,6 +140,15 @@ def test_each_metric_has_its_own_variance_of_seeds() -> None:
 
     assert decided(cell(0.02, 0.001, metric="auc"), rules=seeds).promoted
     assert not decided(cell(0.02, 0.001, metric="gauc"), rules=seeds).promoted
+
+
+def test_a_variance_of_seeds_that_was_measured_of_auc_says_nothing_of_gauc() -> None:
+    cautious = RULES.seed_std | {"gauc": 0.05}
+    seeds = rules(seed_std=cautious, task_seed_std={"click": {"auc": 0.0}})
+    of_both = rules(seed_std=cautious, task_seed_std={"click": {"auc": 0.0, "gauc": 0.0}})
+
+    assert not decided(cell(0.02, 0.001, metric="gauc"), rules=seeds).promoted
+    assert decided(cell(0.02, 0.001, metric="gauc"), rules=of_both).promoted
 
 
 # --- cells --------------------------------------------------------------------------------------
@@ -146,17 +171,36 @@ def test_each_metric_has_its_own_variance_of_seeds() -> None:
     ],
 )
 def test_what_a_cell_shows(gain: float, std: float, status: Status) -> None:
-    assert decided(BETTER, cell(gain, std, number=1, task="like")).cells[1].status == status
+    assert cell_status(interval_of(gain, std), 0.01) == status
+
+
+def interval_of(gain: float, std: float) -> Gain:
+    """A gain with its interval."""
+    return Gain(gain, gain - 1.96 * std, gain + 1.96 * std, std, digits=4)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "std", "status"),
+    [  # of a margin of .01, which takes a std of at most .00357
+        (0.0001, 0.02, 0.003, "better"),
+        (0.0, 0.02, 0.003, "not worse"),
+        (-0.0099, 0.001, 0.003, "not worse"),
+        (-0.01, 0.001, 0.003, "worse"),  # a loss of the margin is not excluded
+        (-0.03, -0.0101, 0.005, "worse"),
+        (-0.03, -0.01, 0.005, "undecided"),  # perhaps the margin and no more
+        (-0.0099, 0.001, 0.005, "undecided"),
+        (0.0001, 0.02, 0.005, "undecided"),
+    ],
+)
+def test_the_ends_of_an_interval_decide_what_a_cell_shows(
+    low: float, high: float, std: float, status: Status
+) -> None:
+    assert cell_status(Gain((low + high) / 2, low, high, std, 4), 0.01) == status
 
 
 @pytest.mark.parametrize("std", [0.004, 0.008, 0.012, 0.016, 0.02, 0.03])
-@pytest.mark.parametrize("users", [(5, 5000), (100, 5000)])
-def test_a_loss_of_three_hundredths_in_a_small_cell_never_counts_as_passed(
-    std: float, users: tuple[int, int]
-) -> None:
-    small = cell(-0.03, std, number=1, task="like", users=users)
-
-    assert decided(BETTER, small).cells[1].status in ("worse", "undecided")
+def test_a_loss_of_three_hundredths_in_a_small_cell_never_counts_as_passed(std: float) -> None:
+    assert cell_status(interval_of(-0.03, std), 0.01) in ("worse", "undecided")
 
 
 def test_a_worse_cell_keeps_the_champion_whatever_the_mean() -> None:
@@ -219,6 +263,25 @@ def test_no_cell_with_enough_users_keeps_the_champion() -> None:
 
     assert (found.promoted, found.champion_after) == (False, CHAMPION)
     assert "none of 1 cells has enough users to compare with ple-1" in found.reasons
+    assert found.champion_comparison == Comparison(CHAMPION, None, margin=0.0, counted=0, cells=1)
+
+
+def test_a_champion_that_was_not_measured_is_not_beaten() -> None:
+    found = decided(replace(BETTER, champion=None))
+
+    assert not found.promoted
+    assert found.reasons[0] == "none of 1 cells has enough users to compare with ple-1"
+
+
+@pytest.mark.parametrize("champion", [CHAMPION, None])
+def test_a_model_that_was_measured_in_no_cell_is_not_promoted(champion: str | None) -> None:
+    found = decide(SOUND, champion, [], RULES)
+
+    assert (found.promoted, found.champion_after) == (False, champion)
+    assert found.reasons[:2] == (
+        "none of 0 cells has enough users to compare with popularity",
+        "none of 0 cells has enough users to compare with group_mean",
+    )
 
 
 # --- baselines ----------------------------------------------------------------------------------
@@ -231,6 +294,7 @@ def test_no_cell_with_enough_users_keeps_the_champion() -> None:
         (0.54, 0.50, 0.62, "it does not beat group_mean"),
         (0.54, 0.62, 0.50, "it does not beat popularity"),
         (0.621, 0.50, 0.62, "it does not beat group_mean"),  # by .001 +- .002
+        (0.624, 0.50, 0.62, None),  # by .004 +- .002
         (0.72, None, 0.60, "none of 1 cells has enough users to compare with popularity"),
         (0.72, 0.60, None, "none of 1 cells has enough users to compare with group_mean"),
     ],
@@ -253,11 +317,20 @@ def test_a_model_that_does_not_beat_both_baselines_is_not_promoted(
     assert [reason.split(":")[0] for reason in found.reasons] == [objection] or objection is None
 
 
+@pytest.mark.parametrize("baseline", ["popularity", "group_mean"])
+def test_a_model_that_predicts_as_a_baseline_does_not_beat_it(baseline: str) -> None:
+    equal = replace(cell(0.0, 0.0), baselines=BETTER.baselines | {baseline: constant(0.7)})
+
+    found = first(equal)
+
+    assert not found.promoted
+    assert found.reasons[0].startswith(f"it does not beat {baseline}: mean gain +0.0000 [")
+
+
 def test_where_no_model_has_earned_it_group_mean_is_served() -> None:
     assert first(cell(-0.16, 0.001, group_mean=0.62)).served == "group_mean"
     assert first(BETTER).served == "mfh-1"
     assert decided(cell(-0.16, 0.001, group_mean=0.62)).served == CHAMPION
-    assert [served_by(None), served_by("ple-1")] == ["group_mean", "ple-1"]
 
 
 def test_the_reasons_say_by_how_much_the_baselines_are_beaten() -> None:
@@ -274,7 +347,9 @@ def test_the_first_champion_passes_its_suite_and_beats_the_baselines() -> None:
     found = first(BETTER)
 
     assert (found.promoted, found.champion_before, found.champion_after) == (True, None, "mfh-1")
-    assert found.reasons[0] == "the first champion: its suite passes, and there is none to beat"
+    assert [reason.split(":")[0] for reason in found.reasons] == [
+        "the first champion", "it beats popularity", "it beats group_mean"
+    ]  # fmt: skip
     assert (found.champion_comparison, found.cells) == (None, ())
 
 
@@ -286,6 +361,14 @@ def test_a_model_whose_suite_fails_is_not_promoted(champion: str | None) -> None
     assert found.reasons[0] == "its suite does not pass"
 
 
+@pytest.mark.parametrize("champion", [CHAMPION, None])
+def test_a_model_without_a_value_of_a_primary_task_is_not_promoted(champion: str | None) -> None:
+    found = decide(replace(SOUND, not_measured=("gauc of like",)), champion, [BETTER], RULES)
+
+    assert (found.promoted, found.champion_after) == (False, champion)
+    assert found.reasons == ("gauc of like was not measured: no rows, or too few of a class",)
+
+
 @pytest.mark.parametrize("suite_passed", [True, False])
 def test_a_candidate_that_is_the_champion_stays_champion(suite_passed: bool) -> None:
     same = replace(SOUND, model_version=CHAMPION, suite_passed=suite_passed)
@@ -294,6 +377,7 @@ def test_a_candidate_that_is_the_champion_stays_champion(suite_passed: bool) -> 
 
     assert (found.promoted, found.champion_before, found.champion_after) == (False, CHAMPION, CHAMPION)
     assert found.reasons[0] == "it is the champion already, and stays"
+    assert ("its suite does not pass" in found.reasons) is not suite_passed
     assert found.champion_comparison is None  # it is not compared with itself
 
 
@@ -324,6 +408,13 @@ def test_an_undecided_cell_whose_interval_lies_below_zero_is_a_warning() -> None
         "like of user:new may be worse: -0.05 [-0.08, -0.01] with 40 users",
     )
     assert decided(BETTER, looks_equal).warnings == ()  # [-.07, +.01]
+
+
+@pytest.mark.parametrize("gain", [-0.006, -0.03])
+def test_a_cell_that_is_decided_is_no_warning(gain: float) -> None:
+    decided_cell = cell(gain, 0.001, number=1, task="like")  # not worse, and worse
+
+    assert decided(BETTER, decided_cell).warnings == ()
 
 
 def test_replicates_of_the_helpers_are_what_they_say() -> None:

@@ -13,36 +13,55 @@ def row(seq: int, day: int, fingerprint: str) -> Publication:
     return Publication(seq, date(2022, 5, day), "publish", "suite passed", "ple-1", 10 + seq, fingerprint)
 
 
+def appended(*published: Publication) -> int | None:
+    """The number of the row that is appended; None: none is."""
+    found = announce(published, TONIGHT)
+    assert (found.action == "append") is (found.row is not None)
+    return found.row.seq if found.row else None
+
+
+def test_the_first_row_names_the_lists_that_readers_will_follow() -> None:
+    found = announce([], TONIGHT)
+
+    assert found.row == Publication(1, date(2022, 5, 8), "publish", "suite passed", "mfh-1", 12, "f8")
+    assert found.note == "mfh-1 serves 2022-05-08"
+
+
 @pytest.mark.parametrize(
-    ("published", "action", "seq"),
+    ("published", "number"),
     [
-        ([], "append", 1),
-        ([row(1, 7, "f7")], "append", 2),
-        ([row(2, 7, "f7"), row(1, 6, "f6")], "append", 3),  # in any order
-        ([row(1, 8, "f8")], "published already", None),
-        ([row(1, 8, "other content")], "append", 2),  # the same date anew
-        ([row(1, 8, "f8"), row(2, 8, "other content")], "append", 3),  # back to what it was before
-        ([row(1, 7, "f8")], "append", 2),  # the same fingerprint of another date
-        ([row(1, 8, "f8"), row(2, 9, "f9")], "published already", None),
-        ([row(1, 9, "f9")], "older than served", None),
-        (
-            [row(1, 9, "f9"), row(2, 7, "rolled back")],
-            "append",
-            3,
-        ),  # the last row is served, not the latest date
+        ([row(1, 7, "f7")], 2),
+        ([row(2, 7, "f7"), row(1, 6, "f6")], 3),  # in any order
+        ([row(1, 8, "other content")], 2),  # the same date anew
     ],
 )
-def test_what_is_announced(published: list[Publication], action: str, seq: int | None) -> None:
+def test_rows_are_numbered_without_gaps(published: list[Publication], number: int) -> None:
+    assert appended(*published) == number
+
+
+@pytest.mark.parametrize(
+    "published", [[row(1, 8, "f8")], [row(1, 8, "f8"), row(2, 9, "f9")]], ids=["served", "served before"]
+)
+def test_lists_that_are_published_already_are_not_published_again(published: list[Publication]) -> None:
     found = announce(published, TONIGHT)
 
-    assert (found.action, found.row.seq if found.row else None) == (action, seq)
+    assert (found.action, found.row, found.note) == ("published already", None, "published already")
 
 
-def test_the_appended_row_names_the_lists_that_readers_will_follow() -> None:
-    assert announce([], TONIGHT).row == Publication(
-        1, date(2022, 5, 8), "publish", "suite passed", "mfh-1", 12, "f8"
-    )
+def test_a_return_to_earlier_lists_of_the_date_is_published() -> None:
+    assert appended(row(1, 8, "f8"), row(2, 8, "other content")) == 3
+
+
+def test_the_same_content_of_another_date_is_another_publication() -> None:
+    assert appended(row(1, 7, "f8")) == 2
 
 
 def test_an_older_date_does_not_turn_the_clock_back() -> None:
-    assert announce([row(1, 9, "f9")], TONIGHT).note == "2022-05-09 stays what readers serve"
+    found = announce([row(1, 9, "f9")], TONIGHT)
+
+    assert (found.action, found.row) == ("older than served", None)
+    assert found.note == "2022-05-09 stays what readers serve"
+
+
+def test_what_is_served_is_the_last_row_and_not_the_latest_date() -> None:
+    assert appended(row(1, 9, "f9"), row(2, 7, "rolled back")) == 3

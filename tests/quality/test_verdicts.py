@@ -62,10 +62,42 @@ def test_a_missing_column_is_named_instead_of_rows() -> None:
 
 
 def test_warnings_do_not_block_and_are_counted() -> None:
-    verdict = Verdict("events", 100, (result("a", "warned", 3), result("b", "passed", 0)))
+    passed = (result("b", "passed", 0), result("c", "passed", 0))
+    verdict = Verdict("events", 100, (result("a", "warned", 3), *passed))
 
     assert verdict.passed
-    assert verdict.describe() == "events passed: 2 rules on 100 rows, 1 with warnings"
+    assert verdict.describe() == "events passed: 3 rules on 100 rows, 1 with warnings"
+    assert Verdict("events", 100, passed).describe() == "events passed: 2 rules on 100 rows"
+
+
+def test_a_rule_on_the_table_as_a_whole_says_what_was_found_and_comes_after_rules_on_rows() -> None:
+    of_whole = result(
+        "mean", "failed", None, "mean in [0, 1]", column="", found="found 3.5", rows=100, source=""
+    )
+    of_rows = result("a", "failed", 1, rows=100)
+
+    assert of_whole.failing_share is None
+    assert Verdict("scores", 100, (of_whole,)).describe() == (
+        "scores blocked: 1 of 1 rules fail on 100 rows (table mean in [0, 1], found 3.5)"
+    )
+    assert Verdict("scores", 100, (of_whole, of_rows)).failed == (of_rows, of_whole)
+
+
+def test_three_failed_rules_are_named_and_none_is_counted() -> None:
+    results = tuple(result(f"r{n}", "failed", n, column=f"c{n}", rows=100) for n in (3, 2, 1))
+
+    assert Verdict("events", 100, results).describe() == (
+        "events blocked: 3 % of 100 rows fail, 0 % allowed (c3 not null, 3 rows; c2 not null, 2 rows; "
+        "c1 not null, 1 rows; by source.events)"
+    )
+    assert "; and 1 more; by" in Verdict("events", 100, (*results, results[0])).describe()
+
+
+def test_a_source_is_named_once_and_rules_without_one_are_not() -> None:
+    sources = ("source.events", "", "source.events")
+    results = tuple(result(f"r{n}", "failed", 1, rows=100, source=each) for n, each in enumerate(sources))
+
+    assert Verdict("events", 100, results).describe().endswith("; by source.events)")
 
 
 def test_a_result_says_what_was_found_and_what_was_allowed() -> None:
@@ -92,7 +124,10 @@ def test_the_failing_share_of_no_rows_is_zero() -> None:
         (0.05, "5 %"),
         (1 / 228329, "0.0004 %"),
         (1 - 1 / 228329, "99.9996 %"),
+        (0.00034, "0.03 %"),
+        (0.000034, "0.003 %"),
         (1e-9, "under 0.0001 %"),
+        (1 - 1e-9, "over 99.9999 %"),
     ],
 )
 def test_a_share_is_never_rounded_to_0_or_100_percent(share: float, text: str) -> None:

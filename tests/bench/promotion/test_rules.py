@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.promotion.rules import old_rule, outcome
+from bench.promotion.rules import old_rule, outcome, rules_with
 from tests.quality.measured import RULES, cell
 
 
@@ -23,6 +23,13 @@ def test_the_old_rule_took_the_plain_mean_and_any_interval_below_zero(
 
 
 def test_the_standard_error_over_users_is_that_of_the_mean_without_seeds() -> None:
-    rules = RULES.model_copy(update={"task_seed_std": {"click": 0.004}})
+    rules = RULES.model_copy(update={"task_seed_std": {"click": {"auc": 0.004}}})
 
     assert outcome([cell(0.0, 0.003)], rules).user_std == pytest.approx(0.003)
+
+
+def test_measured_standard_deviations_over_seeds_are_those_of_auc() -> None:
+    rules = rules_with({"click": 0.004})
+
+    assert rules.seed_std_of("click", "auc") == 0.004
+    assert rules.seed_std_of("click", "gauc") == rules.seed_std["gauc"]

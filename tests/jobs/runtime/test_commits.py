@@ -31,7 +31,7 @@ def test_the_newest_commit_of_a_data_date_carries_the_fingerprint_of_the_ledger(
         for partition, fingerprint in commit["partitions"].items()
     }
 
-    assert newest
+    assert newest or not project.store.rows(table)  # Delta makes no commit of no rows in place of no rows
     for (model, partition), (commit, fingerprint) in newest.items():
         assert set(commit) - {"columns", "made_of"} == {"run_id", "job", "model", "partitions"}
         if is_date(partition):

@@ -24,6 +24,15 @@ def declare(outline: Callable[[Run], None]) -> Job:
     return job(reads=reads, writes=("user_daily",), config=(), dates=RANGE)(outline)
 
 
+ELSEWHERE = {
+    "score": [  # while there is no champion: tests/jobs/test_second_data_set.py
+        "reads group_means (same day)",
+        *(f"key {key}" for key in ("baselines", "tasks[].name", "tasks[].kind")),
+    ]
+}
+"""What these two nights do not use, and where it is used."""
+
+
 @declare
 def example(run: Run) -> None:
     """Do nothing."""
@@ -109,4 +118,4 @@ def test_what_a_job_declares_its_runs_use(
     """So that to remove any declared read, write or key stops the job, with what it is to declare."""
     config = after_two_nights.opened(SECOND_NIGHT).config
 
-    assert unused(all_jobs()[name], declared_use.by_job[name], config) == []
+    assert unused(all_jobs()[name], declared_use.by_job[name], config) == ELSEWHERE.get(name, [])
