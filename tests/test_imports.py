@@ -1,5 +1,6 @@
 """Imports go one way: each contract of pyproject.toml finds a wrong import."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
 
 
 LAYERS = "bench -> lamplighter -> jobs -> features | models | quality -> core"
-LAYERS_OF_JOBS = "jobs.cli -> jobs/*.py -> jobs.runtime -> jobs.tables | jobs.workers"
+LAYERS_OF_JOBS = "jobs.cli -> jobs.runtime -> jobs.tables | jobs.workers"
 PLANTED = [
     ("features/planted.py", "import torch", "features knows no torch"),
     ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
@@ -54,6 +55,42 @@ def test_an_import_against_the_rules_is_found(
     broken = [each for each in done.stdout.splitlines() if each.endswith("BROKEN")]
     assert done.returncode == 1
     assert [each.startswith(contract) for each in broken] == [True]
+
+
+def imports_of_jobs(root: Path) -> set[tuple[str, str]]:
+    """Return (importer, job) of each import of a job's file, and (job, module) of each of the command line."""
+    jobs = {f"jobs.{file.stem}" for file in (root / "jobs").glob("*.py") if file.stem != "__init__"}
+    found = set()
+    for file in (root / "jobs").rglob("*.py"):
+        importer = ".".join(file.relative_to(root).with_suffix("").parts)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            of_cli = [name for name in names if importer in jobs and name.startswith("jobs.cli.")]
+            found |= {(importer, name) for name in [*(set(names) & jobs), *of_cli]}
+    return found
+
+
+def test_no_job_is_imported_and_none_imports_the_command_line() -> None:
+    """`jobs/runtime/pipeline.py` finds them by their files."""
+    assert imports_of_jobs(ROOT) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "found"),
+    [
+        ("jobs/planted.py", "import jobs.score", ("jobs.planted", "jobs.score")),
+        ("jobs/planted.py", "import jobs.cli.main", ("jobs.planted", "jobs.cli.main")),
+        ("jobs/runtime/planted.py", "import jobs.score", ("jobs.runtime.planted", "jobs.score")),
+    ],
+)
+def test_an_import_of_a_job_is_found(
+    copy_of_the_packages: Path, file: str, line: str, found: tuple[str, str]
+) -> None:
+    (copy_of_the_packages / file).write_text(f"{line}\n")
+
+    assert imports_of_jobs(copy_of_the_packages) == {found}
 
 
 @pytest.mark.parametrize(("package", "foreign"), [("features", {"torch"}), ("core", {"torch", "pyspark"})])
