@@ -4,7 +4,7 @@ spark-submit jobs/check.py --data-date 2022-05-07
 
 Suites look at the rows of one table; audits at what only shows between tables or days: volume against
 the days before, ids without attributes. Thresholds are in the configuration, under `audits`.
-Cost: the dates' events joined with users and items, counts of a week of partitions.
+Cost: events of the dates and of `audits.days_before` days before them, joined with users and items.
 """
 
 from datetime import date, timedelta

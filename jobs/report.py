@@ -3,7 +3,8 @@
 spark-submit jobs/report.py --data-date 2022-05-07
 
 Reads what the night left in its tables; what grows with users or events is aggregated in Spark before
-it comes here. Cost: cohorts of two dates joined, one histogram per night of scores.
+it comes here. Cost: cohorts of two dates joined, one histogram per night of scores, the lists joined with
+the pairs of user and item of `audits.days_before` + 1 days of events.
 """
 
 import json

@@ -58,7 +58,7 @@ def test_an_import_against_the_rules_is_found(
 
 
 def imports_of_jobs(root: Path) -> set[tuple[str, str]]:
-    """Return (importer, job) of each import of a job's file, and (job, module) of each of the command line."""
+    """Return each import of a job (importer, job), and of the command line by a job."""
     jobs = {f"jobs.{file.stem}" for file in (root / "jobs").glob("*.py") if file.stem != "__init__"}
     found = set()
     for file in (root / "jobs").rglob("*.py"):

@@ -119,9 +119,10 @@ def column_predictor(columns: Sequence[str]) -> Predictor:
 def to_states(
     predict: Predictor, model_version: str, tasks: tuple[Task, ...], replicates: int
 ) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
-    """Return a function of mapInPandas: examples -> the states of every cell in the partition.
+    """Return a function of mapInPandas: examples -> the states of every cell, per Arrow batch of whole users.
 
-    All rows of a user are in the partition, one after another.
+    All rows of a user are in the partition, one after another. Cost: as many states as batches x cells, each
+    with its replicates.
     """
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -152,14 +153,14 @@ def to_states(
 
 
 def merge_states(kind: str, rows: pd.DataFrame) -> State:
-    """One cell's states of all partitions as one, in an order that does not depend on the shuffle."""
+    """Return one cell's states of all batches as one, in an order that does not depend on the shuffle."""
     states: list[Any] = [STATES[kind][0].from_bytes(data) for data in sorted(rows["state"])]
     merged: State = states[0].merge(*states[1:])
     return merged
 
 
 def to_cells(least: int) -> Callable[[tuple[str, str, str, str], pd.DataFrame], pd.DataFrame]:
-    """Function of applyInPandas: the states of one cell -> a row per metric.
+    """Return a function of applyInPandas: the states of one cell -> a row per metric.
 
     Its value is null below `least` rows of a class, users with both classes, or rows of a regression.
 
