@@ -50,7 +50,7 @@ def to_outcomes(lists: DataFrame, events: DataFrame, config: Config) -> DataFram
             F.count("positive").alias("users"),
             F.coalesce(F.sum("positive"), F.lit(0)).alias("events"),
             F.count_if(F.col("found") > 0).alias("hit"),
-            F.coalesce(F.sum("found"), F.lit(0)).alias("found"),
+            F.sum("found").alias("found"),
         )
     )
     metrics = {"hit_rate": ("hit", "users"), "recall": ("found", "events")}

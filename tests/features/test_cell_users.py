@@ -19,6 +19,7 @@ def test_users_of_each_class_are_counted_once(spark: SparkSession) -> None:
             (1, "new", 0.0, True, None, False),  # counts in both classes
             (2, "new", 0.0, True, None, False),
             (3, "new", 1.0, False, 9.0, True),  # outside of click's sample space
+            (5, "new", 0.0, False, None, False),  # in no sample space
             (4, "old", None, False, None, False),  # in no sample space
         ],
         "user_id int, user_cohort string, label_click double, mask_click boolean, label_seconds double, "

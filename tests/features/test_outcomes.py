@@ -40,6 +40,8 @@ def lists() -> list[tuple[object, ...]]:
         ([(2, 11, 1, 0.0)], "user:low", 0.0, 0.0, 1, 1),
         # of two users of the roll-up one has a hit; of three pairs one is found
         ([(2, 10, 1, 0.0), (3, 7, 1, 0.0), (3, 8, 1, 0.0)], "user:old", 0.5, 1 / 3, 2, 3),
+        # pairs that are found add up over users
+        ([(2, 10, 1, 0.0), (3, 12, 1, 0.0), (3, 8, 1, 0.0)], "user:old", 1.0, 2 / 3, 2, 3),
         # users without a list do not count
         ([(77, 10, 1, 0.0), (1, 10, 1, 0.0)], "all", 1.0, 1.0, 1, 1),
     ],
