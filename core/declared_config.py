@@ -105,6 +105,8 @@ def _label(element: Any, number: int) -> str:
         for key in ("name", "column"):
             if isinstance(element.get(key), str):
                 return str(element[key])
+        if element.get("source"):  # of a rule: what it follows from, which several rules may share
+            return f"{number}: {element['source']}"
     return str(number)
 
 

@@ -77,6 +77,13 @@ def reader_features(folder: Path) -> frozenset[str]:
     return frozenset()
 
 
+def is_written_by_spark(folder: Path) -> bool:
+    """Return whether Spark has written the newest commit of a table that can be read, and not delta-rs."""
+    newest = next(filter(_is_whole, reversed(_commits(folder / "_delta_log"))), None)
+    infos = [each["commitInfo"] for each in actions(newest) if "commitInfo" in each] if newest else []
+    return any(str(info.get("engineInfo", "")).startswith("Apache-Spark") for info in infos)
+
+
 @dataclass(frozen=True)
 class LogFault:
     """What is wrong in a log; `last_commit`: the broken file, if it is the newest commit's."""

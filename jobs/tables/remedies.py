@@ -6,8 +6,8 @@ between keys, so a lost file first has to leave the table's log.
 
 from pathlib import Path
 
-_BY_SPARK = ".c000."
-"""In the names of data files that Spark wrote; delta-rs writes `-c000.`."""
+from jobs.tables.history import is_written_by_spark
+
 _AGAIN = {
     "runs": "the steps whose runs are lost then run again (start with `lamplighter history` over all data "
     "dates); models and published lists stay",
@@ -38,7 +38,7 @@ def of_data_file(table: str | None, folder: Path, file: Path, data_date: str | N
         data_date: data date of its partition, if it has one.
     """
     delete = "delete it, " if file.exists() else ""
-    if _BY_SPARK in file.name:
+    if is_written_by_spark(folder):
         span = f" for data date {data_date}" if data_date else ""
         return f"Restore it, or {delete}{again(table, span)}, which replaces it"
     span = f" for data date {data_date}" if data_date else " for the data dates that it held"

@@ -30,6 +30,7 @@ def to_rows(spark: SparkSession, rows: int) -> DataFrame:
     number = F.col("id")
     return spark.range(rows).select(
         F.concat(F.lit("event-"), number).alias("event_id"),
+        F.lit("2022-05-07").cast("date").alias("data_date"),
         (number % 4).cast("int").alias("tab"),
         F.lit(7).alias("hour"),
         (number / 2).alias("number"),

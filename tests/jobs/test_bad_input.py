@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from core.errors import BlockedError, LamplighterError
+from core.paths import local_path
 from jobs.build_features import build_features
 from jobs.check import check
 from jobs.fit_group_means import fit_group_means
@@ -242,7 +243,7 @@ def test_a_bundle_that_no_longer_fits_is_refused(spark: SparkSession, used_proje
 
 def test_a_second_writer_is_refused_while_one_is_at_work(spark: SparkSession, project: SampleProject) -> None:
     scan_sources(project.ask(DAY))
-    first = hold_elsewhere(project.opened().catalog.locks / "events.lock")
+    first = hold_elsewhere(local_path(project.opened().catalog.root) / "_locks" / "events.lock")
     try:
         with pytest.raises(LamplighterError, match=r"events: another writer is at work \(run 20220507-a"):
             ingest(project.ask(DAY))

@@ -38,7 +38,8 @@ class Columns(ConfigModel):
 
 
 def source(**values: Any) -> EventSource:
-    columns = {name: {"from": "who", "type": "string"} for name in ("user_id", "item_id", "event_time")}
+    types = {"user_id": "string", "item_id": "string", "event_time": "timestamp"}
+    columns = {name: {"from": "who", "type": kind} for name, kind in types.items()}
     return EventSource.model_validate(
         {
             "path": "log/{data_date}",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -11,7 +12,8 @@ from jobs.workers.baselines import measure_baselines, to_group_mean_logits
 from jobs.workers.evaluation import with_cohort_axes
 from tests.features.small import rows_of, small_config
 
-EXAMPLES = """event_id string, user_id bigint, user_cohort string, item_cohort string, item_tag string,
+EXAMPLES = """event_id string, data_date date, user_id bigint, user_cohort string, item_cohort string,
+    item_tag string,
     item_impression_count_3d bigint, weight double, label_click double, mask_click boolean,
     label_play double, mask_play boolean"""
 MEANS = "task string, user_cohort string, group_value string, rate double"
@@ -32,7 +34,7 @@ def means(spark: SparkSession) -> DataFrame:
 
 
 def example(number: int, user: int, cohort: str, tag: str, click: float = 0.0) -> tuple[object, ...]:
-    return f"e{number}", user, cohort, "old", tag, 3, 1.0, click, True, 5.0, True
+    return f"e{number}", date(2022, 5, 7), user, cohort, "old", tag, 3, 1.0, click, True, 5.0, True
 
 
 @pytest.fixture(params=["broadcast join", "join by key"])

@@ -114,6 +114,7 @@ def examples(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> I
     rows = pd.DataFrame(
         {
             "event_id": [f"e{i:04}" for i in range(n)],
+            "data_date": date(2022, 5, 7),
             "user_id": user,
             "user_cohort": np.array(GROUPS)[user % 3],
             "item_cohort": rng.choice(["fresh", "known"], n),
