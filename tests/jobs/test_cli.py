@@ -35,7 +35,7 @@ def test_wrong_usage_ends_with_2_and_one_line() -> None:
     assert "Traceback" not in found.stdout + found.stderr
 
 
-@pytest.mark.spark
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_one_line_and_the_next_run_repairs(project: SampleProject) -> None:
     scanned = run(LAMPLIGHTER, "scan_sources", "--data-date", str(SECOND_NIGHT), *flags(project))
     assert scanned.returncode == 0, scanned.stdout

@@ -141,6 +141,7 @@ def test_what_was_decided_and_published_stays_after_a_repair(
     assert kept() == before
 
 
+@pytest.mark.slow
 def test_two_histories_end_as_one(
     spark: SparkSession,
     fresh: SampleProject,
