@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,7 +14,7 @@ from jobs.runtime.progress import Position, report_progress, spark_position, ste
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What the logger says."""
     said: list[str] = []
 
@@ -22,8 +23,10 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             said.append(record.getMessage())
 
     monkeypatch.setattr(log, "handlers", [Keep()])
-    monkeypatch.setattr(log, "level", logging.INFO)
-    return said
+    before = log.level
+    log.setLevel(logging.INFO)  # which also forgets what was off before
+    yield said
+    log.setLevel(before)
 
 
 def test_a_long_step_says_that_it_runs(lines: list[str]) -> None:
