@@ -139,12 +139,15 @@ class CohortAxes(ConfigModel):
 # --- tasks, training, ranking -------------------------------------------------------------------
 
 
+TaskKind = Literal["binary", "regression"]
+
+
 class Task(ConfigModel):
     """What a model predicts. A row outside of `where` does not count in this task's loss."""
 
     name: Name
     label: str
-    kind: Literal["binary", "regression"]
+    kind: TaskKind
     where: str | None = None
     weight: Annotated[float, Field(ge=0)] = 1.0
     decay: Annotated[float, Field(ge=0)] = (
@@ -227,6 +230,10 @@ class Promotion(ConfigModel):
             if missing:
                 raise ValueError(f"{name} lacks {missing}; set one for each metric")
         return self
+
+    def metric_of(self, kind: TaskKind) -> GainMetric:
+        """Return the metric that decides of tasks of a kind."""
+        return self.metric if kind == "binary" else self.regression_metric
 
     def seed_std_of(self, task: str, metric: GainMetric) -> float:
         """Return the standard deviation over seeds of a task's gain in one cell."""

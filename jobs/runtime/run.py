@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, SparkSession
 
 from core.declared_config import declared_part
+from core.errors import LamplighterError
 from core.schema import Config
 from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
@@ -114,6 +115,20 @@ class Run:
         self.record.versions_read.pop(table, None)  # a job may read what it has just written
         self._version(table)
         return self._project.store.rows_of(table, key)
+
+    def row(self, table: str, **key: Any) -> dict[str, Any]:
+        """Return the one row of a small table that has a key; arguments as of `rows`.
+
+        Raises:
+            LamplighterError: there is none, or there are several.
+        """
+        rows = self.rows(table, **key)
+        if len(rows) != 1:
+            named = ", ".join(f"{column} {value}" for column, value in key.items())
+            raise LamplighterError(
+                f"{table}: {len(rows)} rows of {named}, expected one; run the job that writes it again"
+            )
+        return rows[0]
 
     def files(self, table: str, **key: Any) -> list[str]:
         """Return `file://` and the path of the data files of some partitions, at the version that is read."""
