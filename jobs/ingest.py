@@ -3,7 +3,8 @@
 spark-submit jobs/ingest.py --data-date 2022-05-07
 
 Rows balance: read = accepted + duplicates + conflicts + failed, each counted in source rows; conflicts and
-failed rows are in quarantine. Late rows go to the data date of their event, later than the horizon they fail.
+failed rows are in quarantine. Late rows go to the data date of their event, later than the horizon they fail
+unless they were re-admitted.
 Cost: one read of the dates' files, one shuffle of their events by event_id.
 """
 
@@ -13,13 +14,13 @@ from pyspark.sql import functions as F
 from core.config_model import ENTITIES
 from core.errors import BlockedError
 from features.entities import to_entities
-from features.events import to_events, with_row_status
+from features.events import readmitted_by, to_events, with_readmissions, with_row_status
 from jobs.runtime.arguments import span_of
 from jobs.runtime.checks import require_passed
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import same_day, source_files
 from jobs.runtime.run import Run
-from jobs.tables.raw import read_attributes, read_log
+from jobs.tables.raw import read_attributes, read_log, read_readmissions
 from quality.failing import failing_filters, with_failed_rules
 
 
@@ -35,7 +36,8 @@ def ingest(run: Run) -> None:
     """Replace the data dates of `events` and `quarantine`; refresh `users` and `items`."""
     sources = run.sources("log")
     raw = read_log(run.spark, sources, run.config.source.events, sources.files_of(run.dates))
-    rows = to_events(raw, run.config)
+    readmissions = read_readmissions(run.spark, sources.readmissions(run.dates))
+    rows = with_readmissions(to_events(raw, run.config), readmissions, run.config)
     rows = run.compute(rows.where(F.col("data_date").between(run.first, run.data_date)))
 
     verdicts = run.judge(rows, "events")
@@ -109,7 +111,7 @@ def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
         "failed_rules",
         F.lit(run.record.run_id).alias("first_run_id"),
         F.lit(run.record.run_id).alias("last_run_id"),
-        F.lit(None).cast("string").alias("readmitted_by"),
+        readmitted_by().alias("readmitted_by"),
         "data_date",
     )
 

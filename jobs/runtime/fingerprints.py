@@ -145,6 +145,11 @@ class Lineage:
         own = [self.code_hash(job), hash_of(self.recipe(job).config)]
         return _hash([*own, *(self.recipe_hash(name) for name in before)])
 
+    def is_to_be_made(self, fingerprint: str) -> bool:
+        """Return whether a fingerprint is of a partition that is computed here, and that no run has made."""
+        is_made = any(run.fingerprint == fingerprint and run.state == "done" for run in self.known.values())
+        return not is_made and any(found.value == fingerprint for found in self._made.values())
+
     # --- inputs --------------------------------------------------------------------------------
 
     def of(self, job: str, data_date: date) -> str:

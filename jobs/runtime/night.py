@@ -164,17 +164,20 @@ def _with_late(step: PlannedStep, late: Mapping[date, Reason], last: date) -> Pl
     return PlannedStep(step.job, dates, f"repairs {span_of(min(late), max(late))}: {why}")
 
 
-def first_date_of(project: Project, name: str, begin: date | None = None) -> date:
+def first_date_of(
+    project: Project, name: str, begin: date | None = None, planned: Sequence[date] = ()
+) -> date:
     """Return the first data date that a step can be built for, as the jobs that it needs were built.
 
     Args:
         project: asked for some data dates.
         name: of the step.
         begin: do not look before it; None: the first date that was asked for.
+        planned: data dates for which `build_features` will have run.
     """
     first = project.arguments.first if begin is None else begin
     if not any(read.needs_day_before(project.config, first) for read in all_jobs()[name].reads):
         return first
-    built = project.store.data_dates("user_features")
+    built = sorted([*project.store.data_dates("user_features"), *planned])
     begun = [date.fromordinal(built[0].toordinal() + 1)] if built else []
     return max([first, project.config.training.first_data_date, *begun])

@@ -265,6 +265,14 @@ class Run:
         metadata = self.record.metadata(table, list(map(str, self.dates)))
         return self.record.add(self._project.store.append_rows(table, rows, self.record.owner, metadata))
 
+    def append_new_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append those rows to a small table whose keys it does not hold yet, without Spark."""
+        grain = self.catalog[table].grain
+        known = {tuple(row[column] for column in grain) for row in self.rows(table)}
+        new = [row for row in rows if tuple(row[column] for column in grain) not in known]
+        if new:
+            self.append_rows(table, new)
+
     def note(self, text: str) -> None:
         """Add to the line that people read of this run."""
         self.record.notes.append(text)
