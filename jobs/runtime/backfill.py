@@ -92,13 +92,12 @@ def plan_backfill(arguments: Arguments) -> BackfillPlan:
     require_readable(project)
     look_at_new_files(project)
     dates = date_range(_first_changed(project), arguments.last)
-    planner = Planner(project, dates, tuple(all_jobs()))
+    first_dates = {name: first_date_of(project, name, dates[0], planned=dates) for name in data_steps()}
+    planner = Planner(project, dates, tuple(all_jobs()), first_dates)
     past = {job: estimate(runs) for job, runs in past_runs(project.ledger.rows()).items()}
     steps: list[Redo] = []
-    for name in data_steps():
-        made = [step.data_date for step in steps if step.job == "build_features"]
-        begin = first_date_of(project, name, dates[0], planned=made)
-        found = _reasons(planner, name, [day for day in dates if day >= begin])
+    for name, first in first_dates.items():
+        found = _reasons(planner, name, [day for day in dates if day >= first])
         steps += _redone(name, found, past.get(name, estimate(())))
     later = [
         step

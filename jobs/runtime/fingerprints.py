@@ -74,6 +74,7 @@ class Lineage:
         equal_code: (job, hash of code) -> hash of older code with the same results.
         dates: the data dates that a plan or a run is for.
         expected: jobs whose state at `dates` is computed rather than looked up.
+        first_dates: job -> the first of `dates` that it is built for; what is before is looked up.
     """
 
     config: Config
@@ -85,6 +86,7 @@ class Lineage:
     equal_code: Mapping[tuple[str, str], str] = field(default_factory=dict)
     dates: frozenset[date] = frozenset()
     expected: frozenset[str] = frozenset()
+    first_dates: Mapping[str, date] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._producers = {
@@ -154,7 +156,8 @@ class Lineage:
 
     def of(self, job: str, data_date: date) -> str:
         """Return the fingerprint of a partition; "none" where it was never made."""
-        if job in self.expected and data_date in self.dates:
+        is_built = data_date in self.dates and data_date >= self.first_dates.get(job, data_date)
+        if job in self.expected and is_built:
             return self.make(job, data_date).value
         return self._recorded(job, self.config.model.name if all_jobs()[job].is_per_model else "", data_date)
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 
 from core.training_days import date_range
 from jobs.runtime.arguments import EARLIEST, Arguments, one_date, span_of
@@ -45,14 +46,20 @@ def plan_history(arguments: Arguments) -> list[PlannedStep]:
     """Return what a history would run, and why."""
     project = Project(arguments)
     require_sources(project)
-    return _plan_with_late(project, data_steps(), arguments.first)
+    first_dates = {name: first_date_of(project, name, planned=project.dates) for name in data_steps()}
+    return _plan_with_late(project, data_steps(), arguments.first, first_dates)
 
 
-def _plan_with_late(project: Project, names: Sequence[str], first: date) -> list[PlannedStep]:
+def _plan_with_late(
+    project: Project,
+    names: Sequence[str],
+    first: date,
+    first_dates: Mapping[str, date] = MappingProxyType({}),
+) -> list[PlannedStep]:
     """Plan steps; what `ingest` has to repair, the steps after it have to repair, too."""
     planner, passed_on = Planner(project, project.dates, ()), dict[date, Reason]()
     steps = []
-    for step in plan(project, names):
+    for step in plan(project, names, first_dates):
         late = passed_on | (_late(planner, step.job, first) if covers_range(step.job) else {})
         if step.job == "ingest":
             passed_on = late

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 from core.errors import ConfigError
@@ -64,10 +65,16 @@ class PlannedStep:
 class Planner:
     """Decides which steps are out of date, for one state of the ledger and the tables."""
 
-    def __init__(self, project: Project, dates: Sequence[date], expected: Sequence[str]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        dates: Sequence[date],
+        expected: Sequence[str],
+        first_dates: Mapping[str, date] = MappingProxyType({}),
+    ) -> None:
         self.project = project
         self.dates = tuple(dates)
-        self.lineage: Lineage = project.lineage(dates, expected)
+        self.lineage: Lineage = project.lineage(dates, expected, first_dates=first_dates)
 
     def step(self, job: str, dates: Sequence[date]) -> PlannedStep:
         """Return a step for the given data dates: those that need it, and why."""
@@ -171,14 +178,22 @@ class Planner:
         return {row["hash"]: _named(row["entries"]) for row in self.project.store.rows("recipes")}
 
 
-def plan(project: Project, jobs: Sequence[str]) -> list[PlannedStep]:
-    """Return what would run for the project's data dates, in order; a change runs through to later steps."""
+def plan(
+    project: Project, jobs: Sequence[str], first_dates: Mapping[str, date] = MappingProxyType({})
+) -> list[PlannedStep]:
+    """Return what would run for the project's data dates, in order; a change runs through to later steps.
+
+    Args:
+        project: asked for some data dates.
+        jobs: names, in order.
+        first_dates: job -> the first of the dates that it is built for, where that is not the first one.
+    """
     require_readable(project)
-    dates = project.dates
-    planner = Planner(project, dates, jobs)
+    planner = Planner(project, project.dates, jobs, first_dates)
     steps: list[PlannedStep] = []
     is_open = False
     for job in jobs:
+        dates = [day for day in project.dates if day >= first_dates.get(job, day)]
         step = planner.step(job, dates)
         reads = [r for r in all_jobs()[job].reads if r.is_of_own_date(project.config, project.arguments.last)]
         opened = {s.job for s in steps if s.why == OPEN}
