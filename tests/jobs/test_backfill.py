@@ -1,7 +1,8 @@
-"""A backfill ends with the tables of a run that had all files from the start, and says before what it does."""
+"""A backfill ends with the tables of a run that had all files from the start, and says what it will do."""
 
+import shutil
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -45,18 +46,20 @@ def at(day: date, hour: int = 9) -> datetime:
     return datetime(day.year, day.month, day.day, hour)
 
 
-def on_time(
-    spark: SparkSession, folder: Path, into: Path, allow_empty: bool = False
-) -> dict[tuple[str, str], str]:
-    """The digests of a history over the files as they are now, in a warehouse of its own."""
-    asked = replace(ask(folder, allow_empty=allow_empty), settings=settings(into))
-    trail = Project(ask(folder)).catalog.path("readmissions")
+def elsewhere(asked: Arguments, warehouse: Path) -> Arguments:
+    """The same in another warehouse, in which nothing has run; what people have re-admitted is there."""
+    other = replace(asked, settings=settings(warehouse))
+    trail = Project(asked).catalog.path("readmissions")
     if trail.exists():
-        import shutil
+        shutil.copytree(trail, Project(other).catalog.path("readmissions"))
+    return other
 
-        shutil.copytree(trail, Project(asked).catalog.path("readmissions"))
-    run_history(asked)
-    return contents(spark, asked)
+
+def on_time(spark: SparkSession, asked: Arguments, warehouse: Path) -> dict[tuple[str, str], str]:
+    """The digests of a history over the files as they are now, in a warehouse of its own."""
+    other = elsewhere(asked, warehouse)
+    run_history(other)
+    return contents(spark, other)
 
 
 def contents(spark: SparkSession, asked: Arguments) -> dict[tuple[str, str], str]:
@@ -110,7 +113,7 @@ def test_what_changed_is_listed_then_made_again_and_nothing_else(
     assert {job: tuple(days) for job, days in found.items()} == steps
     assert {step.job for step in plan.later} == set()  # no night has run
     assert {step.rows for step in plan.steps if step.job == "build_features"} != {0.0}
-    assert contents(spark, ask(folder)) == on_time(spark, folder, tmp_path / "on time")
+    assert contents(spark, ask(folder)) == on_time(spark, ask(folder), tmp_path / "on time")
     assert not any(step.dates for step in run_backfill(ask(folder)))
     assert plan_backfill(ask(folder)).steps == ()
 
@@ -128,7 +131,7 @@ def test_a_withdrawn_file_takes_its_rows_along(spark: SparkSession, folder: Path
 
     assert plan["scan_sources"][THREE] == f"source log/{THREE}/b.csv was withdrawn"
     assert f"source log/{THREE}/b.csv was withdrawn" in plan["ingest"][TWO]
-    assert contents(spark, ask(folder)) == on_time(spark, folder, tmp_path / "on time", allow_empty=True)
+    assert contents(spark, ask(folder)) == on_time(spark, ask(folder, allow_empty=True), tmp_path / "on time")
     store = Project(ask(folder)).store
     assert {row["user_id"] for row in store.rows("events", f"data_date = '{TWO}'")} == set("abc")
     assert store.rows("events", f"data_date = '{FOUR}'") == []
@@ -179,7 +182,7 @@ def test_rows_later_than_the_horizon_are_let_in_by_a_person(
         ("rule too_late", "the phone was offline", 2),
         ("row 3", "the same row, by itself", 1),
     }
-    assert contents(spark, ask(folder)) == on_time(spark, folder, tmp_path / "on time")
+    assert contents(spark, ask(folder)) == on_time(spark, ask(folder), tmp_path / "on time")
 
 
 def test_the_end_is_the_newest_date_that_was_ingested(folder: Path) -> None:

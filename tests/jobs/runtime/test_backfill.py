@@ -21,11 +21,10 @@ from hypothesis import strategies as st
 from core.load import load_config
 from core.schema import Config
 from core.training_days import date_range
-from jobs.runtime import backfill, fingerprints
+from jobs.runtime import backfill
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.backfill import plan_backfill, run_backfill, spans
-from jobs.runtime.code import code_of
-from jobs.runtime.fingerprints import Champion, Lineage
+from jobs.runtime.fingerprints import Champion, Lineage, Recipe
 from jobs.runtime.pipeline import all_jobs, data_steps
 from jobs.tables.catalog import Catalog
 from jobs.tables.file_dates import FileDate
@@ -39,6 +38,7 @@ DAY = timedelta(days=1)
 NAMES = ("a", "b")
 BY_RULE = "rule too_late"
 NO_DATES: Mapping[str, date] = {}
+RECIPES: dict[Any, Recipe] = {}
 
 
 # --- what happens ------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def tiny_config() -> tuple[Config, Mapping[str, str]]:
     return config, {name: table.declaration_hash for name, table in tables.items()}
 
 
-class Cut(Exception):
+class CutError(Exception):
     """The end of a process."""
 
 
@@ -139,7 +139,7 @@ class World:
         def lineage(
             dates: Sequence[date], expected: Sequence[str] = (), first_dates: Mapping[str, date] = NO_DATES
         ) -> Lineage:
-            return Lineage(
+            found = Lineage(
                 config=config,
                 source_hashes=sources.hashes,
                 known=dict(self.known),
@@ -149,6 +149,8 @@ class World:
                 expected=frozenset(expected),
                 first_dates=first_dates,
             )
+            found._recipes = RECIPES  # files and configuration do not change here
+            return found
 
         return SimpleNamespace(
             arguments=arguments,
@@ -190,7 +192,7 @@ class World:
                 "",
             )
         if is_cut:
-            raise Cut
+            raise CutError
 
     def _make(self, job: str, day: date, sources: "ModelSources") -> int:
         def of(made_by: str, back: int = 0) -> int:
@@ -250,7 +252,7 @@ class World:
                 self.ends_with = ends_with
                 try:
                     run_backfill(Arguments(first, LAST, NAME, allow_empty=True))
-                except Cut:
+                except CutError:
                     event("cut off")
                 self.ends_with = 99
 
@@ -318,7 +320,6 @@ def inside(world: World) -> Iterator[None]:
         patch.setattr(backfill, "to_events", lambda files, config: files)
         patch.setattr(backfill, "count_dates", count_dates)
         patch.setattr(Sources, "require_attribute_files", lambda sources, source: [])
-        patch.setattr(fingerprints, "code_of", cache(code_of))
         yield
 
 
