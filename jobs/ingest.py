@@ -3,8 +3,7 @@
 spark-submit jobs/ingest.py --data-date 2022-05-07
 
 Rows balance: read = accepted + duplicates + conflicts + failed, each counted in source rows; conflicts and
-failed rows are in quarantine. Late rows go to the data date of their event, later than the horizon they fail
-unless they were re-admitted.
+failed rows are in quarantine. Late rows go to their event's data date, beyond the horizon if re-admitted.
 Cost: one read of the dates' files, one shuffle of their events by event_id.
 """
 
@@ -18,14 +17,14 @@ from features.events import readmitted_by, to_events, with_readmissions, with_ro
 from jobs.runtime.arguments import span_of
 from jobs.runtime.checks import require_passed
 from jobs.runtime.job import RANGE, job
-from jobs.runtime.reads import same_day, source_files
+from jobs.runtime.reads import source_files, source_log
 from jobs.runtime.run import Run
 from jobs.tables.raw import read_attributes, read_log, read_readmissions
 from quality.failing import failing_filters, with_failed_rules
 
 
 @job(
-    reads=(same_day("source_files"), source_files("log"), source_files("attributes")),
+    reads=(*source_log(), source_files("attributes")),
     writes=("row_balance", "{entity}s", "quarantine", "events"),
     config=("source.time_zone", "source.events", "source.users", "source.items", "behaviours"),
     dates=RANGE,
@@ -109,8 +108,7 @@ def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
         "source_path",
         "raw_row",
         "failed_rules",
-        F.lit(run.record.run_id).alias("first_run_id"),
-        F.lit(run.record.run_id).alias("last_run_id"),
+        *(F.lit(run.record.run_id).alias(name) for name in ("first_run_id", "last_run_id")),
         readmitted_by().alias("readmitted_by"),
         "data_date",
     )

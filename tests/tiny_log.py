@@ -61,7 +61,7 @@ tasks:
   - {name: click, label: is_click = 1, kind: binary}
 training:
   first_data_date: 2024-02-28
-  anchor: 2024-03-01
+  anchor: 2024-03-20
   every_days: 7
   window_days: 2
   validation_days: 1

@@ -129,8 +129,9 @@ class Run:
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""
         self._declared.require_source(part)
-        if part == "log":  # found through the manifest
+        if part == "log":  # found through the manifest, with what people have re-admitted
             self._declared.require_table("source_files")
+            self._declared.require_table("readmissions")
         return self._project.sources
 
     def champion(self) -> str | None:

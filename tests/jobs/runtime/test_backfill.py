@@ -360,7 +360,7 @@ def test_after_any_order_of_arrival_tables_are_as_if_all_had_been_there(
 
 @settings(deadline=None)
 @given(before_the_first_run, st.lists(arrivals, min_size=1, max_size=3))
-def test_no_date_before_the_horizon_of_the_first_change_is_made_again(
+def test_a_backfill_from_the_first_changed_file_on_reaches_back_within_the_horizon_and_no_further(
     files: dict[tuple[date, str], frozenset[Row]], arrived: list[Deliver | Withdraw]
 ) -> None:
     world = World(dict(files))
@@ -368,11 +368,17 @@ def test_no_date_before_the_horizon_of_the_first_change_is_made_again(
         history(world)
         for arrival in arrived:
             world.take(arrival)
+        first = min(arrival.day for arrival in arrived)
+        asked = Arguments(first, LAST, NAME, allow_empty=True)
 
-        run_backfill(Arguments(ONE, LAST, NAME, allow_empty=True))
+        planned = [(step.job, step.data_date) for step in plan_backfill(asked).steps]
+        run_backfill(asked)
 
-    first = min(arrival.day for arrival in arrived) - DAY
-    assert all(day >= first for _, day in world.ran)
+        at_once = World(dict(world.files))
+        history(at_once)
+        assert world.made == at_once.made
+        assert sorted(planned) == sorted(world.ran)
+        assert all(day >= first - DAY for _, day in world.ran)
 
 
 def test_dates_go_together_where_they_follow_each_other() -> None:
