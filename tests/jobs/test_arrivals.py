@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from core.rule_words import TOO_LATE
+from jobs.runtime.arguments import Arguments
 from jobs.runtime.backfill import run_backfill
 from jobs.runtime.night import run_history
 from jobs.runtime.project import Project
 from jobs.runtime.quarantine import count_quarantine, readmit
+from jobs.tables.store import Commit, Store
 from tests.jobs.test_backfill import ask, at, elsewhere
 from tests.tiny_log import DAYS, Row, deliver, withdraw, write_tiny_project
 
@@ -139,6 +141,21 @@ def _rows(project: Project) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
+def cut_off_at(table: str, asked: Arguments) -> None:
+    """Run a backfill that ends with an error when it is about to commit a table."""
+    replace = Store.replace
+
+    def replace_or_end(store: Store, name: str, *arguments: Any) -> Commit:
+        if name == table:
+            raise OSError("no more space")
+        return replace(store, name, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "replace", replace_or_end)
+        with pytest.raises(OSError, match="no more space"):
+            run_backfill(asked)
+
+
 @pytest.mark.slow
 def test_fifty_orders_of_arrival_end_as_if_all_files_had_been_there(
     spark: SparkSession, tmp_path: Path
@@ -159,6 +176,8 @@ def test_fifty_orders_of_arrival_end_as_if_all_files_had_been_there(
     for number in range(ROUNDS):
         for world, order in enumerate(worlds):
             arrive(folder, world, order.rounds[number])
+        if number == 1:
+            cut_off_at("user_features", asked)
         run_backfill(asked)
     at_once = elsewhere(asked, tmp_path / "at once")
     run_history(at_once)

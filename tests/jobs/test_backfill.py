@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from core.errors import BlockedError, ConfigError, LamplighterError
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.backfill import Redo, plan_backfill, run_backfill, up_to_newest
-from jobs.runtime.night import run_history
+from jobs.runtime.night import run_history, run_night
 from jobs.runtime.project import Project
 from jobs.runtime.quarantine import (
     QuarantineCount,
@@ -33,6 +33,7 @@ def settings(warehouse: Path) -> tuple[str, ...]:
         f"paths.warehouse={warehouse}",
         "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '1', "
         "spark.sql.adaptive.enabled: 'false'}",
+        f"paths.reports={warehouse}/reports",
     )
 
 
@@ -88,13 +89,29 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_what_changed_is_listed_then_made_again_and_nothing_else(
+@pytest.mark.slow
+def test_late_corrected_withdrawn_and_readmitted_rows_end_as_if_all_had_been_there(
     spark: SparkSession, folder: Path, tmp_path: Path
 ) -> None:
+    too_late, wrong = ("late", "y", at(ONE), 1), ("wrong", "y", at(ONE, 10), "?")
+    deliver(folder, FOUR, "a", [*rows_of(FOUR), too_late, wrong, ("odd", "y", at(FOUR), "?")])
+    deliver(folder, THREE, "b", [*rows_of(THREE, "de"), ("late", "y", at(TWO), 1)])
     run_history(ask(folder))
+
+    corrected_and_new(folder)
+    withdrawn(folder)
+    let_in(folder)
+
+    assert contents(spark, ask(folder)) == on_time(spark, ask(folder, allow_empty=True), tmp_path / "w")
+    assert not any(step.dates for step in run_backfill(ask(folder)))
+    assert plan_backfill(ask(folder)).steps == ()
+
+
+def corrected_and_new(folder: Path) -> None:
+    """A file is corrected and brings a row of the day before, another is new: what is listed is what runs."""
     late: Row = ("late", "y", at(TWO, 23), 1)
-    deliver(folder, THREE, "a", [*rows_of(THREE), late])  # corrected: it now holds a row of the day before
-    deliver(folder, TWO, "b", rows_of(TWO, "de", hour=10))  # new
+    deliver(folder, THREE, "a", [*rows_of(THREE), late])
+    deliver(folder, TWO, "b", rows_of(TWO, "de", hour=10))
 
     plan = plan_backfill(ask(folder))
     steps = {step.job: step.dates for step in run_backfill(ask(folder)) if step.dates}
@@ -105,49 +122,39 @@ def test_what_changed_is_listed_then_made_again_and_nothing_else(
         THREE: f"source log/{THREE}/a.csv changed",
     }
     assert found["ingest"] == {
-        TWO: f"source_files will change, source log/{TWO}/b.csv is new, source log/{THREE}/a.csv is new",
+        TWO: f"source_files will change, source log/{THREE}/a.csv is new, source log/{TWO}/b.csv is new",
         THREE: f"source_files will change, source log/{THREE}/a.csv changed",
     }
     assert list(found["build_features"]) == [TWO, THREE, FOUR]  # the last continues the state of those before
-    assert found["build_examples"][FOUR].startswith(f"user_features as of {THREE} will change")
+    assert f"user_features as of {THREE} will change" in found["build_examples"][FOUR]
     assert {job: tuple(days) for job, days in found.items()} == steps
-    assert {step.job for step in plan.later} == set()  # no night has run
-    assert {step.rows for step in plan.steps if step.job == "build_features"} != {0.0}
-    assert contents(spark, ask(folder)) == on_time(spark, ask(folder), tmp_path / "on time")
-    assert not any(step.dates for step in run_backfill(ask(folder)))
-    assert plan_backfill(ask(folder)).steps == ()
+    assert plan.later == ()  # no night has run
+    assert all(step.rows > 0 and step.seconds > 0 for step in plan.steps if step.job == "build_features")
 
 
-def test_a_withdrawn_file_takes_its_rows_along(spark: SparkSession, folder: Path, tmp_path: Path) -> None:
-    deliver(folder, THREE, "b", [*rows_of(THREE, "de"), ("late", "y", at(TWO), 1)])
-    run_history(ask(folder))
+def withdrawn(folder: Path) -> None:
+    """A file takes its rows along, also those of the day before; a date of which nothing remains is blocked."""
     withdraw(folder, THREE, "b")
-    withdraw(folder, FOUR, "a")
+    withdraw(folder, ONE, "a")
 
     plan = of_steps(plan_backfill(ask(folder)).steps)
-    with pytest.raises(BlockedError, match=f"no acceptable event of data date {FOUR}.*--allow-empty"):
+    with pytest.raises(BlockedError, match=f"no acceptable event of data date {ONE}.*--allow-empty"):
         run_backfill(ask(folder))
     run_backfill(ask(folder, allow_empty=True))
 
     assert plan["scan_sources"][THREE] == f"source log/{THREE}/b.csv was withdrawn"
     assert f"source log/{THREE}/b.csv was withdrawn" in plan["ingest"][TWO]
-    assert contents(spark, ask(folder)) == on_time(spark, ask(folder, allow_empty=True), tmp_path / "on time")
     store = Project(ask(folder)).store
-    assert {row["user_id"] for row in store.rows("events", f"data_date = '{TWO}'")} == set("abc")
-    assert store.rows("events", f"data_date = '{FOUR}'") == []
+    assert store.rows("events", f"data_date = '{ONE}'") == []
+    hours = {row["event_time"].hour for row in store.rows("events", f"data_date = '{TWO}'")}
+    assert hours == {9, 10, 23}  # its own files, and the corrected one
     messages = [row["message"] for row in store.rows("runs") if row["job"] == "scan_sources"]
     assert any(f"log/{THREE}/b.csv was withdrawn: its 3 rows of {TWO}..{THREE} go" in m for m in messages)
 
 
-def test_rows_later_than_the_horizon_are_let_in_by_a_person(
-    spark: SparkSession, folder: Path, tmp_path: Path
-) -> None:
-    too_late, wrong = ("late", "y", at(ONE), 1), ("wrong", "y", at(ONE, 10), "?")
-    deliver(folder, FOUR, "a", [*rows_of(FOUR), too_late, wrong, ("odd", "y", at(FOUR), "?")])
-    run_history(ask(folder))
-    project = Project(ask(folder))
-
-    not_click = "is_click_not_be_null"
+def let_in(folder: Path) -> None:
+    """Rows later than the horizon are let in by a person; what is wrong beside stays in quarantine."""
+    project, not_click = Project(ask(folder)), "is_click_not_be_null"
     assert count_quarantine(project) == [
         QuarantineCount(FOUR, not_click, 2, 1, 0),
         QuarantineCount(FOUR, "too_late", 2, 1, 0),
@@ -166,23 +173,62 @@ def test_rows_later_than_the_horizon_are_let_in_by_a_person(
     assert (done.rows, done.first, done.is_new, again.rows) == ({ONE: 2}, ONE, True, {ONE: 1})
     assert not readmit(project, FOUR, "too_late", "once more").is_new
     plan = of_steps(plan_backfill(ask(folder)).steps)
-    run_backfill(ask(folder))
+    run_backfill(ask(folder))  # the first date has an event again
 
     assert f"re-admission of rule too_late of log/{FOUR}/a.csv is new" in plan["ingest"][ONE]
     assert set(plan["ingest"]) == {ONE, FOUR}
     store = Project(ask(folder)).store
-    assert {row["user_id"] for row in store.rows("events", f"data_date = '{ONE}'")} == {*"abc", "late"}
+    assert [row["user_id"] for row in store.rows("events", f"data_date = '{ONE}'")] == ["late"]
     assert {row["late"] for row in store.rows("row_balance") if row["data_date"] == ONE} == {2}
-    left = {
-        (row["data_date"], *row["failed_rules"]): row["readmitted_by"] for row in store.rows("quarantine")
-    }
+    kept = store.rows("quarantine")
+    left = {(row["data_date"], *row["failed_rules"]): row["readmitted_by"] for row in kept}
     assert left == {(ONE, not_click): done.run_id, (FOUR, not_click): None}  # wrong stays wrong
     trail = store.rows("readmissions")
     assert {(row["selected"], row["reason"], row["rows"]) for row in trail} == {
         ("rule too_late", "the phone was offline", 2),
         ("row 3", "the same row, by itself", 1),
     }
-    assert contents(spark, ask(folder)) == on_time(spark, ask(folder), tmp_path / "on time")
+
+
+@pytest.mark.slow
+def test_published_lists_stay_unless_they_are_asked_for_again(
+    spark: SparkSession, folder: Path, tmp_path: Path
+) -> None:
+    asked = ask(folder)
+    nights(asked)
+    before = served(asked)
+    deliver(folder, TWO, "a", rows_of(TWO, "cba", hour=10))  # corrected: another user clicks
+
+    later = {(step.job, step.data_date) for step in plan_backfill(asked).later}
+    run_backfill(asked)
+    after_backfill = served(asked)
+    steps = run_backfill(asked, rescore=True)
+    again = served(asked)
+
+    assert {("score", THREE), ("score", FOUR), ("publish", FOUR)} <= later
+    assert after_backfill == before
+    assert {step.job for step in steps if step.dates} <= {"score", "publish", "look_back", "report"}
+    assert again["publications"][: len(before["publications"])] == before["publications"]
+    assert len(again["publications"]) == len(before["publications"]) + 1  # of the last night alone
+    other = elsewhere(asked, tmp_path / "w")
+    nights(other)
+    assert again["scores"] == served(other)["scores"] != before["scores"]
+    assert not any(step.dates for step in run_backfill(asked, rescore=True))
+
+
+def nights(asked: Arguments) -> None:
+    """A history, then two nights without training: the baseline makes the lists."""
+    run_history(replace(asked, last=TWO))
+    for day in (THREE, FOUR):
+        run_night(replace(asked, first=day, last=day))
+
+
+def served(asked: Arguments) -> dict[str, list[str]]:
+    project = Project(asked)
+    return {
+        name: sorted(str([row[c] for c in project.catalog[name].content]) for row in project.store.rows(name))
+        for name in ("scores", "publications")
+    }
 
 
 def test_the_end_is_the_newest_date_that_was_ingested(folder: Path) -> None:
