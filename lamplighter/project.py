@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 from core.errors import ConfigError
 from core.load import DEFAULT_DATASET
 from core.schema import Config
-from jobs.runtime import night
+from jobs.runtime import backfill, night
 from jobs.runtime.arguments import EARLIEST, LATEST, Arguments, one_date, parse_dates
+from jobs.runtime.backfill import BackfillPlan
 from jobs.runtime.lists import list_of, served_date
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.plan import PlannedStep
@@ -141,6 +142,41 @@ class Project:
         run = all_jobs()[what](arguments)
         return [PlannedStep(what, tuple(run.dates), "; ".join(run.record.notes) or "done")]
 
+    def plan_backfill(self, first: DataDate, last: DataDate | None = None) -> BackfillPlan:
+        """Return what a backfill would run, with reasons and estimates; nothing is written.
+
+        Args:
+            first: the first data date to look at.
+            last: the last one; None: the newest that was ever ingested.
+
+        Raises:
+            ConfigError: nothing was built since the first date.
+        """
+        return backfill.plan_backfill(self._asked_since(first, last))
+
+    def backfill(
+        self,
+        first: DataDate,
+        last: DataDate | None = None,
+        *,
+        allow_empty: bool = False,
+        rescore: bool = False,
+    ) -> list[PlannedStep]:
+        """Make again what late, corrected, withdrawn or re-admitted rows have changed; return the steps.
+
+        Args:
+            first: the first data date to look at.
+            last: the last one; None: the newest that was ever ingested.
+            allow_empty: accept data dates without events.
+            rescore: also make published lists of these dates again, by the champion as of each.
+
+        Raises:
+            ConfigError: nothing was built since the first date.
+            LamplighterError: a step failed; the message says what to do.
+        """
+        asked = replace(self._asked_since(first, last), allow_empty=allow_empty)
+        return backfill.run_backfill(asked, rescore)
+
     def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
         """Return a user's published list by rank; empty for a user who is not known.
 
@@ -154,6 +190,11 @@ class Project:
         """
         day = served_date(self._project.store) if data_date is None else one_date(str(data_date), "lists")
         return list_of(self._project, str(user), day)
+
+    def _asked_since(self, first: DataDate, last: DataDate | None) -> Arguments:
+        begin, _ = parse_dates(str(first))
+        asked = replace(self._arguments, first=begin, last=parse_dates(str(last or first))[1], model=None)
+        return backfill.up_to_newest(asked) if last is None else asked
 
     def _asked(self, data_date: DataDate, model: str | None) -> Arguments:
         first, last = parse_dates(str(data_date))

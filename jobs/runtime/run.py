@@ -144,8 +144,9 @@ class Run:
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""
         self._declared.require_source(part)
-        if part == "log":  # found through the manifest
+        if part == "log":  # found through the manifest, with what people have re-admitted
             self._declared.require_table("source_files")
+            self._declared.require_table("readmissions")
         return self._project.sources
 
     def champion(self) -> str | None:
@@ -279,6 +280,14 @@ class Run:
         self._declared.require_written(table)
         metadata = self.record.metadata(table, list(map(str, self.dates)))
         return self.record.add(self._project.store.append_rows(table, rows, self.record.owner, metadata))
+
+    def append_new_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append those rows to a small table whose keys it does not hold yet, without Spark."""
+        grain = self.catalog[table].grain
+        known = {tuple(row[column] for column in grain) for row in self.rows(table)}
+        new = [row for row in rows if tuple(row[column] for column in grain) not in known]
+        if new:
+            self.append_rows(table, new)
 
     def note(self, text: str) -> None:
         """Add to the line that people read of this run."""

@@ -69,7 +69,8 @@ def writer_of(table: str) -> str:
     for job in all_jobs().values():
         if table in job.tables(config):
             return job_link(job.name)
-    return "every run" if table in SHARED_TABLES else "`lamplighter adopt`"
+    by_people = {"readmissions": "`lamplighter quarantine readmit`"}
+    return "every run" if table in SHARED_TABLES else by_people.get(table, "`lamplighter adopt`")
 
 
 def readers_of(table: str, config: Config) -> str:
