@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, joining, looking, nights
+from jobs.cli import adopting, demo, features, joining, looking, nights
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -25,6 +25,7 @@ QUERIES: tuple[Command, ...] = (
     looking.models,
     looking.lists,
     looking.rules,
+    features.features,
     joining.join,
 )
 

@@ -28,6 +28,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("jobs.tables.declarations.entry", "jobs.tables.declarations.entities"),
         *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
         *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),
+        "jobs.tables.declarations.profiles",
         *("jobs.tables.source_files", "jobs.tables.sources"),
         # They decide when, where and for whom a job runs, whether its rows become visible, and what people
         # see of it; never what a table holds.

@@ -127,13 +127,13 @@ def test_every_row_is_kept_as_it_came_and_unknown_keys_are_counted(
     ],
 )
 def test_a_date_is_read_or_is_null(spark: SparkSession, kind: str, values: list[tuple[Any, Any]]) -> None:
-    name = kind.split()[0]
+    name = kind.split(maxsplit=1)[0]
     spine = spark.createDataFrame([(given,) for given, _ in values], kind)
 
     read = to_spine(spine, {}, ZONE).select(F.col("_spine")[name].alias("given"), "data_date")
 
-    given = [(row["data_date"]) for row in read.collect()]
-    assert given == [expected for _, expected in values]
+    found = [row["data_date"] for row in read.collect()]
+    assert found == [expected for _, expected in values]
 
 
 def test_a_data_date_counts_before_an_instant(spark: SparkSession) -> None:
