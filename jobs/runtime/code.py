@@ -40,7 +40,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),
         *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
-        "jobs.tables.session",
+        *("jobs.tables.session", "jobs.tables.since"),
     }
 )
 TEMPLATE_SUFFIXES = frozenset({".j2", ".html", ".css", ".svg"})
