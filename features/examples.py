@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from core.columns import context_columns, feature_columns
 from core.config_model import EntityName
-from core.schema import Cohorts, Config, EntityFeatures
+from core.schema import Config
 from features.cohorts import cohort_of
 from features.labels import label, mask
 from features.windows import unknown_defaults
@@ -34,8 +34,8 @@ def to_examples(
         item_cohorts: see above.
         config: source, features, cohorts and tasks.
     """
-    rows = with_entity(events, user_features, user_cohorts, config.features.user, config.cohorts.user, "user")
-    rows = with_entity(rows, item_features, item_cohorts, config.features.item, config.cohorts.item, "item")
+    rows = with_entity(events, user_features, user_cohorts, config, "user")
+    rows = with_entity(rows, item_features, item_cohorts, config, "item")
     return rows.select(
         "event_id",
         "data_date",
@@ -56,8 +56,7 @@ def with_entity(
     rows: DataFrame,
     features: DataFrame,
     cohorts: DataFrame,
-    declared: EntityFeatures,
-    rules: Cohorts,
+    config: Config,
     entity: EntityName,
 ) -> DataFrame:
     """Add an entity's features and cohort as of the day before each row's data date, and whether it is known.
@@ -71,13 +70,12 @@ def with_entity(
         rows: with <entity>_id and data_date.
         features: `<entity>_features` as of the days before.
         cohorts: `<entity>_cohorts` as of the days before.
-        declared: features of the entity.
-        rules: cohorts of the entity.
+        config: its features and cohorts.
         entity: "user" or "item".
     """
     grain = [f"{entity}_id", "data_date"]
-    cohort = f"{entity}_cohort"
-    defaults = unknown_defaults(declared, entity)
+    cohort, rules = f"{entity}_cohort", getattr(config.cohorts, entity)
+    defaults = unknown_defaults(getattr(config.features, entity), entity)
     known = features.select(
         f"{entity}_id",
         F.date_add("data_date", 1).alias("data_date"),

@@ -71,8 +71,7 @@ def with_features(spine: DataFrame, tables: Sequence[GroupTables], config: Confi
     """
     rows = spine
     for group, features, cohorts in tables:
-        declared, rules = getattr(config.features, group), getattr(config.cohorts, group)
-        rows = with_entity(rows, features, cohorts, declared, rules, group)
+        rows = with_entity(rows, features, cohorts, config, group)
     return rows
 
 
