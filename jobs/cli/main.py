@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, backfilling, demo, looking, nights, quarantine
+from jobs.cli import adopting, backfilling, demo, features, joining, looking, nights, quarantine
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -32,6 +32,8 @@ QUERIES: tuple[Command, ...] = (
     looking.models,
     looking.lists,
     looking.rules,
+    features.features,
+    joining.join,
 )
 
 for command in NIGHTS:

@@ -21,6 +21,7 @@ from jobs.runtime.project import Project
 from jobs.runtime.reads import SourcePart
 from jobs.runtime.record import WHOLE_TABLE, RunRecord
 from jobs.tables.ledger import NewestRun, RunKey
+from jobs.tables.since import columns_since
 from jobs.tables.sources import Sources
 from jobs.tables.store import Commit, check_rows, dates_where, key_where
 
@@ -140,6 +141,11 @@ class Run:
         """Return the data dates that a table has rows of, in order."""
         self._declared.require_table(table)
         return self._project.store.data_dates(table)
+
+    def columns_since(self, table: str) -> dict[str, date]:
+        """Return column -> the first data date from which on every one of a table has it."""
+        self._declared.require_table(table)
+        return columns_since(self._project.store, table)
 
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""
