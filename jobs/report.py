@@ -35,7 +35,7 @@ OF_THE_NIGHT = (
     writes=(),
     config=(
         *("audits", "cohorts", "exposure", "source.items", "source.users"),
-        "tasks[].name",
+        *("tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,
     entry_points=("jobs.check",),  # its verdicts are no table of its own
