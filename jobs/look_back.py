@@ -12,13 +12,13 @@ from datetime import timedelta
 from core.training_days import labelled_date
 from features.outcomes import to_outcomes
 from jobs.runtime.job import ONE, job
-from jobs.runtime.reads import labelled_day
+from jobs.runtime.reads import day_before_labelled, labelled_day
 from jobs.runtime.run import Run
 
 
 @job(
     reads=(
-        labelled_day("scores", days_before=1),
+        day_before_labelled("scores"),
         labelled_day("events"),
     ),
     writes=("outcomes",),

@@ -111,14 +111,22 @@ def labelled_window(table: str, days: Callable[[Config], int], what: str) -> Rea
     return Read(table, f"trailing {what}", dates, is_needed=False)
 
 
-def labelled_day(table: str, days_before: int = 0) -> Read:
-    """Read the newest partition with final labels, or one so many days before it, if there is one."""
-    when = "newest day with final labels" if days_before == 0 else f"{days_before} day before that"
-    back = timedelta(days=days_before)
+def labelled_day(table: str) -> Read:
+    """Read the partition of the newest data date with final labels, if there is one."""
     return Read(
         table,
-        when,
-        lambda config, data_date: [labelled_date(config.tasks, data_date) - back],
+        "newest day with final labels",
+        lambda config, data_date: [labelled_date(config.tasks, data_date)],
+        is_needed=False,
+    )
+
+
+def day_before_labelled(table: str) -> Read:
+    """Read the partition of the day before the newest data date with final labels, if there is one."""
+    return Read(
+        table,
+        "day before the newest with final labels",
+        lambda config, data_date: [labelled_date(config.tasks, data_date) - timedelta(days=1)],
         is_needed=False,
     )
 
