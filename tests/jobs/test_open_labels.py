@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
@@ -19,7 +20,7 @@ from tests.jobs.test_bad_input import rewrite
 
 pytestmark = pytest.mark.slow
 
-BEFORE = date(2022, 5, 6)
+LEARNT, BEFORE = date(2022, 5, 5), date(2022, 5, 6)
 TASKS = [
     {"name": "click", "label": "is_click = 1", "kind": "binary"},
     {"name": "long_view", "label": "is_long_view = 1", "kind": "binary"},
@@ -42,21 +43,22 @@ Row = dict[str, Any]
 def nights(
     spark: SparkSession, fresh: SampleProject, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SampleProject, dict[str, str]]:
-    """Three nights, each with the likes of the day before and none of its own; notes of their jobs."""
+    """Three nights, each with the likes of the day before and none of its own; what their jobs noted."""
     project = replace(fresh.copy(tmp_path_factory.mktemp("open labels")), extra=SETTINGS)
     whole = {}
-    for day in (BEFORE, FIRST_NIGHT, SECOND_NIGHT):
+    for day in (LEARNT, BEFORE, FIRST_NIGHT, SECOND_NIGHT):
         whole[day] = project.log_file(day).read_bytes()
         rewrite(project.log_file(day), lambda rows: [row | {"is_like": 0} for row in rows])
 
-    run_history(project.ask(FIRST_LOG_DATE, date(2022, 5, 5)))
+    run_history(project.ask(FIRST_LOG_DATE, LEARNT))
+    project.log_file(LEARNT).write_bytes(whole[LEARNT])
     run_night(project.ask(BEFORE), [*data_steps(), "score", "publish"])  # lists of the group means
     project.log_file(BEFORE).write_bytes(whole[BEFORE])
     run_night(project.ask(FIRST_NIGHT, model="ple"), [*data_steps(), "pack", "train", "evaluate"])
     project.log_file(FIRST_NIGHT).write_bytes(whole[FIRST_NIGHT])
     run_night(project.ask(SECOND_NIGHT), [*data_steps(), "look_back", "report"])
     runs = [row for row in project.opened().store.rows("runs") if row["state"] == "done"]
-    return project, {f"{row['job']} {row['last_data_date']}": row["message"] for row in runs}
+    return project, {f"{row['job']} {row['data_date']}": row["message"] for row in runs}
 
 
 def rows_of(project: SampleProject, table: str, where: str) -> list[Row]:
@@ -74,6 +76,14 @@ def counted(project: SampleProject, first: date, last: date) -> list[Row]:
     return list(kept.values())
 
 
+def packed(project: SampleProject, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, (n, 3), and weights, (n,), of the rows of a split, padding left out."""
+    blocks = [row for row in project.opened().store.rows("training_blocks") if row["split"] == split]
+    labels = np.concatenate([np.frombuffer(row["labels"], "<f4").reshape(-1, 3) for row in blocks])
+    weight = np.concatenate([np.frombuffer(row["weight"], "<f4") for row in blocks])
+    return labels[weight > 0], weight[weight > 0]
+
+
 def test_a_training_set_ends_before_the_first_day_that_its_night_evaluates(
     nights: tuple[SampleProject, dict[str, str]],
 ) -> None:
@@ -81,18 +91,21 @@ def test_a_training_set_ends_before_the_first_day_that_its_night_evaluates(
     (pinned,) = project.opened().store.rows("training_sets")
     days = (pinned["first_data_date"], pinned["last_data_date"])
 
-    assert days == (date(2022, 5, 4), date(2022, 5, 5))
+    assert days == (date(2022, 5, 4), LEARNT)
     assert pinned["data_date"] == FIRST_NIGHT
-    of_days = counted(project, days[0], days[0])  # the last day is for validation
-    positive = [row for row in of_days if row["is_click"] or row["is_long_view"] or row["is_like"]]
-    blocks = project.opened().store.rows("training_blocks")
-    packed = sum(row["rows"] for row in blocks if row["split"] == "train")
-    assert (
-        f"of {len(of_days):,} rows of the training days {packed:,} are packed" in notes[f"pack {FIRST_NIGHT}"]
-    )
-    assert len(positive) < packed < len(of_days)
-    validation = sum(row["rows"] for row in blocks if row["split"] == "validation")
-    assert validation == len(counted(project, days[1], days[1]))
+    for split, day, share in (("train", days[0], 0.5), ("validation", days[1], 1.0)):
+        rows = counted(project, day, day)
+        labels, weight = packed(project, split)
+        positives = [sum(row[name] for row in rows) for name in ("is_click", "is_long_view", "is_like")]
+        assert labels.sum(axis=0).tolist() == positives  # all of them; the likes, too
+        is_negative = labels.sum(axis=1) == 0
+        assert set(weight[~is_negative]) == {1.0}
+        assert set(weight[is_negative]) == {1 / share}
+        negatives = len(rows) - (~is_negative).sum()
+        assert abs(is_negative.sum() - share * negatives) <= 6 * (share * (1 - share) * negatives) ** 0.5
+        if split == "train":
+            found = f"of {len(rows):,} rows of the training days {len(weight):,} are packed"
+            assert found in notes[f"pack {FIRST_NIGHT}"]
 
 
 def test_an_evaluation_counts_the_likes_that_arrived_the_day_after(
