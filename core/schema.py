@@ -267,7 +267,7 @@ class Examples(ConfigModel):
 
     repeats: tuple[str, ...] = ()
     """ORDER BY terms over columns of events: of a user's impressions of one item on one data date, the first
-    in this order counts in tasks, the others in none; default: all count."""
+    in this order counts in tasks, the others do not; default: all do."""
 
     @field_validator("repeats")
     @classmethod
