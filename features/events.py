@@ -117,7 +117,7 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     declared = F.struct(*config.source.events.columns, *config.behaviours)
     has_failed = F.size("failed_rules") > 0
     event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
-    order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
+    order = [*map(order_term, config.source.events.keep), F.col("source_row_id").asc()]
     rivals = (
         Window.partitionBy(has_failed, "data_date", event)
         .orderBy(*order)
@@ -159,8 +159,8 @@ def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
     return F.when(is_whole, F.concat_ws(":", *parts))
 
 
-def _order_term(term: str) -> Column:
-    """Return one ORDER BY term of `keep`; nulls are last in both directions."""
+def order_term(term: str) -> Column:
+    """Return one ORDER BY term of a configuration; nulls are last in both directions."""
     column_name, *direction = term.split()
     column = F.col(column_name)
     is_descending = [word.lower() for word in direction] == ["desc"]

@@ -1,13 +1,14 @@
 """Examples: an event of day D with all that was known at the end of D - 1, and its labels."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.columns import context_columns, feature_columns
 from core.config_model import EntityName
-from core.schema import Config
+from core.schema import Config, Task
 from features.cohorts import cohort_of
 from features.labels import label, mask
+from features.repeats import counts_among_repeats
 from features.windows import unknown_defaults
 
 
@@ -21,10 +22,12 @@ def to_examples(
 ) -> DataFrame:
     """Join events with the features and cohorts as of the day before.
 
+    Of repeated impressions one counts in tasks, as `examples.repeats` says; the others stay, with masks off.
     An unknown user or item gets the features of one without events, and the cohort of the rules for these.
 
     Grain: event_id and data_date, the events as they came. As of: data_date - 1; labels are of data_date.
-    Cost: four joins of the range's events with dense tables of as many dates.
+    Cost: four joins of the range's events with dense tables of as many dates; with `examples.repeats` one
+    shuffle of the events before.
 
     Args:
         events: accepted events of data dates first .. last.
@@ -32,9 +35,10 @@ def to_examples(
         item_features: see above.
         user_cohorts: see above.
         item_cohorts: see above.
-        config: source, features, cohorts and tasks.
+        config: source, features, cohorts, tasks and examples.
     """
-    rows = with_entity(events, user_features, user_cohorts, config, "user")
+    counted = events.withColumn("_counts", counts_among_repeats(config.examples.repeats))
+    rows = with_entity(counted, user_features, user_cohorts, config, "user")
     rows = with_entity(rows, item_features, item_cohorts, config, "item")
     return rows.select(
         "event_id",
@@ -47,9 +51,13 @@ def to_examples(
         *feature_columns(config.features.item, "item"),
         "user_cohort",
         "item_cohort",
-        *(column for task in config.tasks for column in (label(task, rows), mask(task, rows))),
+        *(column for task in config.tasks for column in (label(task, rows), _mask(task, rows))),
         F.lit(1.0).alias("weight"),
     )
+
+
+def _mask(task: Task, rows: DataFrame) -> Column:
+    return (mask(task, rows) & F.col("_counts")).alias(f"mask_{task.name}")
 
 
 def with_entity(

@@ -38,7 +38,7 @@ OF_THE_NIGHT = (
     writes=(),
     config=(
         *("audits", "behaviours", "cohorts", "exposure", "features", "source.items", "source.users"),
-        "tasks[].name",
+        *("tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,
     entry_points=("jobs.check",),  # its verdicts are no table of its own

@@ -308,6 +308,7 @@ class NightReport:
     samples: tuple[SampleList, ...] = ()
     list_warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    labelled_date: date | None = None  # newest data date with final labels, where it is before the night's
 
 
 @dataclass(frozen=True)
