@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, looking, nights
+from jobs.cli import adopting, demo, generating, looking, nights
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -18,7 +18,14 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
-NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
+NIGHTS: tuple[Command, ...] = (
+    nights.night,
+    nights.history,
+    nights.plan,
+    demo.demo,
+    adopting.adopt,
+    generating.generate,
+)
 QUERIES: tuple[Command, ...] = (
     looking.runs,
     looking.tables,
