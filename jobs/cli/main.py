@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, generating, looking, nights
+from jobs.cli import adopting, demo, generating, looking, nights, skew
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -32,6 +32,7 @@ QUERIES: tuple[Command, ...] = (
     looking.models,
     looking.lists,
     looking.rules,
+    skew.skew,
 )
 
 for command in NIGHTS:

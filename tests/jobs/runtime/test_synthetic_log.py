@@ -30,56 +30,56 @@ SPEC = LogSpec(
 )
 
 
-def test_files_do_not_depend_on_tasks_and_ingest_finds_what_the_truth_says(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    truth = generate(spark, SPEC, tmp_path / "spark")
+@pytest.fixture(scope="module")
+def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("log")
+    generate(spark, SPEC, made)
+    return made
+
+
+def test_files_and_truth_do_not_depend_on_tasks_and_their_order(folder: Path, tmp_path: Path) -> None:
     counts = {
         (day, late, fate): rows
         for day in reversed(range(SPEC.days))
-        for (late, fate), rows in files.write_log_file(SPEC, tmp_path / "alone", day, 0).items()
+        for (late, fate), rows in files.write_log_file(SPEC, tmp_path, day, 0).items()
     }
-    files.write_users(SPEC, tmp_path / "alone", 0)
-    files.write_items(SPEC, tmp_path / "alone", 0)
-    assert contents(tmp_path / "spark") == contents(tmp_path / "alone")
-    assert truth == to_truth(SPEC, counts)
-    written = [json.loads(line) for line in (tmp_path / "spark" / "truth.jsonl").read_text().splitlines()]
-    assert {row.pop("data_date"): row for row in written} == truth
+    files.write_users(SPEC, tmp_path, 0)
+    files.write_items(SPEC, tmp_path, 0)
 
+    assert contents(folder) == contents(tmp_path)
+    assert truth_of(folder) == to_truth(SPEC, counts)
+
+
+@pytest.mark.slow
+def test_ingest_finds_what_the_truth_says(spark: SparkSession, folder: Path, tmp_path: Path) -> None:
     ask = Arguments(
         SPEC.first_date,
         SPEC.date_of(SPEC.days - 1),
         dataset="synthetic",
         settings=(
-            f"source.root={tmp_path / 'spark'}",
-            f"paths.warehouse={tmp_path / 'warehouse'}",
+            f"source.root={folder}",
+            f"paths.warehouse={tmp_path}",
             "runtime.cores=2",
             "source.events.max_failing_share=0.2",
         ),
     )
+
     for name in ("scan_sources", "ingest"):
         all_jobs()[name](ask)
+
     store = Project(ask).store
-    balance = {str(row["data_date"]): row for row in store.rows("row_balance")}
-    assert balance.keys() == truth.keys()
-    for day, said in truth.items():
-        found = balance[day]
-        failed = ("too_late", "no_user", "no_time", "wrong_click", "wrong_seconds")
-        assert {name: found[name] for name in ("accepted", "duplicates")} == {
-            name: said[name] for name in ("accepted", "duplicates")
-        }
-        assert found["late"] == said["late"]
-        assert found["failed"] == sum(said[name] for name in failed)
-        assert found["conflicts"] == 0
-    rules = {
-        row["rule"]: row["count"]
-        for row in store.read(spark, "quarantine")
-        .select(F.explode("failed_rules").alias("rule"))
-        .groupBy("rule")
-        .count()
-        .collect()
+    faults = ("too_late", "no_user", "no_time", "wrong_click", "wrong_seconds")
+    found = {
+        str(row["data_date"]): [row[n] for n in ("accepted", "duplicates", "late", "failed", "conflicts")]
+        for row in store.rows("row_balance")
     }
-    assert rules["too_late"] == sum(said["too_late"] for said in truth.values())
+    assert found == {
+        day: [said["accepted"], said["duplicates"], said["late"], sum(said[n] for n in faults), 0]
+        for day, said in truth_of(folder).items()
+    }
+    rules = store.read(spark, "quarantine").select(F.explode("failed_rules").alias("rule")).groupBy("rule")
+    by_rule = {row["rule"]: row["count"] for row in rules.count().collect()}
+    assert by_rule["too_late"] == sum(said["too_late"] for said in truth_of(folder).values()) > 0
 
 
 def test_a_folder_with_another_log_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
@@ -94,3 +94,8 @@ def test_a_folder_with_another_log_is_left_alone(spark: SparkSession, tmp_path: 
 def contents(folder: Path) -> dict[str, bytes]:
     found = [file for part in ("log", "users", "items") for file in (folder / part).rglob("*.parquet")]
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in found}
+
+
+def truth_of(folder: Path) -> dict[str, dict[str, int]]:
+    rows = [json.loads(line) for line in (folder / "truth.jsonl").read_text().splitlines()]
+    return {row.pop("data_date"): row for row in rows}
