@@ -1,12 +1,12 @@
 """Does a night's cost grow with history, what do daily tiles save, and what does one hot item cost?
 
-python -m bench.scale                 three logs of 20 M events over 60 dates and 500,000 users
-python -m bench.scale --share 0.05    a twentieth of the events, users and items
+python -m bench.scale                      logs of 20 M events over 60 dates and 500,000 users
+python -m bench.scale --share 0.05 5       a twentieth of the events, users and items; one part only
 
-With 5 and with 20 events per active user and day, all dates are built, then nights 31 and 60 again by turns,
+Parts 5 and 20: events per active user and day. All dates are built, then nights 31 and 60 again by turns,
 which a warm JVM does alike. The features of date 60 are also computed from all raw events by one GROUP BY per
-entity; all results are compared row by row. In the third log one item has 20 % of all events; a night of
-it is run with 16 partitions per shuffle.
+entity; all results are compared row by row. Part `skew`: one item has 20 % of all events; a night is run
+with 16 partitions per shuffle.
 
 Task time is what Spark calls executor run time, summed over tasks; medians over runs.
 """
@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pyspark.sql import SparkSession
+
 from bench.scale.nights import FEATURES, Warehouse
 from bench.scale.tasks import Phases, Task
 from bench.tables import print_table
@@ -24,9 +26,11 @@ from jobs.workers.synthetic.spec import LogSpec
 
 EVENTS_PER_DAY, USERS, ITEMS, DAYS = 333_333, 500_000, 50_000, 60
 NIGHTS = (31, 60)
-PER_ACTIVE_DAY = (5, 20)
+PER_ACTIVE_DAY = ("5", "20")
+SKEW = "skew"
 RUNS = 3
 SKEWED_DAYS, HOT_ITEM, PARTITIONS = 12, 0.2, 16
+NIGHT = FEATURES[1:]  # files are in the manifest already
 SKEWED_NIGHT = (*FEATURES, "label_cohorts", "build_examples")
 
 
@@ -36,32 +40,35 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=1.0, help="of 20 M events, 500,000 users, 50,000 items"
     )
-    share = parser.parse_args().share
+    parser.add_argument("parts", nargs="*", default=[*PER_ACTIVE_DAY, SKEW], help="5, 20, skew; default: all")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
-        measure(share, Path(folder))
+        measure(asked.share, asked.parts, Path(folder))
 
 
-def measure(share: float, folder: Path) -> None:
-    """Run all phases in one session, stop it, and print what the event log says.
+def measure(share: float, parts: Sequence[str], folder: Path) -> None:
+    """Run all phases of some parts in one session, stop it, and print what the event log says.
 
     Raises:
         SystemExit: features differ from those that SQL computes.
     """
     phases = Phases(folder / "events")
-    for per_active_day in PER_ACTIVE_DAY:
-        log = to_warehouse(share, folder, phases, per_active_day=per_active_day)
-        compare_nights(log, str(per_active_day))
-    skewed = to_warehouse(share, folder, phases, hot_item=HOT_ITEM, days=SKEWED_DAYS)
-    run_skewed(skewed)
-    skewed.project(1, 1).spark.stop()
+    for part in parts:
+        if part == SKEW:
+            run_skewed(to_warehouse(share, folder, phases, hot_item=HOT_ITEM, days=SKEWED_DAYS))
+        else:
+            compare_nights(to_warehouse(share, folder, phases, per_active_day=int(part)), part)
+    SparkSession.active().stop()
 
     runs = phases.runs()
     print(f"\n{sizes_text(share)}\n")
-    print_nights(runs)
-    print()
-    print_sql(runs)
-    print()
-    print_skew(runs)
+    if compared := [part for part in parts if part != SKEW]:
+        print_nights(runs, compared)
+        print()
+        print_sql(runs, compared)
+        print()
+    if SKEW in parts:
+        print_skew(runs)
 
 
 def to_warehouse(share: float, folder: Path, phases: Phases, days: int = DAYS, **values: float) -> Warehouse:
@@ -85,7 +92,7 @@ def compare_nights(log: Warehouse, name: str) -> None:
     log.run(FEATURES, 1, DAYS, f"{name} history")
     for _ in range(RUNS):
         for night in NIGHTS:
-            log.run(FEATURES, night, night, f"{name} night {night}")
+            log.run(NIGHT, night, night, f"{name} night {night}")
         log.build_alone(DAYS, f"{name} alone")
         log.window_sql(DAYS, f"{name} sql")
     if differing := log.differing_rows(DAYS):
@@ -94,7 +101,7 @@ def compare_nights(log: Warehouse, name: str) -> None:
 
 def run_skewed(log: Warehouse) -> None:
     """Build all dates but the last, then the last with more partitions."""
-    log.run(SKEWED_NIGHT, 1, SKEWED_DAYS - 1, "skew history")
+    log.run(SKEWED_NIGHT[:-1], 1, SKEWED_DAYS - 1, "skew history")
     log.spark["spark.sql.shuffle.partitions"] = str(PARTITIONS)
     log.run(SKEWED_NIGHT, SKEWED_DAYS, SKEWED_DAYS, "skew")
 
@@ -127,22 +134,22 @@ VALUES: dict[str, Callable[[Task], float]] = {
 }
 
 
-def print_nights(runs: Runs) -> None:
+def print_nights(runs: Runs, parts: Sequence[str]) -> None:
     """Print the last night against the earlier one, by job and in all."""
     rows = []
-    for per in PER_ACTIVE_DAY:
-        for jobs in (*((job,) for job in FEATURES), FEATURES):
+    for per in parts:
+        for jobs in (*((job,) for job in NIGHT), NIGHT):
             for name, value in VALUES.items():
                 early, late = (total(runs, [f"{per} night {n} {j}" for j in jobs], value) for n in NIGHTS)
-                job = jobs[0] if len(jobs) == 1 else "all three"
+                job = jobs[0] if len(jobs) == 1 else "both"
                 rows.append([per, job, name, f"{early:.4g}", f"{late:.4g}", f"{late / max(early, 1e-9):.2f}"])
     print_table(["events per active day", "job", "", *(f"night {n}" for n in NIGHTS), "ratio"], rows)
 
 
-def print_sql(runs: Runs) -> None:
+def print_sql(runs: Runs, parts: Sequence[str]) -> None:
     """Print SQL over raw events against the job, and against its transformations alone."""
     rows = []
-    for per in PER_ACTIVE_DAY:
+    for per in parts:
         for name, value in VALUES.items():
             sql = total(runs, [f"{per} sql"], value, at_once=2)
             alone = total(runs, [f"{per} alone"], value, at_once=2)
