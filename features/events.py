@@ -21,7 +21,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
     Grain: source_row_id = "<sha256 of the file>:<position in it>".
     Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
-    `lateness_days` before), else the file's date, under which the row goes to quarantine.
+    `lateness_days` before), else the file's date, under which the row goes to quarantine. A log without
+    times has events of the midnight with which the file's date begins.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
     source cannot be read as such; days_late = file's date - event's date, negative for the future.
     Cost: one narrow pass.
@@ -36,6 +37,9 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
         name: read_id(column.expr, column.type, raw) if name in IDS else read_mapping(column, raw)
         for name, column in source.columns.items()
     }
+    if "event_time" not in mapped:
+        midnight = F.col("file_date").cast("timestamp")
+        mapped["event_time"] = F.to_utc_timestamp(midnight, config.source.time_zone)
     behaved = {name: read_behaviour(behaviour, raw) for name, behaviour in config.behaviours.items()}
 
     events = raw.select(

@@ -7,7 +7,18 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, backfilling, demo, features, joining, looking, nights, quarantine
+from jobs.cli import (
+    adopting,
+    backfilling,
+    demo,
+    features,
+    generating,
+    joining,
+    looking,
+    nights,
+    quarantine,
+    skew,
+)
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -25,6 +36,7 @@ NIGHTS: tuple[Command, ...] = (
     backfilling.backfill,
     demo.demo,
     adopting.adopt,
+    generating.generate,
 )
 QUERIES: tuple[Command, ...] = (
     looking.runs,
@@ -34,6 +46,7 @@ QUERIES: tuple[Command, ...] = (
     looking.rules,
     features.features,
     joining.join,
+    skew.skew,
 )
 
 for command in NIGHTS:
