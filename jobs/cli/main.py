@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, looking, nights
+from jobs.cli import adopting, demo, looking, nights, onboarding
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -19,6 +19,7 @@ for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
 NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
+ONBOARDING: tuple[Command, ...] = (onboarding.init,)
 QUERIES: tuple[Command, ...] = (
     looking.runs,
     looking.tables,
@@ -29,6 +30,8 @@ QUERIES: tuple[Command, ...] = (
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)
+for command in ONBOARDING:
+    app.command(rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
 app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)
