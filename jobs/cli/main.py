@@ -19,7 +19,11 @@ for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
 NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
-ONBOARDING: tuple[Command, ...] = (onboarding.init,)
+ONBOARDING: tuple[tuple[str, Command], ...] = (
+    ("init", onboarding.init),
+    ("validate", onboarding.validate),
+    ("test", onboarding.run_tests),
+)
 QUERIES: tuple[Command, ...] = (
     looking.runs,
     looking.tables,
@@ -30,8 +34,8 @@ QUERIES: tuple[Command, ...] = (
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)
-for command in ONBOARDING:
-    app.command(rich_help_panel="A data set of one's own")(command)
+for name, command in ONBOARDING:
+    app.command(name=name, rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
 app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)

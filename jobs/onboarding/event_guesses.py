@@ -7,6 +7,7 @@ from math import ceil, floor, log10
 from statistics import median
 from typing import Any, Literal
 
+from core.config_model import EntityName
 from core.expressions import RESERVED
 from jobs.onboarding import names
 from jobs.onboarding.facts import TRUE_TEXTS, Column, Times
@@ -87,7 +88,7 @@ class EventGuesses:
 def guess_events(
     columns: Sequence[Column],
     samples: Sequence[Sample],
-    keys: Mapping[str, Column | None],
+    keys: Mapping[EntityName, Column | None],
     first_taken: Collection[str] = (),
 ) -> EventGuesses:
     """Guess what each column of a log is.
@@ -101,7 +102,11 @@ def guess_events(
     found = EventGuesses()
     found.time = _time(columns)
     used = {found.time.column.name} if found.time else set()
-    for entity, scores in (("user", names.USER), ("item", names.ITEM)):
+    of_entities: tuple[tuple[EntityName, Mapping[str, int]], ...] = (
+        ("user", names.USER),
+        ("item", names.ITEM),
+    )
+    for entity, scores in of_entities:
         column, reason = _key(columns, scores, keys.get(entity), used, entity)
         setattr(found, entity, column)
         found.reasons[entity] = reason

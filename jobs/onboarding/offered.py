@@ -120,8 +120,7 @@ def _dated(root: Path, files: Sequence[Path], pattern: str) -> Offered:
     else:
         spelled = [_spelled(name) for name in names]
         dates = [day for _, day in spelled]
-        path = _common([text for text, _ in spelled]) if None not in dates else None
-        path = path or pattern
+        path = (_common([text for text, _ in spelled]) if None not in dates else None) or pattern
     by_date: dict[date, tuple[Path, ...]] = {}
     for file, day in zip(files, dates, strict=True):
         if day is not None and "{" in path:
@@ -146,7 +145,8 @@ def _spelled(name: str) -> tuple[str, date | None]:
 
 def _of_folders(parts: Sequence[str], day: date) -> list[str]:
     """Replace folders of the date's year and month: 2022/05/x-{data_date}."""
-    found, forms = [], {f"{day:%Y}": "%Y", f"{day:%Y-%m}": "%Y-%m", f"{day:%Y%m}": "%Y%m"}
+    found: list[str] = []
+    forms = {f"{day:%Y}": "%Y", f"{day:%Y-%m}": "%Y-%m", f"{day:%Y%m}": "%Y%m"}
     for part in parts:
         is_below_year = bool(found) and found[-1] == "{data_date:%Y}"
         form = "%m" if is_below_year and part == f"{day:%m}" else forms.get(part)
