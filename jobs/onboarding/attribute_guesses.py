@@ -133,7 +133,8 @@ def _categorical(column: Column) -> dict[str, int | str]:
         parts = [str(value).split(separator) for value in column.counts]
         several = [each for each in parts if len(each) > 1]
         different = {part for each in parts for part in each}
-        if len(several) >= 0.05 * len(parts) and len(different) < 0.8 * max(2, column.distinct):
+        is_bag = separator == "|" or len(different) < 0.8 * column.distinct  # "Doe, Jane" holds no parts
+        if is_bag and len(several) >= 0.05 * len(parts):
             most = min(5, max(map(len, several)))
             return {**_sizes(len(different)), "split": separator, "max_values": most}
     return _sizes(column.distinct)

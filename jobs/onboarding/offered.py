@@ -75,7 +75,8 @@ def offered_at(text: str, flag: str) -> Offered:
     if place.is_file():
         return _dated(place.parent, [place], place.name)
     root, pattern = _split(place)
-    found = [place] if place.is_dir() else sorted(root.glob(DatedPath(pattern).pattern))
+    named = sorted(root.glob(DatedPath(pattern).pattern)) if pattern else []
+    found = [place] if place.is_dir() else named
     files = [file for each in found for file in ([each] if each.is_file() else _below(each))]
     if place.is_dir():
         root, pattern = place.parent, place.name
@@ -97,7 +98,7 @@ def _split(place: Path) -> tuple[Path, str]:
     """Split a path before its first part that holds a sign of a glob or a date."""
     parts = place.parts
     first = next((n for n, part in enumerate(parts) if re.search(r"[*?{\[]", part)), len(parts))
-    return Path(*parts[:first]), "/".join(parts[first:]) or "."
+    return Path(*parts[:first]), "/".join(parts[first:])
 
 
 def _below(folder: Path) -> list[Path]:

@@ -5,7 +5,6 @@ What a reader of Spark has to be told (separator, header, encoding) is found out
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -70,9 +69,7 @@ def format_of(file: Path) -> Format:
     if start[:3] == b"ORC":
         return Format("orc")
     if start[:2] == b"\x1f\x8b" and file.suffix != ".gz":
-        raise ConfigError(
-            f"{file}: compressed by gzip, and Spark knows that by the ending .gz alone; rename it"
-        )
+        raise ConfigError(f"{file}: compressed by gzip, which Spark knows by the ending .gz alone; rename it")
     if start[:2] == b"PK" or start == b"\x28\xb5\x2f\xfd":
         raise ConfigError(f"{file}: a compression that is not read; expected plain text, .gz, .bz2 or .xz")
     encoding = _encoding(file)
@@ -213,12 +210,9 @@ def _encoding(file: Path) -> str:
 
 
 def _columns_by(separator: str, lines: Sequence[str]) -> int:
-    """Return into how many columns a separator parts most lines; 1 if it parts them differently."""
-    widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=separator) if cells)
-    if not widths:
-        return 1
-    width, count = widths.most_common(1)[0]
-    return width if count >= 0.9 * sum(widths.values()) else 1
+    """Return into how many columns a separator parts the first line and most others; 1 if it does not."""
+    widths = [len(cells) for cells in csv.reader(lines, delimiter=separator) if cells]
+    return widths[0] if widths and widths.count(widths[0]) >= 0.9 * len(widths) else 1
 
 
 def _is_header(cells: Sequence[str]) -> bool:
