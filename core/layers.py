@@ -114,6 +114,12 @@ def line_of(file: Path, path: Key) -> int | None:
     return line
 
 
+def nearest_line(file: Path, path: Key) -> int:
+    """Return the line of a key in a YAML file, else of the nearest one above it that the file holds, else 1."""
+    lines = (line_of(file, path[:length]) for length in range(len(path), 0, -1))
+    return next((line for line in lines if line is not None), 1)
+
+
 def read_file(file: Path, name: str, below: Key = ()) -> Layer:
     """Read one layer.
 

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from math import isclose
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import yaml
 from pydantic import Field, ValidationError
@@ -21,7 +21,7 @@ from yaml import YAMLError
 
 from core.config_model import ConfigModel
 from core.errors import ConfigError
-from core.layers import line_of
+from core.layers import nearest_line
 from core.load import default_project, load_config
 from core.schema import Config
 from jobs.onboarding.memory_run import MemoryRun, Tables
@@ -46,7 +46,7 @@ class UnitTest(ConfigModel):
     """
 
     dataset: str
-    events: dict[date, list[Row]]  # date of a file -> its rows
+    events: Annotated[dict[date, list[Row]], Field(min_length=1)]  # date of a file -> its rows
     users: list[Row] = Field(default_factory=list)
     items: list[Row] = Field(default_factory=list)
     expect: dict[str, dict[date, list[Row]] | list[Row]]
@@ -120,7 +120,7 @@ def read_test(file: Path) -> UnitTest:
         raise ConfigError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         fault = error.errors()[0]
-        line = line_of(file, fault["loc"]) or 1
+        line = nearest_line(file, fault["loc"])
         key = ".".join(map(str, fault["loc"]))
         raise ConfigError(f"{file}:{line}: {key}: {fault['msg']}") from error
 
@@ -146,7 +146,7 @@ def _expected(test: UnitTest) -> Iterator[Expected]:
 
 def _require_declared(file: Path, expected: Sequence[Expected], tables: Mapping[str, Table]) -> None:
     for each in expected:
-        place = f"{file}:{line_of(file, each.key) or 1}: {each.table}"
+        place = f"{file}:{nearest_line(file, each.key)}: {each.table}"
         known = sorted(name for name, table in tables.items() if table.is_large)
         if each.table not in known:
             raise ConfigError(f"{place}: no such table; expected one of {known}")
@@ -156,7 +156,7 @@ def _require_declared(file: Path, expected: Sequence[Expected], tables: Mapping[
         columns = tables[each.table].columns
         for number, row in enumerate(each.rows):
             if unknown := sorted(set(row) - set(columns)):
-                line = line_of(file, (*each.key, number)) or 1
+                line = nearest_line(file, (*each.key, number))
                 raise ConfigError(
                     f"{file}:{line}: {each.table} has no columns {unknown}; it has {sorted(columns)}"
                 )
@@ -177,10 +177,10 @@ def _differences(file: Path, expected: Expected, project: Project, tables: Table
     found = [] if frame is None else _rows(frame, expected, declared)
     where = f"{expected.table} {expected.data_date or ''}".strip()
     if not expected.rows and found:
-        line = line_of(file, expected.key) or 1
+        line = nearest_line(file, expected.key)
         yield f"{file}:{line}: {where}: {len(found)} rows, expected none; the first is {_plain(found[0])}"
     for number, row in enumerate(expected.rows):
-        place = f"{file}:{line_of(file, (*expected.key, number)) or 1}: {where}"
+        place = f"{file}:{nearest_line(file, (*expected.key, number))}: {where}"
         keys = {name: value for name, value in row.items() if name in (*declared.grain, *KEYS)}
         named = " ".join(f"{name}={value}" for name, value in keys.items())
         matching = [each for each in found if all(is_equal(each[k], v) for k, v in keys.items())]

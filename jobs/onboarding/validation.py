@@ -38,8 +38,8 @@ SHOWN_OF = 500
 """Rows that the shown values are taken from."""
 MOST_TIMES = 2_000
 """Times that zones are tried on."""
-LEAST_ON_DATE = 0.5
-"""Share of rows that must be of the date of their file."""
+LEAST_ON_DATE, BETTER = 0.5, 0.02
+"""Share of times that must be of the date of their file; what another zone must be better by."""
 
 
 class Shown(NamedTuple):
@@ -175,19 +175,23 @@ class _Validation:
             f"{shares[1]} of up to {horizon} days before, {shares[2]} earlier, {shares[3]} later; "
             f"{shares[4]} are unreadable"
         )
-        readable_share = 1 - parts[4] / total
-        if readable_share and parts[0] / total < LEAST_ON_DATE * readable_share:
-            seconds = F.col("event_time").cast("double")  # Python would read instants as local times
-            found = rows.where(seconds.isNotNull()).select(seconds).limit(MOST_TIMES).collect()
-            times = [datetime.fromtimestamp(row[0], UTC) for row in found]
-            better = guess_zone({day: times})
-            hint = "compare the unit of event_time with its values"
-            if better.share > 0.9:
-                hint = f"in {better.name} it would be {percent(better.share)}: set source.time_zone"
+        seconds = F.col("event_time").cast("double")  # Python would read instants as local times
+        found = rows.where(seconds.isNotNull()).select(seconds).limit(MOST_TIMES).collect()
+        if not found:
+            return
+        best = guess_zone({day: [datetime.fromtimestamp(row[0], UTC) for row in found]})
+        own_share = parts[0] / (total - parts[4])
+        if best.share > max(LEAST_ON_DATE, own_share + BETTER):
             self.fault(
-                "source.time_zone" if better.share > 0.9 else f"{key}.from",
-                f"only {shares[0]} of the rows are of {day}, the date of their file ({first} .. {last} in "
-                f"{zone}); {hint}",
+                "source.time_zone",
+                f"{percent(own_share)} of the readable times are of {day}, the date of their file, in "
+                f"{zone}, and {percent(best.share)} in {best.name}: set that, if days begin there",
+            )
+        elif own_share < LEAST_ON_DATE:
+            self.fault(
+                f"{key}.from",
+                f"{percent(own_share)} of the readable times are of {day}, the date of their file "
+                f"({first} .. {last} in {zone}): compare the unit with the values",
             )
 
     def _accepted(self, rows: DataFrame) -> DataFrame:
