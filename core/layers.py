@@ -115,7 +115,7 @@ def line_of(file: Path, path: Key) -> int | None:
 
 
 def nearest_line(file: Path, path: Key) -> int:
-    """Return the line of a key in a YAML file, else of the nearest one above it that the file holds, else 1."""
+    """Return the line of a key in a YAML file, else of the nearest one above it that it holds, else 1."""
     lines = (line_of(file, path[:length]) for length in range(len(path), 0, -1))
     return next((line for line in lines if line is not None), 1)
 
