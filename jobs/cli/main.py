@@ -16,6 +16,7 @@ from jobs.cli import (
     joining,
     looking,
     nights,
+    onboarding,
     quarantine,
     skew,
 )
@@ -36,7 +37,13 @@ NIGHTS: tuple[Command, ...] = (
     backfilling.backfill,
     demo.demo,
     adopting.adopt,
-    generating.generate,
+)
+ONBOARDING: tuple[tuple[str, Command], ...] = (
+    ("init", onboarding.init),
+    ("validate", onboarding.validate),
+    ("test", onboarding.run_tests),
+    ("generate", generating.generate),
+    ("skew", skew.skew),
 )
 QUERIES: tuple[Command, ...] = (
     looking.runs,
@@ -46,11 +53,12 @@ QUERIES: tuple[Command, ...] = (
     looking.rules,
     features.features,
     joining.join,
-    skew.skew,
 )
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)
+for name, command in ONBOARDING:
+    app.command(name=name, rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Queries")
