@@ -119,6 +119,7 @@ class World:
     made: dict[tuple[str, date], int] = field(default_factory=dict)
     ran: list[tuple[str, date]] = field(default_factory=list)
     ends_with: int = 99
+    is_oracle: bool = False  # ingest takes rows from all files that there are, by their dates alone
 
     # What Store, Ledger and Project are asked for.
 
@@ -204,7 +205,9 @@ class World:
                     self.manifest.setdefault((file.path, file.sha256), self.described(file))
                 return 0
             case "ingest":
-                held = (each for file in sources.covering(day) for each in self.dated(file))
+                files = [file for each in DAYS for file in sources.log_files(each)]
+                files = files if self.is_oracle else sources.covering(day)
+                held = (each for file in files for each in self.dated(file))
                 return hash(frozenset(row for row, of_day, _ in held if of_day == day))
             case "build_features":
                 return hash((of("build_features", 1), of("ingest", 1), of("ingest")))
@@ -351,7 +354,7 @@ def test_after_any_order_of_arrival_tables_are_as_if_all_had_been_there(
         run_backfill(asked)
         event("something to do" if planned else "nothing to do")
 
-        at_once = World(dict(world.files), readmissions=dict(world.readmissions))
+        at_once = World(dict(world.files), readmissions=dict(world.readmissions), is_oracle=True)
         history(at_once)
         assert world.made == at_once.made
         assert sorted(planned) == sorted(world.ran)  # the plan is what runs, no date twice
@@ -374,7 +377,7 @@ def test_a_backfill_from_the_first_changed_file_on_reaches_back_within_the_horiz
         planned = [(step.job, step.data_date) for step in plan_backfill(asked).steps]
         run_backfill(asked)
 
-        at_once = World(dict(world.files))
+        at_once = World(dict(world.files), is_oracle=True)
         history(at_once)
         assert world.made == at_once.made
         assert sorted(planned) == sorted(world.ran)
