@@ -5,6 +5,7 @@ events and of the features of the day before. Files, manifest and ledger are in 
 fingerprints, planner, backfill) is the code itself.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from jobs.runtime.arguments import Arguments
 from jobs.runtime.backfill import plan_backfill, run_backfill, spans
 from jobs.runtime.fingerprints import Champion, Lineage, Recipe
 from jobs.runtime.pipeline import all_jobs, data_steps
+from jobs.runtime.plan import Planner
 from jobs.tables.catalog import Catalog
 from jobs.tables.file_dates import FileDate
 from jobs.tables.ledger import NewestRun, RunKey
@@ -281,7 +283,7 @@ class ModelSources(Sources):
     def log_files(self, data_date: date) -> list[SourceFile]:
         """Return the files of a date; a file's hash is its rows."""
         return [
-            SourceFile(f"log/{day}/{name}", Path(name), f"{name}{day}{sorted(held)}", day)
+            SourceFile(f"log/{day}/{name}", Path(name), _sha256(f"{name}{day}{sorted(held)}"), day)
             for (day, name), held in sorted(self._world.files.items())
             if day == data_date
         ]
@@ -289,6 +291,10 @@ class ModelSources(Sources):
     def require_log_files(self, data_date: date, allow_missing: bool) -> list[SourceFile]:
         """Return them, if there are any or not."""
         return self.log_files(data_date)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class ModelJob:
@@ -382,6 +388,24 @@ def test_a_backfill_from_the_first_changed_file_on_reaches_back_within_the_horiz
         assert world.made == at_once.made
         assert sorted(planned) == sorted(world.ran)
         assert all(day >= first - DAY for _, day in world.ran)
+
+
+def test_a_night_repairs_what_was_corrected_away_and_nothing_that_was_withdrawn() -> None:
+    three = DAYS[2]
+    before = {(LAST, "a"): frozenset({Row(three, 0), Row(LAST, 0)}), (three, "b"): frozenset({Row(three, 1)})}
+    corrected = World(before | {(LAST, "a"): frozenset({Row(LAST, 0)})})
+    withdrawn = World({(three, "b"): before[three, "b"]})
+
+    def late(now: World) -> dict[date, str]:
+        world = World(dict(before))
+        history(world)
+        world.files = now.files
+        world.run("scan_sources", LAST, LAST)
+        planner = Planner(world.opened(Arguments(LAST, LAST, NAME)), [LAST], ["ingest"])
+        return {day: reason.text for day, reason in planner.late_dates("ingest", LAST, ONE).items()}
+
+    assert late(corrected) == {three: f"source log/{LAST}/a holds no row of {three} any more"}
+    assert late(withdrawn) == {}
 
 
 def test_dates_go_together_where_they_follow_each_other() -> None:
