@@ -44,7 +44,7 @@ def backfill(
     allow_empty: AllowEmpty = False,
     project: ProjectFolder = "",
 ) -> None:
-    """Make again what late, corrected, withdrawn or re-admitted rows have changed, and only that."""
+    """Run what late, corrected, withdrawn or re-admitted rows (or code) made out of date, oldest first."""
     with exit_codes():
         values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
         asked = dates_asked(first, last, allow_empty=allow_empty, **values)
