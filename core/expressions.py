@@ -177,6 +177,7 @@ def check_expressions(config: Config) -> None:
         columns_of(text, where)
     events = event_columns(config)
     _require_columns((term.split()[0] for term in config.source.events.keep), events, "source.events.keep")
+    _require_columns((term.split()[0] for term in config.examples.repeats), events, "examples.repeats")
     for task in config.tasks:
         _require(task.label, events, f"tasks.{task.name}.label")
         if task.where is not None:

@@ -21,7 +21,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
     Grain: source_row_id = "<sha256 of the file>:<position in it>".
     Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
-    `lateness_days` before), else the file's date, under which the row goes to quarantine.
+    `lateness_days` before), else the file's date, under which the row goes to quarantine. A log without
+    times has events of the midnight with which the file's date begins.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
     source cannot be read as such; days_late = file's date - event's date, negative for the future.
     Cost: one narrow pass.
@@ -36,6 +37,9 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
         name: read_id(column.expr, column.type, raw) if name in IDS else read_mapping(column, raw)
         for name, column in source.columns.items()
     }
+    if "event_time" not in mapped:
+        midnight = F.col("file_date").cast("timestamp")
+        mapped["event_time"] = F.to_utc_timestamp(midnight, config.source.time_zone)
     behaved = {name: read_behaviour(behaviour, raw) for name, behaviour in config.behaviours.items()}
 
     events = raw.select(
@@ -117,7 +121,7 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     declared = F.struct(*config.source.events.columns, *config.behaviours)
     has_failed = F.size("failed_rules") > 0
     event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
-    order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
+    order = [*map(order_term, config.source.events.keep), F.col("source_row_id").asc()]
     rivals = (
         Window.partitionBy(has_failed, "data_date", event)
         .orderBy(*order)
@@ -159,8 +163,8 @@ def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
     return F.when(is_whole, F.concat_ws(":", *parts))
 
 
-def _order_term(term: str) -> Column:
-    """Return one ORDER BY term of `keep`; nulls are last in both directions."""
+def order_term(term: str) -> Column:
+    """Return one ORDER BY term of a configuration; nulls are last in both directions."""
     column_name, *direction = term.split()
     column = F.col(column_name)
     is_descending = [word.lower() for word in direction] == ["desc"]

@@ -1,5 +1,6 @@
 """A project, opened from Python."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -7,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -20,7 +22,10 @@ from jobs.runtime.lists import list_of, served_date
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.plan import PlannedStep
 from jobs.runtime.project import Project as JobProject
+from jobs.runtime.spine import join_spine
 from jobs.tables.table import Table
+
+log = logging.getLogger("lamplighter")
 
 DataDate = str | date
 NIGHT, HISTORY = "night", "history"
@@ -97,6 +102,35 @@ class Project:
             raise ConfigError(f"{name} has no column data_date; its grain is {list(declared.grain)}")
         first, last = parse_dates(str(data_date))
         return rows.where(F.col("data_date").between(F.lit(first), F.lit(last)))
+
+    def join(self, spine: DataFrame | pd.DataFrame, features: Sequence[str]) -> DataFrame:
+        """Join features as of the day before each row's date, exactly those that an example would get.
+
+        Nothing is written. A key that is not known, or missing, has the features of a user (item) without
+        events; a warning says how many rows have such a key.
+
+        Args:
+            spine: rows with user_id, item_id (those of the features' groups), and data_date, or event_time
+                for the date in the data set's time zone. Other columns are kept. It is evaluated twice before
+                the result is, so cache one that is expensive.
+            features: "GROUP.COLUMN" each, such as "user.user_click_count_7d" or "item.cohort".
+
+        Raises:
+            ConfigError: no such feature, a key or a date is missing, a feature has the name of a column of
+                the spine, or features of some of its dates are not built.
+            LamplighterError: rows have no readable date.
+        """
+        rows = spine if isinstance(spine, DataFrame) else self._project.spark.createDataFrame(spine)
+        joined = join_spine(self._project, rows, features)
+        for group, missing in joined.missing.items():
+            if missing:
+                log.warning(
+                    "%s: %s of %s rows have a key that is not known",
+                    group,
+                    f"{missing:,}",
+                    f"{joined.rows:,}",
+                )
+        return joined.frame
 
     def plan(self, data_date: DataDate, *, model: str | None = None) -> list[PlannedStep]:
         """Return what a night (for a range: a history) would run, with the reason of each step.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, SparkSession
 
 from core.declared_config import declared_part
+from core.errors import LamplighterError
 from core.schema import Config
 from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
@@ -20,6 +21,7 @@ from jobs.runtime.project import Project
 from jobs.runtime.reads import SourcePart
 from jobs.runtime.record import WHOLE_TABLE, RunRecord
 from jobs.tables.ledger import NewestRun, RunKey
+from jobs.tables.since import columns_since
 from jobs.tables.sources import Sources
 from jobs.tables.store import Commit, check_rows, dates_where, key_where
 
@@ -115,6 +117,20 @@ class Run:
         self._version(table)
         return self._project.store.rows_of(table, key)
 
+    def row(self, table: str, **key: Any) -> dict[str, Any]:
+        """Return the one row of a small table that has a key; arguments as of `rows`.
+
+        Raises:
+            LamplighterError: there is none, or there are several.
+        """
+        rows = self.rows(table, **key)
+        if len(rows) != 1:
+            named = ", ".join(f"{column} {value}" for column, value in key.items())
+            raise LamplighterError(
+                f"{table}: {len(rows)} rows of {named}, expected one; run the job that writes it again"
+            )
+        return rows[0]
+
     def files(self, table: str, **key: Any) -> list[str]:
         """Return `file://` and the path of the data files of some partitions, at the version that is read."""
         self._declared.require_table(table)
@@ -125,6 +141,11 @@ class Run:
         """Return the data dates that a table has rows of, in order."""
         self._declared.require_table(table)
         return self._project.store.data_dates(table)
+
+    def columns_since(self, table: str) -> dict[str, date]:
+        """Return column -> the first data date from which on every one of a table has it."""
+        self._declared.require_table(table)
+        return columns_since(self._project.store, table)
 
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""

@@ -98,7 +98,7 @@ def _read_files(spark: SparkSession, files: list[SourceFile], source: FileSource
 def _read(spark: SparkSession, paths: list[Path], source: FileSource) -> DataFrame:
     """Read files of one shape; text stays text, and a broken line is kept in CORRUPT."""
     reader = spark.read.options(**source.options)
-    names = [_escaped(path) for path in paths]
+    names = [escaped(path) for path in paths]
     match source.format:
         case "csv":
             columns = [*csv_header(paths[0], source), CORRUPT]
@@ -179,7 +179,7 @@ def _path(uri: Column) -> Column:
     return F.url_decode(plain)
 
 
-def _escaped(path: Path) -> str:
+def escaped(path: Path) -> str:
     """Return a path as Spark's readers take it, which would read *, ?, [ and { as a glob."""
     return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in str(path))
 

@@ -64,7 +64,7 @@ def test_the_night_has_this_order() -> None:
     assert tuple(all_jobs()) == (
         *("scan_sources", "ingest", "check", "build_features", "label_cohorts", "build_examples"),
         *("fit_group_means", "pack", "train", "evaluate", "promote"),
-        *("score", "publish", "look_back", "report"),
+        *("score", "publish", "look_back", "profile_features", "report"),
     )
 
 
