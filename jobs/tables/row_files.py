@@ -35,8 +35,8 @@ def read_rows(spark: SparkSession, path: Path) -> DataFrame:
     if not _is_csv(path):
         return spark.read.parquet(name)
     schema = T.StructType([T.StructField(column, T.StringType()) for column in _header(path)])
-    # FAILFAST: a line with more or fewer fields ends the command. nullValue: with its default an empty text in
-    # quotes would be null, too.
+    # FAILFAST: a line with more or fewer fields ends the command. nullValue: with its default an empty text
+    # in quotes would be null, too.
     reader = spark.read.options(multiLine=True, mode="FAILFAST", nullValue="\0", **CSV)
     return reader.schema(schema).csv(name)
 
