@@ -139,12 +139,15 @@ class CohortAxes(ConfigModel):
 # --- tasks, training, ranking -------------------------------------------------------------------
 
 
+TaskKind = Literal["binary", "regression"]
+
+
 class Task(ConfigModel):
     """What a model predicts. A row outside of `where` does not count in this task's loss and metrics."""
 
     name: Name
     label: str
-    kind: Literal["binary", "regression"]
+    kind: TaskKind
     where: str | None = None
     matures_days: Annotated[int, Field(ge=0, le=366)] = 0
     """Labels of a data date are final when the files of so many days later are ingested; training,
@@ -233,6 +236,10 @@ class Promotion(ConfigModel):
             if missing:
                 raise ValueError(f"{name} lacks {missing}; set one for each metric")
         return self
+
+    def metric_of(self, kind: TaskKind) -> GainMetric:
+        """Return the metric that decides of tasks of a kind."""
+        return self.metric if kind == "binary" else self.regression_metric
 
     def seed_std_of(self, task: str, metric: GainMetric) -> float:
         """Return the standard deviation over seeds of a task's gain in one cell."""

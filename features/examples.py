@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from core.columns import context_columns, feature_columns
 from core.config_model import EntityName
-from core.schema import Cohorts, Config, EntityFeatures, Task
+from core.schema import Config, Task
 from features.cohorts import cohort_of
 from features.labels import label, mask
 from features.repeats import counts_among_repeats
@@ -38,10 +38,8 @@ def to_examples(
         config: source, features, cohorts, tasks and examples.
     """
     counted = events.withColumn("_counts", counts_among_repeats(config.examples.repeats))
-    rows = _with_entity(
-        counted, user_features, user_cohorts, config.features.user, config.cohorts.user, "user"
-    )
-    rows = _with_entity(rows, item_features, item_cohorts, config.features.item, config.cohorts.item, "item")
+    rows = with_entity(counted, user_features, user_cohorts, config, "user")
+    rows = with_entity(rows, item_features, item_cohorts, config, "item")
     return rows.select(
         "event_id",
         "data_date",
@@ -62,19 +60,36 @@ def _mask(task: Task, rows: DataFrame) -> Column:
     return (mask(task, rows) & F.col("_counts")).alias(f"mask_{task.name}")
 
 
-def _with_entity(
+def with_entity(
     rows: DataFrame,
     features: DataFrame,
     cohorts: DataFrame,
-    declared: EntityFeatures,
-    rules: Cohorts,
+    config: Config,
     entity: EntityName,
 ) -> DataFrame:
-    """Add an entity's features and cohort as of the day before each row's data date."""
+    """Add an entity's features and cohort as of the day before each row's data date, and whether it is known.
+
+    Examples and the rows of a spine get them from here. A key that is not known, or null, has the features of
+    one without events and the cohort of the rules for these; `is_known_column` is null for it, else true.
+
+    Grain: as the rows came. Cost: two joins with dense tables.
+
+    Args:
+        rows: with <entity>_id and data_date.
+        features: `<entity>_features` as of the days before.
+        cohorts: `<entity>_cohorts` as of the days before.
+        config: its features and cohorts.
+        entity: "user" or "item".
+    """
     grain = [f"{entity}_id", "data_date"]
-    cohort = f"{entity}_cohort"
-    defaults = unknown_defaults(declared, entity)
-    known = features.select(*grain, *defaults).withColumn("data_date", F.date_add("data_date", 1))
+    cohort, rules = f"{entity}_cohort", getattr(config.cohorts, entity)
+    defaults = unknown_defaults(getattr(config.features, entity), entity)
+    known = features.select(
+        f"{entity}_id",
+        F.date_add("data_date", 1).alias("data_date"),
+        *defaults,
+        F.lit(True).alias(is_known_column(entity)),
+    )
     labelled = cohorts.select(
         f"{entity}_id", F.date_add("data_date", 1).alias("data_date"), F.col("cohort").alias(cohort)
     )
@@ -86,3 +101,8 @@ def _with_entity(
     }
     joined = rows.join(known, on=grain, how="left").withColumns(filled).join(labelled, on=grain, how="left")
     return joined.withColumn(cohort, F.coalesce(F.col(cohort), cohort_of(rules, joined)))
+
+
+def is_known_column(entity: EntityName) -> str:
+    """Return the column of `with_entity` that says whether the key is known, a name that none can declare."""
+    return f"_{entity}_is_known"

@@ -43,7 +43,7 @@ from quality.served import BASELINES
 )
 def evaluate(run: Run) -> None:
     """Replace the evaluations of candidate, champion and baselines as of the data date."""
-    (trained,) = run.rows("models", data_date=run.data_date, model=run.config.model.name)
+    trained = run.row("models", data_date=run.data_date, model=run.config.model.name)
     candidate, champion = str(trained["model_version"]), run.champion()
     days = evaluation_days(run.config, run.data_date)
     examples = run.compute(with_cohort_axes(run.read("examples", days[0], days[-1]), run.config.cohorts))

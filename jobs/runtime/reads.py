@@ -187,6 +187,11 @@ def source_files(part: SourcePart) -> Read:
     return Read(part, "files of the data date", lambda _, data_date: [data_date], "source", is_needed=False)
 
 
+def source_log() -> tuple[Read, ...]:
+    """Read log files that hold rows of the data date: found through the manifest and the re-admissions."""
+    return same_day("source_files"), same_day("readmissions"), source_files("log")
+
+
 def own_state(table: str) -> Read:
     """Read what the job itself wrote for the day before, if it did: state that it continues."""
     return Read(

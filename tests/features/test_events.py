@@ -81,6 +81,17 @@ def test_a_date_is_of_the_source_zone_and_beyond_the_horizon_the_files(
     ]
 
 
+def test_events_of_a_log_without_times_are_of_their_files_date(spark: SparkSession, config: Config) -> None:
+    columns = {name: c for name, c in config.source.events.columns.items() if name != "event_time"}
+    events = config.source.events.model_copy(update={"columns": columns})
+    without_times = config.model_copy(update={"source": config.source.model_copy(update={"events": events})})
+
+    [event] = rows_of(to_events(raw(spark, (1, 10, None, 0, 1.0, 0)), without_times), "source_row_id")
+
+    assert event["event_time"] == datetime(2022, 5, 1, 16)  # midnight in Shanghai
+    assert (event["data_date"], event["days_late"]) == (date(2022, 5, 2), 0)
+
+
 def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Config) -> None:
     rows = raw(
         spark,
