@@ -22,6 +22,16 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def require_order(terms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ORDER BY terms as they are; refuse what is not a column with or without a direction."""
+    for term in terms:
+        if re.fullmatch(r"[a-z][a-z0-9_]*(\s+(asc|desc))?", term, re.IGNORECASE) is None:
+            raise ValueError(
+                f"{term!r} is no order; write a column of events and ASC or DESC, such as tab ASC"
+            )
+    return terms
+
+
 ID_TYPES = ("string", "int", "bigint")
 
 
@@ -88,12 +98,7 @@ class EventSource(FileSource):
     @field_validator("keep")
     @classmethod
     def _is_an_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
-        for term in terms:
-            if re.fullmatch(r"[a-z][a-z0-9_]*(\s+(asc|desc))?", term, re.IGNORECASE) is None:
-                raise ValueError(
-                    f"{term!r} is no order; write a column of events and ASC or DESC, such as tab ASC"
-                )
-        return terms
+        return require_order(terms)
 
     @model_validator(mode="after")
     def _holds_what_an_event_needs(self) -> Self:

@@ -7,7 +7,19 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, generating, looking, nights, skew
+from jobs.cli import (
+    adopting,
+    backfilling,
+    demo,
+    features,
+    generating,
+    joining,
+    looking,
+    nights,
+    onboarding,
+    quarantine,
+    skew,
+)
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -22,9 +34,16 @@ NIGHTS: tuple[Command, ...] = (
     nights.night,
     nights.history,
     nights.plan,
+    backfilling.backfill,
     demo.demo,
     adopting.adopt,
-    generating.generate,
+)
+ONBOARDING: tuple[tuple[str, Command], ...] = (
+    ("init", onboarding.init),
+    ("validate", onboarding.validate),
+    ("test", onboarding.run_tests),
+    ("generate", generating.generate),
+    ("skew", skew.skew),
 )
 QUERIES: tuple[Command, ...] = (
     looking.runs,
@@ -32,13 +51,17 @@ QUERIES: tuple[Command, ...] = (
     looking.models,
     looking.lists,
     looking.rules,
-    skew.skew,
+    features.features,
+    joining.join,
 )
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)
+for name, command in ONBOARDING:
+    app.command(name=name, rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Queries")
 app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)
 
 

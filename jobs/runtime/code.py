@@ -21,13 +21,21 @@ NO_EFFECT_ON_CONTENT = frozenset(
     {
         # The configuration is hashed by value, key by key: how it is declared, merged and checked adds
         # nothing.
-        *("core.config_model", "core.declared_config", "core.expressions", "core.inputs", "core.load"),
+        *(
+            "core.config_model",
+            "core.declared_config",
+            "core.expressions",
+            "core.inputs",
+            "core.layers",
+            "core.load",
+        ),
         *("core.model", "core.schema", "core.source"),
         # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.
         *("core.dated_path", "jobs.tables.catalog", "jobs.tables.table", "jobs.tables.delta_source"),
         *("jobs.tables.declarations.entry", "jobs.tables.declarations.entities"),
         *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
         *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),
+        "jobs.tables.declarations.profiles",
         *("jobs.tables.source_files", "jobs.tables.sources"),
         # They decide when, where and for whom a job runs, whether its rows become visible, and what people
         # see of it; never what a table holds.
@@ -39,7 +47,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),
         *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
-        "jobs.tables.session",
+        *("jobs.tables.session", "jobs.tables.since"),
     }
 )
 TEMPLATE_SUFFIXES = frozenset({".j2", ".html", ".css", ".svg"})

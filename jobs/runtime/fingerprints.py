@@ -74,6 +74,7 @@ class Lineage:
         equal_code: (job, hash of code) -> hash of older code with the same results.
         dates: the data dates that a plan or a run is for.
         expected: jobs whose state at `dates` is computed rather than looked up.
+        first_dates: job -> the first of `dates` that it is built for; what is before is looked up.
     """
 
     config: Config
@@ -85,6 +86,7 @@ class Lineage:
     equal_code: Mapping[tuple[str, str], str] = field(default_factory=dict)
     dates: frozenset[date] = frozenset()
     expected: frozenset[str] = frozenset()
+    first_dates: Mapping[str, date] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._producers = {
@@ -145,11 +147,17 @@ class Lineage:
         own = [self.code_hash(job), hash_of(self.recipe(job).config)]
         return _hash([*own, *(self.recipe_hash(name) for name in before)])
 
+    def is_to_be_made(self, fingerprint: str) -> bool:
+        """Return whether a fingerprint is of a partition that is computed here, and that no run has made."""
+        is_made = any(run.fingerprint == fingerprint and run.state == "done" for run in self.known.values())
+        return not is_made and any(found.value == fingerprint for found in self._made.values())
+
     # --- inputs --------------------------------------------------------------------------------
 
     def of(self, job: str, data_date: date) -> str:
         """Return the fingerprint of a partition; "none" where it was never made."""
-        if job in self.expected and data_date in self.dates:
+        is_built = data_date in self.dates and data_date >= self.first_dates.get(job, data_date)
+        if job in self.expected and is_built:
             return self.make(job, data_date).value
         return self._recorded(job, self.config.model.name if all_jobs()[job].is_per_model else "", data_date)
 
