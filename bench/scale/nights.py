@@ -1,5 +1,6 @@
 """Logs with their warehouses, and what is timed on them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,8 +11,9 @@ from pyspark.sql import functions as F
 
 from bench.scale.tasks import Phases
 from bench.scale.window_sql import features_sql
-from core.config_model import ENTITIES
+from core.config_model import ENTITIES, EntityName
 from features.entities import to_known_keys
+from features.events import to_events
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, to_features
 from jobs.runtime.arguments import Arguments
@@ -53,6 +55,32 @@ class Warehouse:
             with self.phases.phase(f"{phase} {name}"):
                 all_jobs()[name](self._ask(first, last))
 
+    def build_history(self, last: int, states: Sequence[int], phase: str) -> None:
+        """Fill tables up to a date as the jobs would, without suites, checks of grain and ledger.
+
+        Features are stored as of some dates only: those that nights after them continue.
+
+        Args:
+            last: number of the last date.
+            states: numbers of the dates that features are stored of; of these by `features_sql`.
+            phase: its name.
+        """
+        self.run(FEATURES, 1, 1, phase)  # makes the tables, and users and items
+        project = self.project(2, last)
+        dates = F.col("data_date").between(project.arguments.first, project.arguments.last)
+        with self.phases.phase(f"{phase} events"):
+            self._append(project, "events", self._to_events(project).where(dates))
+        with self.phases.phase(f"{phase} tiles"):
+            for entity in ENTITIES:
+                features = getattr(project.config.features, entity)
+                events = self._read(project, "events").where(dates)
+                tiles = to_daily_tiles(events, entity, features, project.config.behaviours)
+                self._append(project, f"{entity}_daily", tiles)
+        with self.phases.phase(f"{phase} states"):
+            for entity in ENTITIES:
+                for state in states:
+                    self._append(project, f"{entity}_features", self._by_sql(project, entity, state))
+
     def build_alone(self, number: int, phase: str) -> None:
         """Make tiles and features of a date as build_features does, without suites and checks of grain."""
         project = self.project(number, number)
@@ -78,11 +106,7 @@ class Warehouse:
         project = self.project(number, number)
         for entity in ENTITIES:
             with self.phases.phase(phase):
-                for name in ("events", f"{entity}s"):
-                    self._read(project, name).createOrReplaceTempView(name)
-                types = dict(self._read(project, f"{entity}_features").dtypes)
-                query = features_sql(project.config, entity, project.arguments.last, types)
-                self._write(project.spark.sql(query), f"{entity}_sql")
+                self._write(self._by_sql(project, entity, number), f"{entity}_sql")
 
     def differing_rows(self, number: int) -> int:
         """Return how many rows of a date only the stored features or only one of the others has."""
@@ -97,6 +121,32 @@ class Warehouse:
                 rows = rows.select(*stored.columns)
                 differing += stored.exceptAll(rows).count() + rows.exceptAll(stored).count()
         return differing
+
+    def _by_sql(self, project: Project, entity: EntityName, number: int) -> DataFrame:
+        for name in ("events", f"{entity}s"):
+            self._read(project, name).createOrReplaceTempView(name)
+        types = dict(self._read(project, f"{entity}_features").dtypes)
+        day = self.spec.date_of(number - 1)
+        return project.spark.sql(features_sql(project.config, entity, day, types))
+
+    def _to_events(self, project: Project) -> DataFrame:
+        files = project.spark.read.parquet(str(self.folder / "source" / "log" / "*"))
+        path = F.col("_metadata.file_path")
+        raw = files.select(
+            "*",
+            path.alias("source_path"),
+            F.sha2(path, 256).alias("source_sha256"),
+            F.regexp_extract(path, "/log/([^/]+)/", 1).cast("date").alias("file_date"),
+            F.col("_metadata.row_index").alias("row_index"),
+        )
+        return to_events(raw, project.config)
+
+    def _append(self, project: Project, table: str, rows: DataFrame) -> None:
+        declared = project.catalog[table]
+        writer = rows.select(*declared.columns).write.format("delta").mode("append")
+        writer = writer.partitionBy(*declared.partition)
+        metadata = json.dumps({"run_id": "bench.scale", "partitions": {}})
+        writer.option("userMetadata", metadata).save(str(project.catalog.path(table)))
 
     def _read(self, project: Project, table: str) -> DataFrame:
         return project.store.read(project.spark, table)
