@@ -365,6 +365,14 @@ class Config(ConfigModel):
             unknown = sorted(names - known)
             if unknown:
                 raise ValueError(f"{where} names {unknown}, which are no {kind}; those are {sorted(known)}")
+        actions = {b.action for b in self.behaviours.values() if b.action is not None}
+        if unknown := sorted(actions - set(self.source.actions)):
+            raise ValueError(
+                f"behaviours name actions {unknown}, which are not declared; source.actions has "
+                f"{sorted(self.source.actions)}"
+            )
+        if unused := sorted(set(self.source.actions) - actions):
+            raise ValueError(f"source.actions: no behaviour is of {unused}; declare one, or leave them out")
         hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
         if dropped := sorted(hashed & set(self.model.input.id_dropout)):
             raise ValueError(

@@ -22,7 +22,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
     `lateness_days` before), else the file's date, under which the row goes to quarantine.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
-    source cannot be read as such; days_late = file's date - event's date, negative for the future.
+    source cannot be read as such, 0 where it is of a log of actions; days_late = file's date - event's date,
+    negative for the future.
     Cost: one narrow pass.
 
     Args:
@@ -35,14 +36,17 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
         name: read_id(column.expr, column.type, raw) if name in IDS else read_mapping(column, raw)
         for name, column in source.columns.items()
     }
-    behaved = {name: read_behaviour(behaviour, raw) for name, behaviour in config.behaviours.items()}
+    behaved = {
+        name: F.lit(0).cast(behaviour.data_type) if behaviour.action else read_behaviour(behaviour, raw)
+        for name, behaviour in config.behaviours.items()
+    }
 
     events = raw.select(
         F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),
         F.col("source_path"),
         F.col("file_date"),
         F.to_json(F.struct(*received), {"ignoreNullFields": "false"}).alias("raw_row"),
-        _event_id(source.event_id, raw).alias("event_id"),
+        event_id_of(source.event_id, raw).alias("event_id"),
         *(column.alias(name) for name, column in (mapped | behaved).items()),
     )
     event_date = F.to_date(F.from_utc_timestamp("event_time", config.source.time_zone))
@@ -101,8 +105,8 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     )
 
 
-def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
-    """Join the values by ":"; null when one of them is null or empty.
+def event_id_of(columns: tuple[str, ...], raw: DataFrame) -> Column:
+    """Join the values of source columns by ":"; null when one of them is null or empty.
 
     A ":" within a value gets a backslash before it, so that other values never make the same id.
     """

@@ -16,10 +16,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
+from features.actions import to_actions
 from features.events import to_events
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import source_files
 from jobs.runtime.run import Run
+from jobs.tables.log_files import LogFiles
 from jobs.tables.raw import read_log
 from jobs.tables.source_files import SourceFile
 
@@ -27,21 +29,34 @@ from jobs.tables.source_files import SourceFile
 @job(
     reads=(source_files("own"),),
     writes=("source_file_dates", "source_files"),
-    config=("source.time_zone", "source.events", "behaviours"),
+    config=("source.time_zone", "source.events", "source.actions", "behaviours"),
     dates=RANGE,
     flags=("allow_empty",),
 )
 def scan_sources(run: Run) -> None:
     """Record the dates of new files in `source_file_dates`, then the files in the manifest `source_files`."""
     sources = run.sources("own")
-    files = [file for day in run.dates for file in sources.require_log_files(day, run.allow_empty)]
-    new = [file for file in files if not run.is_written("source_files", path=file.path, sha256=file.sha256)]
-    if not new:
-        return
-    raw = read_log(run.spark, sources, run.config.source.events, new)
-    counts = count_dates(to_events(raw, run.config))
-    run.commit_rows("source_file_dates", [asdict(count) for count in counts], path={f.path for f in new})
-    run.append_rows("source_files", [to_manifest_row(file, counts) for file in new])
+    new, counts = new_files(run, sources.log), list[FileDate]()
+    if new:
+        raw = read_log(run.spark, run.config.source.events, new, sources.log.columns)
+        counts += count_dates(to_events(raw, run.config))
+    for name, source in run.config.source.actions.items():
+        log = sources.actions[name]
+        if of_actions := new_files(run, log):
+            raw = read_log(run.spark, source, of_actions, log.columns)
+            counts += count_dates(
+                to_actions(raw, name, run.config).withColumn("event_date", F.col("action_date"))
+            )
+            new += of_actions
+    if new:
+        run.commit_rows("source_file_dates", [asdict(count) for count in counts], path={f.path for f in new})
+        run.append_rows("source_files", [to_manifest_row(file, counts) for file in new])
+
+
+def new_files(run: Run, log: LogFiles) -> list[SourceFile]:
+    """Return the files of the data dates that the manifest does not have."""
+    files = [file for day in run.dates for file in log.require(day, run.allow_empty)]
+    return [file for file in files if not run.is_written("source_files", path=file.path, sha256=file.sha256)]
 
 
 @dataclass(frozen=True)
