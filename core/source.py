@@ -154,7 +154,7 @@ class ActionSource(LogSource):
     action_id: Annotated[tuple[str, ...], Field(min_length=1)]  # source columns; what comes again counts once
     action_time: Mapping
     join: Annotated[dict[Name, str], Field(min_length=1)]  # column of events -> expression over the action's
-    horizon_hours: Annotated[int, Field(ge=1, le=24 * 366)]
+    horizon_hours: Annotated[int, Field(ge=1, le=8784)]
 
     @model_validator(mode="after")
     def _has_a_time(self) -> Self:

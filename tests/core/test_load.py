@@ -123,8 +123,6 @@ def test_a_wrong_value_says_what_was_expected(override: str, message: str) -> No
 def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
     match = r"^datasets/netflix.yaml does not exist; there are \[.*'kuairand'.*\]"
     with pytest.raises(ConfigError, match=match):
-        ConfigError, match=r"^datasets/netflix.yaml does not exist; there are \[.*'kuairand'.*\]"
-    ):
         load_config(dataset="netflix")
     with pytest.raises(ConfigError, match=r"^nowhere.yaml does not exist; there are \['base', 'cluster'"):
         load_config(env="nowhere")
