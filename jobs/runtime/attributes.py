@@ -70,6 +70,9 @@ def _merge_snapshots(run: Run, entity: EntityName, offered: AttributeFiles) -> N
         files = {day: offered.files_of(day) for day in offered.dates() if day <= last}
         hashes = {day: hash_of_files(of_day)[:NAMED] for day, of_day in files.items()}
         rows = None
+        newest = max((day for day in files if day <= run.data_date), default=None)
+        if newest != run.data_date:
+            run.note(f"no snapshot of {table} of {run.data_date}, the newest is of {newest}")
     else:
         whole = hash_of_files(offered.all_files())[:NAMED]
         if known and is_same_recipe and known[max(known)] == whole:
