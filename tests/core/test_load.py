@@ -198,3 +198,8 @@ def test_a_copied_model_yaml_must_have_a_name_of_its_own(tmp_path: Path) -> None
 
     with pytest.raises(ConfigError, match=r"models/copy\.yaml: model\.name: ple, expected copy, as the file"):
         load_config(model="copy", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (CONF_DIR / "datasets").glob("*.yaml")))
+def test_each_data_set_of_the_repository_can_be_read(name: str) -> None:
+    assert load_config(name, folder=CONF_DIR.parent).dataset == name
