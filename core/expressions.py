@@ -16,6 +16,7 @@ from core.columns import context_columns, event_columns, feature_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.schema import Config, EntityFeatures
+from core.source import Mapping
 
 SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren),
@@ -24,7 +25,7 @@ SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Between, exp.In, exp.Is, exp.Like, exp.Case, exp.If, exp.Coalesce, exp.Nullif),
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Round),
     *(exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.Bracket, exp.Split, exp.RegexpSplit),
-    *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat),
+    *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat, exp.Replace),
     *(exp.Hour, exp.DayOfWeek, exp.AtTimeZone, exp.UnixToTime, exp.StrToTime, exp.TsOrDsToDate),
 )
 CONSTANTS: tuple[tuple[type[exp.Expr], str, str], ...] = (
@@ -119,9 +120,16 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
         yield f"source.events.columns.{name}.from", column.expr
     for name, behaviour in config.behaviours.items():
         yield f"behaviours.{name}.from", behaviour.expr
+    for name, action in source.actions.items():
+        yield f"source.actions.{name}.action_time.from", action.action_time.expr
+        for key, text in action.join.items():
+            yield f"source.actions.{name}.join.{key}", text
     for entity in ENTITIES:
         for name, column in source.attributes(entity).items():
             yield f"source.{entity}s.columns.{name}.from", column.expr
+        for name in ("snapshot_date", "changed_at", "valid_from"):
+            if isinstance(day := getattr(source.of(entity), name, None), Mapping):
+                yield f"source.{entity}s.{name}.from", day.expr
 
 
 def _check_names(config: Config) -> None:

@@ -380,6 +380,26 @@ class Config(ConfigModel):
         return self
 
     @model_validator(mode="after")
+    def _what_arrives_later_is_waited_for(self) -> Self:
+        horizon = self.source.events.lateness_days
+        if slow := {task.name: task.matures_days for task in self.tasks if task.matures_days > horizon}:
+            name, days = max(slow.items(), key=lambda each: each[1])
+            raise ValueError(
+                f"tasks.{name}.matures_days is {days}, but nights repair the last "
+                f"source.events.lateness_days = {horizon} days only: what arrives later is in no label; "
+                f"raise lateness_days to {days}, or lower matures_days"
+            )
+        actions = {b.action for b in self.behaviours.values() if b.action is not None}
+        if unknown := sorted(actions - set(self.source.actions)):
+            raise ValueError(
+                f"behaviours name actions {unknown}, which are not declared; source.actions has "
+                f"{sorted(self.source.actions)}"
+            )
+        if unused := sorted(set(self.source.actions) - actions):
+            raise ValueError(f"source.actions: no behaviour is of {unused}; declare one, or leave them out")
+        return self
+
+    @model_validator(mode="after")
     def _names_refer_to_declared_things(self) -> Self:
         tasks = [task.name for task in self.tasks]
         _each_once(tasks, "tasks")
@@ -392,14 +412,6 @@ class Config(ConfigModel):
             unknown = sorted(names - known)
             if unknown:
                 raise ValueError(f"{where} names {unknown}, which are no {kind}; those are {sorted(known)}")
-        horizon = self.source.events.lateness_days
-        if slow := {task.name: task.matures_days for task in self.tasks if task.matures_days > horizon}:
-            name, days = max(slow.items(), key=lambda each: each[1])
-            raise ValueError(
-                f"tasks.{name}.matures_days is {days}, but nights repair the last "
-                f"source.events.lateness_days = {horizon} days only: what arrives later is in no label; "
-                f"raise lateness_days to {days}, or lower matures_days"
-            )
         hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
         if dropped := sorted(hashed & set(self.model.input.id_dropout)):
             raise ValueError(

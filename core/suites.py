@@ -75,7 +75,7 @@ def _of_events(config: Config) -> Iterator[Expectation]:
         low, high = behaviour.bounds
         if behaviour.kind == "binary":
             yield _in_set(name, where, [0, 1], share)
-        else:
+        elif behaviour.action is None:  # that of actions is a sum, 0 without one; each action was checked
             yield _between(name, where, share, low=low, high=high)
 
 

@@ -32,6 +32,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("core.model", "core.schema", "core.source"),
         # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.
         *("core.dated_path", "jobs.tables.catalog", "jobs.tables.table", "jobs.tables.delta_source"),
+        *("jobs.tables.attribute_files", "jobs.tables.log_files"),
         *("jobs.tables.declarations.entry", "jobs.tables.declarations.entities"),
         *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
         *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),

@@ -194,6 +194,14 @@ class Run:
         recorded = self._project.store.newest_metadata(table).get("made_of")
         return recorded == self.record.made_of(made_of) and self.is_whole(table)
 
+    def content_of(self, table: str) -> tuple[str, bool]:
+        """Return what a whole table is made of, and whether with the recipe of this run; "": of nothing."""
+        if not self.is_whole(table):
+            return "", False
+        recorded = str(self._project.store.newest_metadata(table).get("made_of", ""))
+        content = recorded.rpartition(":")[2]
+        return content, recorded == self.record.made_of(content)
+
     # --- check and write -----------------------------------------------------------------------
 
     def compute(self, frame: DataFrame) -> DataFrame:
@@ -265,6 +273,25 @@ class Run:
         seconds = (checked - started, time.monotonic() - checked)
         log.debug("%s: checked in %.1f s, written in %.1f s", table, *seconds)
         return commit
+
+    def merge(self, table: str, frame: DataFrame, made_of: str) -> None:
+        """Make the rows of a whole table those of a frame, in one commit that writes only what differs.
+
+        Args:
+            table: name of a table that the job declares to write.
+            frame: all rows, in the declared columns; checked as by `commit`.
+            made_of: what they are made of, without `:`; not recorded if nothing differs.
+
+        Raises:
+            LamplighterError: a key is null or stands twice, or a constraint does not hold.
+        """
+        self._declared.require_written(table)
+        frame = self.compute(frame)
+        check_rows(frame, self.catalog[table])
+        metadata = self.record.metadata(table, [WHOLE_TABLE], made_of)
+        commit = self._project.store.merge(table, frame, metadata)
+        if commit is not None:
+            self.record.add(commit)
 
     def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], **key: Any) -> Commit:
         """Replace rows of a small table in one commit, without Spark.

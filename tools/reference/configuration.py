@@ -33,7 +33,7 @@ TYPES = {
     "TimeUnit": "`s`, `ms` or `us`",
     "DurationUnit": "`ms`, `s`, `min` or `h`",
     "GainMetric": "`auc`, `gauc`, `mse` or `mae`",
-    "FileFormat": "`parquet`, `csv`, `json`, `orc` or `delta`",
+    "FileFormat": "`parquet`, `csv`, `json`, `orc`, `delta` or `table`",
     "StoragePath": "path",
     "SourcePath": "text",
     "None": "null",

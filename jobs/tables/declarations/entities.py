@@ -31,6 +31,7 @@ def entity_tables(config: Config, entity: EntityName) -> list[Table]:
             (f"{entity}_id", "valid_from"),
             id_column | {"valid_from": DATE, "valid_to": DATE} | attributes,
             partition=(),
+            constraints=("valid_to IS NULL OR valid_from < valid_to",),
             holds=f"attributes of {entity}s, with the dates between which they are valid",
             is_large=True,
             date_column=None,
