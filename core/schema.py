@@ -139,15 +139,12 @@ class CohortAxes(ConfigModel):
 # --- tasks, training, ranking -------------------------------------------------------------------
 
 
-TaskKind = Literal["binary", "regression"]
-
-
 class Task(ConfigModel):
     """What a model predicts. A row outside of `where` does not count in this task's loss and metrics."""
 
     name: Name
     label: str
-    kind: TaskKind
+    kind: Literal["binary", "regression"]
     where: str | None = None
     matures_days: Annotated[int, Field(ge=0, le=366)] = 0
     """Labels of a data date are final when the files of so many days later are ingested; training,
@@ -237,7 +234,7 @@ class Promotion(ConfigModel):
                 raise ValueError(f"{name} lacks {missing}; set one for each metric")
         return self
 
-    def metric_of(self, kind: TaskKind) -> GainMetric:
+    def metric_of(self, kind: Literal["binary", "regression"]) -> GainMetric:
         """Return the metric that decides of tasks of a kind."""
         return self.metric if kind == "binary" else self.regression_metric
 

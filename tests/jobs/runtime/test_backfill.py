@@ -332,10 +332,9 @@ def inside(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backfill, "Project", world.opened)
         patch.setattr(backfill, "all_jobs", lambda: {name: ModelJob(world, name) for name in all_jobs()})
-        patch.setattr(backfill, "read_log", lambda spark, sources, source, files: files)
-        patch.setattr(backfill, "to_events", lambda files, config: files)
+        patch.setattr(backfill, "rows_with_dates", lambda spark, log, files, action, config: files)
         patch.setattr(backfill, "count_dates", count_dates)
-        patch.setattr(Sources, "require_attribute_files", lambda sources, source: [])
+        patch.setattr(Sources, "attributes", lambda sources: [])
         yield
 
 
