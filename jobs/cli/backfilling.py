@@ -44,7 +44,7 @@ def backfill(
     allow_empty: AllowEmpty = False,
     project: ProjectFolder = "",
 ) -> None:
-    """Make again what late, corrected, withdrawn or re-admitted rows have changed, and only that."""
+    """Run what late, corrected, withdrawn or re-admitted rows (or code) made out of date, oldest first."""
     with exit_codes():
         values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
         asked = dates_asked(first, last, allow_empty=allow_empty, **values)
@@ -59,10 +59,11 @@ def dates_asked(first: str, last: str, **values: object) -> Arguments:
         ConfigError: no date, a range, or nothing was built since.
     """
     (begin, end), until = parse_dates(first, "--from"), parse_dates(last or first, "--to")
+    to = f" --to {last}" if last else ""
     if begin != end or until[0] != until[1]:
-        raise ConfigError(f"--from {first} --to {last}: each takes one data date, not a range")
+        raise ConfigError(f"--from {first}{to}: each takes one data date, not a range")
     if until[1] < begin:
-        raise ConfigError(f"--from {first} --to {last} runs backwards; expected the earlier date first")
+        raise ConfigError(f"--from {first}{to} runs backwards; expected the earlier date first")
     asked = arguments_for(begin, until[1], **values)
     return asked if last else up_to_newest(asked)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from core.load import DEFAULT_DATASET, read_layers
+from core.errors import ConfigError
+from core.load import DEFAULT_DATASET, load_config, read_layers
 from jobs.cli.sheets import sheet
 from jobs.runtime.arguments import LATEST, one_date
 from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, arguments_for, exit_codes
@@ -34,7 +35,13 @@ def init(
         guess = guess_dataset(dataset_name(place), events, users or None, items or None)
         for file in write_project(place, guess):
             CONSOLE.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
-        CONSOLE.print(f"next: cd {place}; lamplighter validate", markup=False, highlight=False)
+        CONSOLE.print(
+            f"next: cd {place}; lamplighter validate", markup=False, highlight=False, soft_wrap=True
+        )
+        try:
+            load_config(guess.name, folder=place)
+        except ConfigError as error:
+            CONSOLE.print(f"before that: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
 def validate(

@@ -17,6 +17,8 @@ from quality.verdicts import percent
 
 MOST_CONTEXT, MOST_BEHAVIOURS, MOST_ACTIONS = 12, 12, 10
 FEW_VALUES = 200
+LEAST_SCORE = 1.5
+"""Of a column that may be an id: a word of users or items in its name, or values of the attributes' key."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,9 @@ def _key(
         spelled = words(column.name)
         is_id = bool({"id", "uid", "key", "no", "nr", "code"} & set(spelled))
         by_name = max((scores.get(word, 0) for word in spelled), default=0)
-        score = by_name + is_id - 0.5 * abs(len(spelled) - 2) + log10(column.distinct) / 5 if by_name else 0.0
+        score = (
+            by_name + is_id - 0.5 * max(0, len(spelled) - 2) + log10(column.distinct) / 5 if by_name else 0.0
+        )
         reason = f"its name, and {column.distinct:,} different values in the sample"
         if key is not None:
             share = shares_of_values(column, key)
@@ -173,7 +177,7 @@ def _key(
             if share > 0 and (same or by_name or column.distinct > FEW_VALUES):
                 score += 10 * share + 5 * same
                 reason = f"its values are those of {key.name} in the file of {entity}s"
-        if score >= 2:
+        if score >= LEAST_SCORE:
             scored.append((score, column, reason))
     if not scored:
         return None, f"no name looks like {'a' if entity == 'user' else 'an'} {entity} id"
@@ -221,23 +225,23 @@ def _behaviours(column: Column, taken: Collection[str]) -> list[BehaviourGuess]:
         actions = {value: set(words(str(value))) | {str(value).lower()} for value in column.counts}
         if any(each & names.ACTIONS for each in actions.values()):
             return _actions(column, actions, taken)
-    if column.kind in ("int", "float") and column.distinct > 1 and min(column.numbers) >= 0:
-        if spelled & names.DURATION and column.times is None:
+    if column.kind in ("int", "float") and column.distinct > 1 and column.times is None:
+        is_positive = min(column.numbers) >= 0
+        if spelled & names.DURATION and is_positive:
             return [_duration(column, taken)]
-        if spelled & (names.RATING | names.AMOUNT):
+        if spelled & names.RATING or (spelled & names.AMOUNT and is_positive):
             return [_number(column, taken)]
     return []
 
 
 def _flag(column: Column, taken: Collection[str]) -> BehaviourGuess:
     mean, expr = sum(column.numbers) / len(column.numbers), quoted(column.name)
-    if column.kind == "bool" and column.type == "text":
-        true = next(t for t, f in TRUE_TEXTS.items() if {t, f} == set(map(str.lower, column.counts)))
-        yes, no = text_constant(true), text_constant(TRUE_TEXTS[true])
+    if column.true_text is not None:
+        yes, no = text_constant(column.true_text), text_constant(TRUE_TEXTS[column.true_text])
         expr = f"CASE WHEN lower({expr}) = {yes} THEN 1 WHEN lower({expr}) = {no} THEN 0 END"
     name = our_name(column.name, taken)
-    what = "true and false" if column.kind == "bool" else "0 and 1"
-    return BehaviourGuess(name, expr, "binary", f"{what} only, {percent(mean)} of them 1", mean)
+    what = "yes and no, or true and false" if column.kind == "bool" else "0 and 1"
+    return BehaviourGuess(name, expr, "binary", f"{what}, {percent(mean)} of them 1", mean)
 
 
 def _actions(column: Column, actions: Mapping[Any, set[str]], taken: Collection[str]) -> list[BehaviourGuess]:

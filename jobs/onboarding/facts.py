@@ -17,6 +17,11 @@ TRUE_TEXTS = {"true": "false", "yes": "no", "y": "n", "t": "f"}
 MOST_UNREADABLE = 0.02
 """Share of values that may be of another kind: a log has some that are broken."""
 
+MOST_KEYLESS = 0.1
+"""Share of rows of an attribute file without a key."""
+MOST_SPELLINGS = 12
+"""Different texts of a column of yes and no, broken ones among them."""
+
 _DATE_NUMBER = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _INT = re.compile(r"[+-]?\d{1,18}")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -87,7 +92,7 @@ class Column:
             kind = _kind_of_type(self.type)
             is_whole = kind == "float" and all(float(value).is_integer() for value in self.counts)
             return "int" if is_whole else kind  # a whole number with nulls is a float to pandas
-        if set(map(str.lower, self.counts)) in [{a, b} for a, b in TRUE_TEXTS.items()]:
+        if self.true_text is not None:
             return "bool"
         patterns: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             ("int", _INT),
@@ -108,11 +113,32 @@ class Column:
     @cached_property
     def numbers(self) -> list[float]:
         """The values that are numbers."""
+        if self.kind == "bool" and self.true_text is not None:
+            texts = (str(value).lower() for value in self.values)
+            return [float(text == self.true_text) for text in texts if text in self._pair]
         if self.kind == "bool":
-            return [float(str(value).lower() in TRUE_TEXTS) for value in self.values]
+            return [float(value) for value in self.values]
         if self.type != "text":
             return [float(value) for value in self.values] if self.kind in ("int", "float") else []
         return [float(value) for value in self.values if _FLOAT.fullmatch(value)]
+
+    @cached_property
+    def true_text(self) -> str | None:
+        """The text that means true, in lower case, of a text column of two such texts; else None."""
+        if self.type != "text" or len(self.counts) > MOST_SPELLINGS:
+            return None
+        lower: Counter[str] = Counter()
+        for value, count in self.counts.items():
+            lower[str(value).lower()] += count
+        least = (1 - MOST_UNREADABLE) * len(self.values)
+        pairs = (
+            (t, f) for t, f in TRUE_TEXTS.items() if lower[t] and lower[f] and lower[t] + lower[f] >= least
+        )
+        return next((true for true, _ in pairs), None)
+
+    @property
+    def _pair(self) -> tuple[str, ...]:
+        return (str(self.true_text), TRUE_TEXTS.get(str(self.true_text), ""))
 
     @property
     def distinct(self) -> int:
@@ -126,8 +152,8 @@ class Column:
 
     @property
     def is_unique(self) -> bool:
-        """Whether each row has a value of its own."""
-        return self.distinct == self.rows
+        """Whether each row has a value of its own; a few may have none."""
+        return bool(self.values) and self.distinct == len(self.values) and self.null_share <= MOST_KEYLESS
 
     @property
     def is_flag(self) -> bool:

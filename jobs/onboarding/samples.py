@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -116,7 +118,8 @@ def _of_arrow(file: Path, form: Format) -> Sample:
         table = orc.ORCFile(file).read()
         rows, batches = table.num_rows, iter(table.to_batches(65_536))
     else:
-        dataset = DeltaTable(file).to_pyarrow_dataset()
+        files = [unquote(each) for each in DeltaTable(file).file_uris()]
+        dataset = ds.dataset(files, format="parquet", partitioning=ds.partitioning(flavor="hive"))
         rows, batches = dataset.count_rows(), dataset.to_batches(batch_size=65_536)
     step = max(1, min(rows, MOST_READ) // MOST_ROWS)
     kept, read = [], 0

@@ -93,6 +93,8 @@ class Lineage:
             table: job.name for job in all_jobs().values() for table in job.tables(self.config)
         }
         self._made: dict[tuple[str, date], Fingerprint] = {}
+        self._done = {run.fingerprint for run in self.known.values() if run.state == "done"}
+        self._computed: set[str] = set()
         self._recipes: dict[tuple[str, tuple[str, ...]], Recipe] = {}
 
     # --- what a job makes of what --------------------------------------------------------------
@@ -106,6 +108,7 @@ class Lineage:
             self._made[job, data_date] = Fingerprint(
                 self.code_hash(job, data_date), hash_of(recipe.config), tuple(inputs)
             )
+            self._computed.add(self._made[job, data_date].value)
         return self._made[job, data_date]
 
     def recipe(self, job: str, data_date: date | None = None) -> Recipe:
@@ -149,8 +152,7 @@ class Lineage:
 
     def is_to_be_made(self, fingerprint: str) -> bool:
         """Return whether a fingerprint is of a partition that is computed here, and that no run has made."""
-        is_made = any(run.fingerprint == fingerprint and run.state == "done" for run in self.known.values())
-        return not is_made and any(found.value == fingerprint for found in self._made.values())
+        return fingerprint in self._computed and fingerprint not in self._done
 
     # --- inputs --------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Rows in files of people's own, outside of the warehouse: Parquet, or CSV with a header line."""
 
+import csv
+import gzip
 import secrets
 import shutil
 from pathlib import Path
@@ -25,17 +27,18 @@ def read_rows(spark: SparkSession, path: Path) -> DataFrame:
     """Return the rows of a file, by its extension; columns of a CSV file are text, an empty field is null.
 
     Raises:
-        ConfigError: there is no such file, or its extension is another.
+        ConfigError: there is no such file, its extension is another, or a CSV file has no header line.
     """
-    if not path.exists():
+    if not path.exists() or (path.is_dir() and _is_csv(path)):
         raise ConfigError(f"{path}: there is no such file")
-    is_csv = _is_csv(path)
     name = escaped(path)
-    if not is_csv:
+    if not _is_csv(path):
         return spark.read.parquet(name)
-    # With the default, an empty text in quotes would be null, too.
-    rows = spark.read.options(multiLine=True, nullValue="\0", **CSV).csv(name)
-    return rows.toDF(*(column.removeprefix("\ufeff") for column in rows.columns))  # a byte order mark
+    schema = T.StructType([T.StructField(column, T.StringType()) for column in _header(path)])
+    # FAILFAST: a line with more or fewer fields ends the command. nullValue: with its default an empty text
+    # in quotes would be null, too.
+    reader = spark.read.options(multiLine=True, mode="FAILFAST", nullValue="\0", **CSV)
+    return reader.schema(schema).csv(name)
 
 
 def require_writable(path: Path) -> None:
@@ -78,6 +81,18 @@ def write_rows(frame: DataFrame, path: Path) -> None:
         parts[0].replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _header(path: Path) -> list[str]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: its first line is no UTF-8; expected names of columns") from error
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"{path}: its first line is {names}; expected names of columns, each once")
+    return names
 
 
 def _is_csv(path: Path) -> bool:

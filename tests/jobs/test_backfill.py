@@ -133,7 +133,7 @@ def corrected_and_new(folder: Path) -> None:
 
 
 def withdrawn(folder: Path) -> None:
-    """A file takes its rows along, also those of the day before; a date of which nothing remains is blocked."""
+    """A file takes its rows along, those of the day before, too; a date without rows is blocked."""
     withdraw(folder, THREE, "b")
     withdraw(folder, ONE, "a")
 

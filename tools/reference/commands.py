@@ -22,7 +22,7 @@ def commands_page() -> str:
         commands |= of_group
         panels.setdefault(command.rich_help_panel, []).extend(of_group)
     blocks = []
-    for panel in ("Nights", "Queries", "Jobs"):
+    for panel in [*(panel for panel in panels if panel != "Jobs"), "Jobs"]:
         blocks.append(f"## {panel}")
         blocks += [command_section(name, commands[name]) for name in panels[panel]]
     return page(

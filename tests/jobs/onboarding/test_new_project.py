@@ -2,10 +2,12 @@
 
 import csv
 import shutil
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from core.errors import ConfigError
@@ -14,6 +16,7 @@ from core.schema import Config
 from jobs.cli.main import app
 from jobs.onboarding.new_project import dataset_name, guess_dataset, write_project
 from tests.jobs.onboarding.shop_log import FIRST, LAST, write_shop_log
+from tests.second_data_set import write_second_data_set
 
 KUAIRAND = PROJECT_DIR / "data" / "kuairand_pure"
 
@@ -138,6 +141,39 @@ def test_a_column_that_names_actions_becomes_a_behaviour_per_action(tmp_path: Pa
     assert {*config.behaviours} == {"is_view", "is_cart", "is_purchase"}
     assert [task.name for task in config.tasks] == ["cart", "purchase"]
     assert config.source.time_zone == "UTC"
+
+
+def test_values_that_cannot_be_read_do_not_hide_what_a_column_is(tmp_path: Path) -> None:
+    library = write_second_data_set(tmp_path) / "data" / "library"  # a few values of a column are broken
+
+    written(tmp_path / "mine", library / "loans", library / "readers.json", library / "books.parquet")
+    config = load_config(folder=tmp_path / "mine")
+
+    assert config.source.events.path == "loans/{data_date:%Y/%m%d}"
+    assert config.source.events.event_id == ("reader", "book", "opened_at")
+    assert {name: each.kind for name, each in config.behaviours.items()} == {
+        "borrowed": "binary", "reading_seconds": "seconds", "stars": "number",
+    }  # fmt: skip
+    assert config.behaviours["reading_seconds"].unit == "min"
+    assert config.source.users is not None
+    assert config.source.users.key == "reader"  # two rows of its file have none
+    assert config.baselines.group == "item_genre"
+
+
+def test_a_delta_table_is_a_log_with_a_column_for_the_date(tmp_path: Path) -> None:
+    start = datetime(2024, 1, 1)
+    rows = [
+        {"uid": n % 50, "sku": f"s{n % 30}", "at": start + timedelta(hours=n),
+         "dt": (start + timedelta(hours=n)).date(), "bought": n % 3 == 0}
+        for n in range(400)
+    ]  # fmt: skip
+    write_deltalake(tmp_path / "my log", pa.Table.from_pylist(rows), partition_by=["dt"])
+
+    written(tmp_path / "mine", tmp_path / "my log")
+    events = load_config(folder=tmp_path / "mine").source.events
+
+    assert (events.format, events.path, events.date_column) == ("delta", "my log", "dt")
+    assert events.event_id == ("uid", "sku", "at")
 
 
 def test_ratings_become_a_label(tmp_path: Path) -> None:

@@ -3,12 +3,16 @@
 import gzip
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.dated_path import DatedPath
 from core.errors import ConfigError
 from jobs.onboarding.offered import offered_at
+from jobs.tables.source_files import found_at
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,31 @@ def test_a_date_in_names_becomes_a_placeholder(tmp_path: Path, names: list[str],
     for day, files in found.by_date.items():
         assert [dated.date_of(file.relative_to(tmp_path).as_posix()) for file in files] == [day] * len(files)
     assert sum(map(len, found.by_date.values())) == len(names)
+
+
+@given(
+    days=st.lists(st.dates(date(2001, 1, 1), date(2098, 12, 31)), min_size=2, max_size=5, unique=True),
+    form=st.sampled_from(["%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y_%m_%d", "y=%Y/m=%m/d=%d", "%Y/%m-%d"]),
+    start=st.sampled_from(["", "log-", "a/b_", "v2/x."]),
+    end=st.sampled_from([".csv", "/part-0.csv", "_eu.csv.gz", "/x/y.csv"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_path_that_is_found_names_the_file_of_each_date(
+    days: list[date], form: str, start: str, end: str
+) -> None:
+    with TemporaryDirectory() as name:
+        root = Path(name) / "log"
+        for day in days:
+            file = root / f"{start}{day:{form}}{end}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("x")
+
+        found = offered_at(str(root), "--events")
+
+        assert set(found.by_date) == set(days)
+        for day, (file,) in found.by_date.items():
+            (place,) = found_at(found.root, DatedPath(found.path).of(day))
+            assert file == place or file.is_relative_to(place)
 
 
 def test_names_without_a_date_are_undated(tmp_path: Path) -> None:

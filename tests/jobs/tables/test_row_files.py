@@ -55,8 +55,8 @@ def test_parquet_keeps_types_and_replaces_a_file(spark: SparkSession, tmp_path: 
         ConfigError, match=r"columns tags hold lists or maps, which CSV does not; write .parquet"
     ):
         write_rows(read_rows(spark, file), tmp_path / "rows.csv")
-    write_rows(read_rows(spark, file).select("at"), tmp_path / "rows.csv")
-    assert (tmp_path / "rows.csv").read_text() == 'at\n2022-05-07T01:02:03.456789Z\n""\n'
+    write_rows(read_rows(spark, file).select("user_id", "at"), tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text() == "user_id,at\n1,2022-05-07T01:02:03.456789Z\n,\n"
     assert [each.name for each in tmp_path.glob(".*")] == []
 
 
@@ -64,6 +64,23 @@ def test_rows_without_any_are_a_file_too(spark: SparkSession, tmp_path: Path) ->
     write_rows(spark.createDataFrame([], "user_id int, note string"), tmp_path / "rows.csv")
 
     assert (tmp_path / "rows.csv").read_text() == "user_id,note\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"its first line is \[\]; expected names of columns, each once"),
+        (b"user_id,note,note\n", "expected names of columns, each once"),
+        ("user_id,länge\n".encode("latin-1"), "its first line is no UTF-8"),
+    ],
+)
+def test_a_csv_file_without_names_of_columns_is_refused(
+    spark: SparkSession, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=message):
+        read_rows(spark, tmp_path / "rows.csv")
 
 
 @pytest.mark.parametrize(
