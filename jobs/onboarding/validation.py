@@ -27,7 +27,7 @@ from features.expressions import readable
 from features.labels import label, mask
 from jobs.onboarding.zones import guess_zone
 from jobs.runtime.project import Project
-from jobs.tables.raw import read_attributes
+from jobs.tables.raw import CORRUPT, read_attributes
 from jobs.tables.source_files import SourceFile
 from quality.failing import failing_filters, with_failed_rules
 from quality.verdicts import percent
@@ -389,7 +389,8 @@ def _reader(text: str) -> Callable[[DataFrame], Column]:
 
 
 def _lacks(missing: Sequence[str], rows: DataFrame) -> str:
-    return f"columns {[*missing]} are missing; the files have {rows.columns}"
+    known = [name for name in rows.columns if name != CORRUPT]
+    return f"columns {[*missing]} are missing; the files have {known}"
 
 
 def _with_provenance(raw: DataFrame, day: date) -> DataFrame:

@@ -1,5 +1,6 @@
 """`lamplighter test` runs the jobs of a history on rows of a file, and says cell by cell what differs."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,17 @@ expect:
   user_cohorts:
     2023-03-26: [{user_id: "Leser:ä", cohort: guest}]
 """  # noqa: E501  # as a file holds it
+
+
+@pytest.fixture(autouse=True)
+def session_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of rows set options of the session, which other tests share."""
+    yield
+    if "spark" in request.fixturenames:
+        session: SparkSession = request.getfixturevalue("spark")
+        for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"):
+            session.conf.unset(name)
+        session.conf.set("spark.sql.shuffle.partitions", "2")
 
 
 def test_the_test_of_the_demo_passes(spark: SparkSession) -> None:
