@@ -78,7 +78,7 @@ def test_differences_are_named_cell_by_cell(spark: SparkSession, tmp_path: Path)
 def test_rows_are_written_in_the_format_of_the_data_set(spark: SparkSession, tmp_path: Path) -> None:
     write_second_data_set(tmp_path, rows_per_day=10)
     folder = tmp_path / "conf" / "tests"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "library.yaml").write_text(LIBRARY, encoding="utf-8")
 
     (file,) = (each for each in files_of_tests(tmp_path, ()) if each.name == "library.yaml")
