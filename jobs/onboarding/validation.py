@@ -32,6 +32,7 @@ from jobs.tables.source_files import SourceFile
 from quality.failing import failing_filters, with_failed_rules
 from quality.verdicts import percent
 
+_A = {"user": "a user", "item": "an item"}
 MOST_EVENTS, MOST_ENTITIES = 200_000, 1_000_000
 """Rows that are looked at: of the newest files of the log, and of the files of users or items."""
 SHOWN_OF = 500
@@ -269,12 +270,12 @@ class _Validation:
             return
         matched = events.join(known.select(key).distinct(), on=key, how="left_semi").count()
         share = matched / max(1, events.count())
-        self.found.notes.append(f"{note}; {percent(share)} of the events are of a {entity} in it")
+        self.found.notes.append(f"{note}; {percent(share)} of the events are of {_A[entity]} in it")
         least = 1 - self.config.audits.most_unknown_share
         if share < least and rows < MOST_ENTITIES:
             self.fault(
                 f"{where}.key",
-                f"{percent(share)} of the events are of a {entity} in this file, and a night asks for at "
+                f"{percent(share)} of the events are of {_A[entity]} in this file, and a night asks for at "
                 f"least {percent(least)}: compare the values of the key with those of events.columns.{key}",
             )
 

@@ -43,6 +43,7 @@ def session_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
         session.conf.set("spark.sql.shuffle.partitions", "2")
 
 
+@pytest.mark.slow
 def test_the_test_of_the_demo_passes(spark: SparkSession) -> None:
     assert run_test(KUAIRAND, None) == []
 
