@@ -1,13 +1,14 @@
 """Examples: an event of day D with all that was known at the end of D - 1, and its labels."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.columns import context_columns, feature_columns
 from core.config_model import EntityName
-from core.schema import Cohorts, Config, EntityFeatures
+from core.schema import Config, Task
 from features.cohorts import cohort_of
 from features.labels import label, mask
+from features.repeats import counts_among_repeats
 from features.windows import unknown_defaults
 
 
@@ -21,10 +22,12 @@ def to_examples(
 ) -> DataFrame:
     """Join events with the features and cohorts as of the day before.
 
+    Of repeated impressions one counts in tasks, as `examples.repeats` says; the others stay, with masks off.
     An unknown user or item gets the features of one without events, and the cohort of the rules for these.
 
     Grain: event_id and data_date, the events as they came. As of: data_date - 1; labels are of data_date.
-    Cost: four joins of the range's events with dense tables of as many dates.
+    Cost: four joins of the range's events with dense tables of as many dates; with `examples.repeats` one
+    shuffle of the events before.
 
     Args:
         events: accepted events of data dates first .. last.
@@ -32,12 +35,11 @@ def to_examples(
         item_features: see above.
         user_cohorts: see above.
         item_cohorts: see above.
-        config: source, features, cohorts and tasks.
+        config: source, features, cohorts, tasks and examples.
     """
-    rows = _with_entity(
-        events, user_features, user_cohorts, config.features.user, config.cohorts.user, "user"
-    )
-    rows = _with_entity(rows, item_features, item_cohorts, config.features.item, config.cohorts.item, "item")
+    counted = events.withColumn("_counts", counts_among_repeats(config.examples.repeats))
+    rows = with_entity(counted, user_features, user_cohorts, config, "user")
+    rows = with_entity(rows, item_features, item_cohorts, config, "item")
     return rows.select(
         "event_id",
         "data_date",
@@ -49,24 +51,45 @@ def to_examples(
         *feature_columns(config.features.item, "item"),
         "user_cohort",
         "item_cohort",
-        *(column for task in config.tasks for column in (label(task, rows), mask(task, rows))),
+        *(column for task in config.tasks for column in (label(task, rows), _mask(task, rows))),
         F.lit(1.0).alias("weight"),
     )
 
 
-def _with_entity(
+def _mask(task: Task, rows: DataFrame) -> Column:
+    return (mask(task, rows) & F.col("_counts")).alias(f"mask_{task.name}")
+
+
+def with_entity(
     rows: DataFrame,
     features: DataFrame,
     cohorts: DataFrame,
-    declared: EntityFeatures,
-    rules: Cohorts,
+    config: Config,
     entity: EntityName,
 ) -> DataFrame:
-    """Add an entity's features and cohort as of the day before each row's data date."""
+    """Add an entity's features and cohort as of the day before each row's data date, and whether it is known.
+
+    Examples and the rows of a spine get them from here. A key that is not known, or null, has the features of
+    one without events and the cohort of the rules for these; `is_known_column` is null for it, else true.
+
+    Grain: as the rows came. Cost: two joins with dense tables.
+
+    Args:
+        rows: with <entity>_id and data_date.
+        features: `<entity>_features` as of the days before.
+        cohorts: `<entity>_cohorts` as of the days before.
+        config: its features and cohorts.
+        entity: "user" or "item".
+    """
     grain = [f"{entity}_id", "data_date"]
-    cohort = f"{entity}_cohort"
-    defaults = unknown_defaults(declared, entity)
-    known = features.select(*grain, *defaults).withColumn("data_date", F.date_add("data_date", 1))
+    cohort, rules = f"{entity}_cohort", getattr(config.cohorts, entity)
+    defaults = unknown_defaults(getattr(config.features, entity), entity)
+    known = features.select(
+        f"{entity}_id",
+        F.date_add("data_date", 1).alias("data_date"),
+        *defaults,
+        F.lit(True).alias(is_known_column(entity)),
+    )
     labelled = cohorts.select(
         f"{entity}_id", F.date_add("data_date", 1).alias("data_date"), F.col("cohort").alias(cohort)
     )
@@ -78,3 +101,8 @@ def _with_entity(
     }
     joined = rows.join(known, on=grain, how="left").withColumns(filled).join(labelled, on=grain, how="left")
     return joined.withColumn(cohort, F.coalesce(F.col(cohort), cohort_of(rules, joined)))
+
+
+def is_known_column(entity: EntityName) -> str:
+    """Return the column of `with_entity` that says whether the key is known, a name that none can declare."""
+    return f"_{entity}_is_known"

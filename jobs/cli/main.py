@@ -7,7 +7,19 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, looking, nights, onboarding
+from jobs.cli import (
+    adopting,
+    backfilling,
+    demo,
+    features,
+    generating,
+    joining,
+    looking,
+    nights,
+    onboarding,
+    quarantine,
+    skew,
+)
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -18,11 +30,20 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
-NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
+NIGHTS: tuple[Command, ...] = (
+    nights.night,
+    nights.history,
+    nights.plan,
+    backfilling.backfill,
+    demo.demo,
+    adopting.adopt,
+)
 ONBOARDING: tuple[tuple[str, Command], ...] = (
     ("init", onboarding.init),
     ("validate", onboarding.validate),
     ("test", onboarding.run_tests),
+    ("generate", generating.generate),
+    ("skew", skew.skew),
 )
 QUERIES: tuple[Command, ...] = (
     looking.runs,
@@ -30,6 +51,8 @@ QUERIES: tuple[Command, ...] = (
     looking.models,
     looking.lists,
     looking.rules,
+    features.features,
+    joining.join,
 )
 
 for command in NIGHTS:
@@ -38,6 +61,7 @@ for name, command in ONBOARDING:
     app.command(name=name, rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Queries")
 app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)
 
 

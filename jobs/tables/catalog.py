@@ -11,6 +11,7 @@ from core.schema import Config
 from jobs.tables.declarations.entities import entity_tables
 from jobs.tables.declarations.entry import entry_tables
 from jobs.tables.declarations.evaluation import evaluation_tables
+from jobs.tables.declarations.profiles import profile_tables
 from jobs.tables.declarations.records import record_tables
 from jobs.tables.declarations.serving import serving_tables
 from jobs.tables.declarations.training import training_tables
@@ -65,6 +66,7 @@ def declared_tables(config: Config) -> list[Table]:
         *entry_tables(config),
         *entity_tables(config, "user"),
         *entity_tables(config, "item"),
+        *profile_tables(),
         *training_tables(config),
         *evaluation_tables(),
         *serving_tables(config),

@@ -65,6 +65,7 @@ def test_what_could_reach_further_is_refused(text: str, fault: str) -> None:
         ("inputs.dense=[{column: user_age}]", "inputs.dense"),
         ("features.user.attributes=[user_age]", "features.user.attributes"),
         ("source.events.keep=[is_bought DESC]", "source.events.keep"),
+        ("examples.repeats=[is_bought DESC]", "examples.repeats"),
     ],
 )
 def test_an_undeclared_column_is_an_error_with_its_key(override: str, where: str) -> None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.columns import feature_columns
-from core.config_model import EntityName
+from core.described_features import FeatureDescription, described_features
 from core.expressions import columns_of
 from core.load import PROJECT_DIR, load_config
 from core.schema import Config
@@ -48,7 +47,7 @@ def table_section(table: Table, config: Config, used: dict[str, list[str]]) -> s
         facts.append(f"- outside of the digest: {code(table.not_content)}")
     entity = table.name.removesuffix("_features")
     if entity in ("user", "item"):
-        meanings = feature_meanings(config, "user" if entity == "user" else "item")
+        meanings = {each.name: meaning(each) for each in described_features(config)}
         rows = [
             (f"`{name}`", kind.simpleString(), meanings.get(name, ""), ", ".join(used.get(name, [])))
             for name, kind in table.columns.items()
@@ -69,7 +68,8 @@ def writer_of(table: str) -> str:
     for job in all_jobs().values():
         if table in job.tables(config):
             return job_link(job.name)
-    return "every run" if table in SHARED_TABLES else "`lamplighter adopt`"
+    by_people = {"readmissions": "`lamplighter quarantine readmit`"}
+    return "every run" if table in SHARED_TABLES else by_people.get(table, "`lamplighter adopt`")
 
 
 def readers_of(table: str, config: Config) -> str:
@@ -86,36 +86,11 @@ def readers_of(table: str, config: Config) -> str:
     return ", ".join(f"{job_link(name)} ({'; '.join(when)})" for name, when in found.items())
 
 
-def feature_meanings(config: Config, entity: EntityName) -> dict[str, str]:
-    """Return feature column -> what it is, as the data set declares it."""
-    features = getattr(config.features, entity)
-    source = config.source.users if entity == "user" else config.source.items
-    path = "" if source is None else source.path
-    attributes = config.source.attributes(entity)
-    found = {
-        f"{entity}_is_never_seen": f"no event of the {entity} up to the data date",
-        f"{entity}_recency_days": "days since the last day with an event; null if there is none",
-        f"{entity}_first_event_time_all": "time of the first event",
-        f"{entity}_last_data_date_all": "last data date with an event",
-    }
-    for each in features.aggregates:
-        where = f" where `{each.where}`" if each.where else ""
-        what = "number of events" if each.of is None else f"{each.agg} of `{each.of}`"
-        found |= {f"{entity}_{each.name}_{w}": f"{what}{where}, {_window(w)}" for w in each.windows}
-    for rate in features.rates:
-        smoothed = "" if rate.smoothing is None else ", smoothed"
-        found |= {
-            f"{entity}_{rate.name}_{w}": f"`{rate.of}` / `{rate.per}`{smoothed}, {_window(w)}"
-            for w in rate.windows
-        }
-    found |= {name: f"attribute: `{attributes[name].expr}` of `{path}`" for name in features.attributes}
-    return {name: found[name] for name in feature_columns(features, entity)}
-
-
-def _window(window: str) -> str:
-    return (
-        "all days" if window == "all" else f"{window.removesuffix('d')} days" if window != "1d" else "1 day"
-    )
+def meaning(feature: FeatureDescription) -> str:
+    """Return what a feature is, in one cell."""
+    window = {"": "", "all": ", all days"}.get(feature.window, f", {feature.window}")
+    unit = f"; {feature.unit}" if feature.unit else ""
+    return f"`{feature.source}`{window}{unit}; null {feature.null}"
 
 
 def column_users(config: Config) -> dict[str, list[str]]:
