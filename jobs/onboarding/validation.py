@@ -27,11 +27,12 @@ from features.expressions import readable
 from features.labels import label, mask
 from jobs.onboarding.zones import guess_zone
 from jobs.runtime.project import Project
-from jobs.tables.raw import read_attributes
+from jobs.tables.raw import CORRUPT, read_attributes
 from jobs.tables.source_files import SourceFile
 from quality.failing import failing_filters, with_failed_rules
 from quality.verdicts import percent
 
+_A = {"user": "a user", "item": "an item"}
 MOST_EVENTS, MOST_ENTITIES = 200_000, 1_000_000
 """Rows that are looked at: of the newest files of the log, and of the files of users or items."""
 SHOWN_OF = 500
@@ -314,12 +315,12 @@ class _Validation:
             return
         matched = events.join(known.select(key).distinct(), on=key, how="left_semi").count()
         share = matched / max(1, events.count())
-        self.found.notes.append(f"{note}; {percent(share)} of the events are of a {entity} in it")
+        self.found.notes.append(f"{note}; {percent(share)} of the events are of {_A[entity]} in it")
         least = 1 - self.config.audits.most_unknown_share
         if share < least and rows < MOST_ENTITIES:
             self.fault(
                 f"{where}.key",
-                f"{percent(share)} of the events are of a {entity} in this file, and a night asks for at "
+                f"{percent(share)} of the events are of {_A[entity]} in this file, and a night asks for at "
                 f"least {percent(least)}: compare the values of the key with those of events.columns.{key}",
             )
 
@@ -434,7 +435,8 @@ def _reader(text: str) -> Callable[[DataFrame], Column]:
 
 
 def _lacks(missing: Sequence[str], rows: DataFrame) -> str:
-    return f"columns {[*missing]} are missing; the files have {rows.columns}"
+    known = [name for name in rows.columns if name != CORRUPT]
+    return f"columns {[*missing]} are missing; the files have {known}"
 
 
 def _with_provenance(raw: DataFrame, day: date) -> DataFrame:
