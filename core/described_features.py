@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.columns import feature_columns, measured_columns
-from core.features import TOTALS, Aggregate, FeatureGroup, Rate
-from core.schema import Config
+from core.columns import feature_columns
+from core.config_model import ENTITIES, EntityName
+from core.schema import Aggregate, Config, EntityFeatures, Rate
 
 EVENTS = "events"
 
@@ -15,7 +15,7 @@ class FeatureDescription:
     """One column of a feature table.
 
     Attributes:
-        group: whose features it is among: user, item, or a further group.
+        group: whose features it is among: user, item.
         name: of the column.
         key: column that identifies a row of the group, as of a data date.
         window: days up to the data date, such as 7d; "all": all days; "": it is no measure over days.
@@ -24,7 +24,7 @@ class FeatureDescription:
         null: when it is null.
     """
 
-    group: str
+    group: EntityName
     name: str
     key: str
     window: str
@@ -35,17 +35,17 @@ class FeatureDescription:
 
 def described_features(config: Config) -> list[FeatureDescription]:
     """Return all feature columns, users first, each group in the order of its table."""
-    return [each for group in reversed(config.features.groups) for each in _of_group(config, group)]
+    return [each for group in reversed(ENTITIES) for each in _of_group(config, group)]
 
 
-def _of_group(config: Config, group: str) -> list[FeatureDescription]:
-    features = config.features.groups[group]
+def _of_group(config: Config, group: EntityName) -> list[FeatureDescription]:
+    features: EntityFeatures = getattr(config.features, group)
     found = {each.name: each for each in (*_built_in(group), *_measured(config, group, features))}
     found |= {each.name: each for each in _attributes(config, group, features)}
     return [found[name] for name in feature_columns(features, group)]
 
 
-def _built_in(group: str) -> Iterator[FeatureDescription]:
+def _built_in(group: EntityName) -> Iterator[FeatureDescription]:
     without = "without events"
     for name, window, source, unit, null in (
         ("is_never_seen", "all", "count(*) = 0", "true or false", "never"),
@@ -56,10 +56,10 @@ def _built_in(group: str) -> Iterator[FeatureDescription]:
         yield FeatureDescription(group, f"{group}_{name}", f"{group}_id", window, source, unit, null)
 
 
-def _measured(config: Config, group: str, features: FeatureGroup) -> Iterator[FeatureDescription]:
+def _measured(config: Config, group: EntityName, features: EntityFeatures) -> Iterator[FeatureDescription]:
     units = {each.name: _unit(config, each) for each in features.aggregates}
     for aggregate in features.aggregates:
-        is_total = aggregate.agg in TOTALS
+        is_total = aggregate.agg in ("count", "sum")
         null = "never; 0 without events" if is_total else "without a value in the window"
         for window in aggregate.windows:
             name = f"{group}_{aggregate.name}_{window}"
@@ -73,9 +73,9 @@ def _measured(config: Config, group: str, features: FeatureGroup) -> Iterator[Fe
             yield FeatureDescription(group, name, f"{group}_id", window, _divided(rate), unit, null)
 
 
-def _attributes(config: Config, group: str, features: FeatureGroup) -> Iterator[FeatureDescription]:
+def _attributes(config: Config, group: EntityName, features: EntityFeatures) -> Iterator[FeatureDescription]:
     source = config.source.users if group == "user" else config.source.items
-    declared = config.source.attributes("user" if group == "user" else "item")
+    declared = config.source.attributes(group)
     path = "" if source is None else f" of {source.path}"
     null = "where the source holds no readable value"
     for name in features.attributes:
@@ -85,27 +85,21 @@ def _attributes(config: Config, group: str, features: FeatureGroup) -> Iterator[
 
 def _aggregated(aggregate: Aggregate) -> str:
     where = f" where {aggregate.where}" if aggregate.where else ""
-    k = f", {aggregate.k}" if aggregate.k is not None else ""
-    return f"{aggregate.agg}({aggregate.of or '*'}{k}){where}"
+    return f"{aggregate.agg}({aggregate.of or '*'}){where}"
 
 
 def _divided(rate: Rate) -> str:
-    per = rate.per if rate.per_window is None else f"{rate.per} of {rate.per_window}"
     if rate.smoothing is None:
-        return f"{rate.of} / {per}"
+        return f"{rate.of} / {rate.per}"
     prior, strength = rate.smoothing.prior, rate.smoothing.strength
-    return f"({rate.of} + {prior:g} * {strength:g}) / ({per} + {strength:g})"
+    return f"({rate.of} + {prior:g} * {strength:g}) / ({rate.per} + {strength:g})"
 
 
 def _unit(config: Config, aggregate: Aggregate) -> str:
     """Return the unit of an aggregate: events, seconds, or that of what it is of."""
-    if aggregate.agg in ("recency", "distinct"):
-        return "days" if aggregate.agg == "recency" else "values"
     if aggregate.of is None:
         return EVENTS
-    behaviour = measured_columns(config).get(aggregate.of)
-    if aggregate.agg == "variance":
-        return f"square of {aggregate.of}"
+    behaviour = config.behaviours.get(aggregate.of)
     if behaviour is None or behaviour.kind == "number":
         return f"as {aggregate.of}"
     if behaviour.kind == "seconds":

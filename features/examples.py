@@ -11,8 +11,6 @@ from features.labels import label, mask
 from features.repeats import counts_among_repeats
 from features.windows import unknown_defaults
 
-NO_GROUPS: Mapping[str, DataFrame] = MappingProxyType({})
-
 
 def to_examples(
     events: DataFrame,
