@@ -1,12 +1,15 @@
 """Examples: an event of day D with all that was known at the end of D - 1, and its labels."""
 
+from collections.abc import Mapping
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.columns import context_columns, feature_columns
+from core.columns import context_columns, feature_columns, group_side
 from core.config_model import EntityName
-from core.schema import Cohorts, Config, EntityFeatures
+from core.schema import Config
 from features.cohorts import cohort_of
+from features.groups import with_group_features
 from features.labels import label, mask
 from features.windows import unknown_defaults
 
@@ -17,14 +20,17 @@ def to_examples(
     item_features: DataFrame,
     user_cohorts: DataFrame,
     item_cohorts: DataFrame,
+    groups: Mapping[str, DataFrame],
     config: Config,
 ) -> DataFrame:
     """Join events with the features and cohorts as of the day before.
 
     An unknown user or item gets the features of one without events, and the cohort of the rules for these.
+    The features of a group are those of the key that the user or item had at the end of the day before.
 
     Grain: event_id and data_date, the events as they came. As of: data_date - 1; labels are of data_date.
-    Cost: four joins of the range's events with dense tables of as many dates.
+    Cost: four joins of the range's events with dense tables of as many dates, and for each group of further
+    keys a join of one of these tables with the group's.
 
     Args:
         events: accepted events of data dates first .. last.
@@ -32,12 +38,12 @@ def to_examples(
         item_features: see above.
         user_cohorts: see above.
         item_cohorts: see above.
+        groups: features of further groups, of the same dates, as `with_group_features` takes them.
         config: source, features, cohorts and tasks.
     """
-    rows = _with_entity(
-        events, user_features, user_cohorts, config.features.user, config.cohorts.user, "user"
-    )
-    rows = _with_entity(rows, item_features, item_cohorts, config.features.item, config.cohorts.item, "item")
+    rows = _with_context(events, groups, config)
+    rows = _with_entity(rows, user_features, user_cohorts, groups, config, "user")
+    rows = _with_entity(rows, item_features, item_cohorts, groups, config, "item")
     return rows.select(
         "event_id",
         "data_date",
@@ -47,6 +53,7 @@ def to_examples(
         *context_columns(config),
         *feature_columns(config.features.user, "user"),
         *feature_columns(config.features.item, "item"),
+        *(column for group, each in config.features.keyed.items() for column in feature_columns(each, group)),
         "user_cohort",
         "item_cohort",
         *(column for task in config.tasks for column in (label(task, rows), mask(task, rows))),
@@ -54,18 +61,31 @@ def to_examples(
     )
 
 
+def _with_context(events: DataFrame, groups: Mapping[str, DataFrame], config: Config) -> DataFrame:
+    """Add the features of the groups whose key is a context column, as of the day before."""
+    if "context" not in {group_side(config, group) for group in config.features.keyed}:
+        return events
+    as_of = events.withColumn("data_date", F.date_sub("data_date", 1))
+    rows = with_group_features(as_of, groups, config, "context")
+    return rows.withColumn("data_date", F.date_add("data_date", 1))
+
+
 def _with_entity(
     rows: DataFrame,
     features: DataFrame,
     cohorts: DataFrame,
-    declared: EntityFeatures,
-    rules: Cohorts,
+    groups: Mapping[str, DataFrame],
+    config: Config,
     entity: EntityName,
 ) -> DataFrame:
-    """Add an entity's features and cohort as of the day before each row's data date."""
+    """Add an entity's features and cohort, and the features of its groups, as of the day before each row."""
     grain = [f"{entity}_id", "data_date"]
-    cohort = f"{entity}_cohort"
-    defaults = unknown_defaults(declared, entity)
+    cohort, rules = f"{entity}_cohort", getattr(config.cohorts, entity)
+    defaults = unknown_defaults(config.features.groups[entity], entity)
+    for group, declared in config.features.keyed.items():
+        if group_side(config, group) == entity:
+            defaults |= unknown_defaults(declared, group)
+    features = with_group_features(features, groups, config, entity)
     known = features.select(*grain, *defaults).withColumn("data_date", F.date_add("data_date", 1))
     labelled = cohorts.select(
         f"{entity}_id", F.date_add("data_date", 1).alias("data_date"), F.col("cohort").alias(cohort)

@@ -21,11 +21,19 @@ NO_EFFECT_ON_CONTENT = frozenset(
     {
         # The configuration is hashed by value, key by key: how it is declared, merged and checked adds
         # nothing.
-        *("core.config_model", "core.declared_config", "core.expressions", "core.inputs", "core.load"),
+        *(
+            "core.config_model",
+            "core.declared_config",
+            "core.expressions",
+            "core.features",
+            "core.inputs",
+            "core.load",
+        ),
         *("core.model", "core.schema", "core.source"),
         # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.
         *("core.dated_path", "jobs.tables.catalog", "jobs.tables.table", "jobs.tables.delta_source"),
         *("jobs.tables.declarations.entry", "jobs.tables.declarations.entities"),
+        "jobs.tables.declarations.groups",
         *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
         *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),
         *("jobs.tables.source_files", "jobs.tables.sources"),

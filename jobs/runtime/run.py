@@ -126,6 +126,11 @@ class Run:
         self._declared.require_table(table)
         return self._project.store.data_dates(table)
 
+    def exists(self, table: str) -> bool:
+        """Return whether a table was ever written, with rows or without."""
+        self._declared.require_table(table)
+        return self._project.store.version(table) is not None
+
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""
         self._declared.require_source(part)

@@ -5,13 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.paths import exists
+from features.entities import to_known_keys
+from features.windows import no_state, to_features
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.night import run_history, run_night
 from jobs.runtime.project import Project
+from tests.features.small import rows_of
 from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
 
 SETTINGS = (
@@ -26,9 +29,12 @@ WITHOUT_ATTRIBUTES = (
     "source.items=null",
     "features.user.attributes=[]",
     "features.item.attributes=[]",
+    "features.genre.key=shelf",
+    "features.author.key=user_device",
     "baselines.group=item_id",
     "inputs.categorical=[{column: item_id, hash_size: 64, dim: 4}, {column: shelf, dim: 2}]",
-    "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: user_lowest_shelf_3d}]",
+    "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: user_lowest_shelf_3d}, "
+    "{column: genre_offer_count_2d}, {column: author_borrowed_days_all}]",
 )
 
 
@@ -62,3 +68,18 @@ def test_two_nights_give_each_user_a_list(
     assert sum(row["late"] for row in balance) == (LAST - FIRST).days  # that of the first file is too early
     assert sum(row["failed"] for row in balance) > 0
     assert exists(project.report_uri(f"{LAST}.html"))
+
+    for group in ("genre", "author"):
+        stored = project.store.read(spark, f"{group}_features").where(F.col("data_date") == LAST)
+        assert rows_of(stored, f"{group}_id") == rows_of(at_once(spark, project, group), f"{group}_id")
+
+
+def at_once(spark: SparkSession, project: Project, group: str) -> DataFrame:
+    """Features of a group as of the last date, from all tiles and no state."""
+    features = project.config.features.groups[group]
+    tiles = project.store.read(spark, f"{group}_daily")
+    state = no_state(tiles, features, group)
+    keys = to_known_keys(None, tiles, state, group, FIRST, LAST)
+    every = to_features(keys, tiles, state, None, features, group, FIRST, LAST)
+    columns = project.catalog[f"{group}_features"].columns
+    return every.where(F.col("data_date") == LAST).select(*columns)
