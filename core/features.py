@@ -149,5 +149,5 @@ class Features(ConfigModel):
 
     @property
     def groups(self) -> dict[str, FeatureGroup]:
-        """Group -> its declaration, in the order in which jobs take them; users are the main one, and last."""
+        """Group -> its declaration, in the order in which jobs take them; users, the main one, are last."""
         return self.keyed | {"item": self.item, "user": self.user}

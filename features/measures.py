@@ -111,7 +111,10 @@ def value_of(measure: Measure) -> Column:
             return F.coalesce(F.hll_sketch_estimate(F.hll_union(sketch, sketch)), F.lit(0))
         case "top_k":
             ranked = F.sort_array(
-                F.transform(parts[0], lambda each: F.struct((-each["count"]).alias("rank"), each["value"]))
+                F.transform(
+                    parts[0],
+                    lambda each: F.struct((-each["count"]).alias("rank"), each["value"].alias("value")),
+                )
             )
             return F.transform(F.slice(ranked, 1, aggregate.k or 1), lambda each: each["value"])
         case "last_k":
