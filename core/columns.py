@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from core.encoder import Entity
 from core.features import WITH_K, Aggregate, FeatureGroup, Rate
 from core.schema import Config
+from core.source import Behaviour
 
 PARTS = {
     "mean": ("sum", "count"),
@@ -27,6 +28,12 @@ def context_columns(config: Config) -> list[str]:
 def event_columns(config: Config) -> list[str]:
     """Return the columns of `events` that an expression may read."""
     return ["user_id", "item_id", "event_time", *context_columns(config), *config.behaviours]
+
+
+def measured_columns(config: Config) -> dict[str, Behaviour]:
+    """Return the columns of events that have exact sums: behaviours, and those that functions derive."""
+    derived = {name: column for each in config.derived.values() for name, column in each.columns.items()}
+    return config.behaviours | derived
 
 
 def input_sides(config: Config) -> dict[str, Entity]:

@@ -12,7 +12,14 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from core.columns import array_columns, context_columns, event_columns, feature_columns, input_sides
+from core.columns import (
+    array_columns,
+    context_columns,
+    event_columns,
+    feature_columns,
+    input_sides,
+    measured_columns,
+)
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.features import EXACT, FeatureGroup, Features
@@ -120,6 +127,9 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
         yield f"source.events.columns.{name}.from", column.expr
     for name, behaviour in config.behaviours.items():
         yield f"behaviours.{name}.from", behaviour.expr
+    for derived, declared in config.derived.items():
+        for name, behaviour in declared.columns.items():
+            yield f"derived.{derived}.columns.{name}.from", behaviour.expr
     for entity in ENTITIES:
         for name, column in source.attributes(entity).items():
             yield f"source.{entity}s.columns.{name}.from", column.expr
@@ -133,6 +143,7 @@ def _check_names(config: Config) -> None:
         ("tasks", labels),
         ("source.events.columns", context_columns(config)),
         ("behaviours", config.behaviours),
+        *((f"derived.{name}.columns", each.columns) for name, each in config.derived.items()),
         ("source.users.columns", config.source.attributes("user")),
         ("source.items.columns", config.source.attributes("item")),
         *(
@@ -164,15 +175,16 @@ def _check_group(config: Config, group: str) -> None:
                 f"features.{group}: {group}_id, the key of its tables, is a declared column that is not its "
                 "`key`; rename the group"
             )
-    known = [*event_columns(config), *attributes]
+    exact = measured_columns(config)
+    known = list(dict.fromkeys([*event_columns(config), *exact, *attributes]))
     for aggregate in declared.aggregates:
         where = f"features.{group}.aggregates.{aggregate.name}"
         if aggregate.of is not None:
             _require_columns([aggregate.of], known, f"{where}.of")
-        if aggregate.agg in EXACT and aggregate.of not in config.behaviours:
+        if aggregate.agg in EXACT and aggregate.of not in exact:
             raise ConfigError(
                 f"{where}.of: {aggregate.of} is no behaviour; {aggregate.agg} is exact only over behaviours: "
-                f"{sorted(config.behaviours)}"
+                f"{sorted(exact)}"
             )
         if aggregate.where is not None:
             _require(aggregate.where, known, f"{where}.where")

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
+from core.derived import with_code
 from core.errors import ConfigError
 from core.expressions import check_expressions
 from core.schema import Config
@@ -103,6 +104,7 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
             "runs and versions go by it"
         )
     check_expressions(config)
+    config = config.model_copy(update={"derived": with_code(config.derived, conf_dir.parent)})
     return with_suites(config)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from core.config_model import ConfigModel, Days, Name, Positive, Share, Window, each_once
+from core.derived import Derived
 from core.features import Features
 from core.inputs import Inputs
 from core.model import Model
@@ -252,6 +253,7 @@ class Config(ConfigModel):
     runtime: Runtime
     source: Source
     behaviours: dict[Name, Behaviour]
+    derived: dict[Name, Derived] = Field(default_factory=dict)
     exposure: Name  # the count aggregate of both entities that means "shown"
     features: Features
     cohorts: CohortAxes

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Any
 
+from core.columns import measured_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.features import TOTALS, Aggregate, Rate
@@ -150,7 +151,7 @@ def _of_scores(config: Config) -> Iterator[Expectation]:
 
 def _bounds(aggregate: Aggregate, config: Config) -> tuple[float | None, float | None]:
     """Return the lowest and the highest value that a declaration allows; None: no bound, or no number."""
-    behaviour = config.behaviours.get(aggregate.of or "")
+    behaviour = measured_columns(config).get(aggregate.of or "")
     match aggregate.agg:
         case "count" | "distinct" | "variance" | "recency":
             return 0, None
@@ -170,7 +171,8 @@ def _is_at_least_0(aggregate: Aggregate, config: Config) -> bool:
 def _is_share(rate: Rate, aggregates: Mapping[str, Aggregate], config: Config) -> bool:
     """Return whether a rate counts some of the events that it is taken over: then it is in [0, 1]."""
     of, per = aggregates[rate.of], aggregates[rate.per]
-    is_binary = of.of in config.behaviours and config.behaviours[of.of].kind == "binary"
+    read = measured_columns(config).get(of.of or "")
+    is_binary = read is not None and read.kind == "binary"
     counts_events = of.agg == "count" or (of.agg == "sum" and is_binary)
     is_part = of == per or (per.agg == "count" and per.where in (None, of.where))
     is_inside = rate.per_window is None or all(_days(w) <= _days(rate.per_window) for w in rate.windows)

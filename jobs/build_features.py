@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from pyspark.sql import DataFrame
 
+from core.columns import measured_columns
 from core.config_model import ENTITIES
 from core.errors import LamplighterError
 from core.expressions import attributes_read
@@ -22,6 +23,7 @@ from features.groups import with_group_key
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features
 from jobs.runtime.arguments import span_of
+from jobs.runtime.functions import with_functions
 from jobs.runtime.group_tables import has_state, read_group
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import STATE, own_state, same_day, trailing
@@ -41,7 +43,7 @@ def _longest_window(config: Config) -> int:
         own_state("{group}_features"),
     ),
     writes=("{group}_daily", STATE, "{group}_features"),
-    config=("features", "behaviours"),
+    config=("features", "behaviours", "derived"),
     dates=RANGE,
     after=("check",),
 )
@@ -52,7 +54,7 @@ def build_features(run: Run) -> None:
     for entity in ENTITIES:
         if attributes := attributes_read(run.config.features, entity):
             events = with_attributes(events, run.read(f"{entity}s"), attributes, f"{entity}_id")
-    events = run.compute(events)
+    events = run.compute(with_functions(run, events))
     for group in run.config.features.groups:
         build(run, events, group)
 
@@ -82,7 +84,7 @@ def build(run: Run, events: DataFrame, group: str) -> None:
     """Build tiles, then state and features, of one group."""
     features, first, last = run.config.features.groups[group], run.first, run.data_date
     keyed = events if features.key is None else with_group_key(events, features, group)
-    run.commit(f"{group}_daily", to_daily_tiles(keyed, group, features, run.config.behaviours))
+    run.commit(f"{group}_daily", to_daily_tiles(keyed, group, features, measured_columns(run.config)))
 
     day_before = first - timedelta(days=1)
     tiles = run.read(f"{group}_daily", first - timedelta(days=longest_window_days(features) - 1), last)

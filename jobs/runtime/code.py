@@ -25,6 +25,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
             "core.config_model",
             "core.declared_config",
             "core.expressions",
+            "core.derived",
             "core.features",
             "core.inputs",
             "core.load",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -74,6 +75,11 @@ class Run:
     def fingerprint(self) -> str:
         """Fingerprint of the (last) data date."""
         return self.record.newest.fingerprint
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder."""
+        return self._project.folder
 
     @cached_property
     def spark(self) -> SparkSession:

@@ -24,6 +24,22 @@ SETTINGS = (
     "evaluation.replicates=20",
     "promotion.min_users=3",
 )
+FUNCTION = """
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+
+def with_visits(events):
+    before = F.lag("event_time").over(Window.partitionBy("user_id").orderBy("event_time", "event_id"))
+    is_start = before.isNull() | (F.timestamp_diff("MINUTE", before, F.col("event_time")) > 30)
+    return events.select("event_id", is_start.cast("int").alias("starts"))
+"""
+DERIVED = (
+    "derived.visits.call=functions/visits.py:with_visits",
+    "derived.visits.columns={is_visit: {from: starts, kind: binary}}",
+    "features.page.key=shelf",
+    "features.page.aggregates=[{name: visit_count, agg: sum, of: is_visit, windows: [2d, all]}]",
+)
 WITHOUT_ATTRIBUTES = (
     "source.users=null",
     "source.items=null",
@@ -45,7 +61,9 @@ def test_two_nights_give_each_user_a_list(
 ) -> None:
     folder = write_second_data_set(tmp_path, rows_per_day=150)
     until = LAST - timedelta(days=2)
-    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SETTINGS, *settings), project=folder)
+    (folder / "functions").mkdir()
+    (folder / "functions" / "visits.py").write_text(FUNCTION)
+    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SETTINGS, *DERIVED, *settings), project=folder)
 
     run_history(ask)
     for day in (until + timedelta(days=1), LAST):
@@ -68,8 +86,15 @@ def test_two_nights_give_each_user_a_list(
     assert sum(row["late"] for row in balance) == (LAST - FIRST).days  # that of the first file is too early
     assert sum(row["failed"] for row in balance) > 0
     assert exists(project.report_uri(f"{LAST}.html"))
+    pages = project.store.read(spark, "page_features").where(F.col("data_date") == LAST)
+    visits = pages.agg(
+        F.sum("page_visit_count_all").alias("v"), F.max("page_recency_days").alias("d")
+    ).first()
+    assert visits is not None
+    assert len(READERS) < visits["v"] < pages.count() * 1_000
+    assert visits["d"] == 0
 
-    for group in ("genre", "author"):
+    for group in ("genre", "author", "page"):
         stored = project.store.read(spark, f"{group}_features").where(F.col("data_date") == LAST)
         assert rows_of(stored, f"{group}_id") == rows_of(at_once(spark, project, group), f"{group}_id")
 

@@ -5,12 +5,12 @@ import json
 
 from pyspark.sql import types as T
 
-from core.columns import feature_columns, part_columns, stored_measures
+from core.columns import feature_columns, measured_columns, part_columns, stored_measures
 from core.expressions import columns_of
 from core.features import Aggregate
 from core.schema import Config
 from core.source import Mapping
-from jobs.tables.declarations.entry import behaviour_types, context_types, key_types
+from jobs.tables.declarations.entry import context_types, key_types
 from jobs.tables.table import BINARY, BOOLEAN, DATE, DOUBLE, INT, LONG, STRING, TIME, Columns, Table, sql_type
 
 
@@ -105,7 +105,8 @@ def _column_types(config: Config) -> Columns:
     """Return column -> type of what a key or an aggregate may read."""
     ids = {f"{entity}_id": kind for entity, kind in key_types(config).items()}
     attributes = attribute_types(config, "user") | attribute_types(config, "item")
-    return ids | {"event_time": TIME} | context_types(config) | behaviour_types(config) | attributes
+    exact = {name: sql_type(column.data_type) for name, column in measured_columns(config).items()}
+    return ids | {"event_time": TIME} | context_types(config) | exact | attributes
 
 
 def _named_parts(config: Config, aggregate: Aggregate, column: str) -> Columns:
@@ -122,7 +123,7 @@ def _part_types(config: Config, aggregate: Aggregate) -> list[T.DataType]:
         case "distinct":
             return [BINARY]
         case "sum" | "mean" | "variance":
-            behaviour = config.behaviours[str(aggregate.of)]
+            behaviour = measured_columns(config)[str(aggregate.of)]
             sums = [sql_type(behaviour.sum_type), LONG, sql_type(behaviour.square_type)]
             return sums[: len(part_columns("", aggregate.agg))]
         case "top_k":
@@ -213,8 +214,12 @@ def _declared_columns(config: Config, names: set[str]) -> dict[str, object]:
     """Return column -> its declaration, of columns of events and attributes."""
     declared = {
         **config.source.events.columns,
-        **config.behaviours,
+        **measured_columns(config),
         **config.source.attributes("user"),
         **config.source.attributes("item"),
     }
-    return {name: declared[name].model_dump(mode="json") for name in sorted(names & set(declared))}
+    code = {name: each.code for each in config.derived.values() for name in each.columns}
+    return {
+        name: [declared[name].model_dump(mode="json"), *([code[name]] if name in code else [])]
+        for name in sorted(names & set(declared))
+    }
