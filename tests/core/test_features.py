@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from core.columns import array_columns, feature_columns, group_side, input_sides, state_columns
+from core.declared_config import declared_part, hashes_of_keys
 from core.errors import ConfigError
 from core.expressions import attributes_read
 from core.features import Features
@@ -193,3 +194,10 @@ def test_several_values_are_a_bag(override: str, fault: str | None) -> None:
         return
     with pytest.raises(ConfigError, match=fault):
         load_config(overrides=[*ALL, override, *others])
+
+
+def test_a_group_is_hashed_key_by_key(config: Config) -> None:
+    hashes = hashes_of_keys(config, ["features"])
+
+    assert {"features.tag.key", "features.tag.split", "features.tag.aggregates[seconds].agg"} <= set(hashes)
+    assert declared_part(config, ["features"]).features == config.features
