@@ -35,16 +35,13 @@ RATES = """
 """
 GROUPS = {"city": {"key": "user_city"}, "tag": {"key": "item_tag", "split": "+"}, "page": {"key": "tab"}}
 
-CHOICES = {
-    "most_seconds": lambda e: e.tab == 1,
-    "mean_seconds": lambda e: e.click == 1,
-    "first_tab": lambda e: e.click == 1,
-    "item_count": lambda e: e.tab > 0,
-    "top_items": lambda e: e.tab > 0,
-    "last_items": lambda e: e.click == 1,
-    "click_days": lambda e: e.click == 1,
+CHOICES: dict[str | None, Callable[[Event], bool]] = {
+    None: lambda _: True,
+    "tab = 1": lambda e: e.tab == 1,
+    "tab > 0": lambda e: e.tab > 0,
+    "is_click = 1": lambda e: e.click == 1,
 }
-"""The `where` of aggregates in Python."""
+"""`where` of aggregates -> the same in Python."""
 
 Tags = Callable[[int, int], str | None]
 
@@ -96,7 +93,7 @@ def measured(
 
 def value(aggregate: Aggregate, inside: Sequence[Event], as_of: date, tags: Tags) -> Any:
     """Return one aggregate over the events of its window."""
-    chosen = [e for e in inside if CHOICES.get(aggregate.name, lambda _: True)(e)]
+    chosen = [event for event in inside if CHOICES[aggregate.where](event)]
     in_order = sorted(set(chosen), key=moment)
     read = {
         "is_click": lambda e: e.click,
@@ -110,6 +107,7 @@ def value(aggregate: Aggregate, inside: Sequence[Event], as_of: date, tags: Tags
     by_agg: dict[str, Callable[[], Any]] = {
         "count": lambda: len(values),
         "sum": lambda: sum(values),
+        "min": lambda: min(values, default=None),
         "max": lambda: max(values, default=None),
         "mean": lambda: float(sum(values) / len(values)) if values else None,
         "variance": lambda: float(variance(values)) if len(values) > 1 else None,

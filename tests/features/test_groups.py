@@ -121,7 +121,7 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
             how: [{k: v for k, v in row.items() if k != "how"} for row in found if row["how"] == how]
             for how in ("at once", "by night")
         }
-        assert by_how["at once"] == [pytest.approx(row, rel=1e-12, abs=1e-9) for row in expected]
+        assert by_how["at once"] == [pytest.approx(row, rel=1e-9, abs=1e-6) for row in expected]
         middle = [row for row in by_how["at once"] if row["data_date"].day in (3, 4)]
         assert by_how["by night"] == middle  # to the last bit
 
@@ -157,31 +157,35 @@ def test_examples_and_scoring_read_the_features_of_the_key_as_of_the_day_before(
         )
         for number in range(60)
     ]
-    day = 4
-    before, of_events = date(2022, 5, day - 1), {event.event_id: event for event in log}
-    tables = build(to_frame(spark, log), users, items, grouped, before, before)
+    of_events = {event.event_id: event for event in log}
+    tables = build(to_frame(spark, log), users, items, grouped, date(2022, 5, 1), date(2022, 5, 3))
 
     examples = tables.examples.collect()
-    known_items = with_group_features(tables.item_features, tables.groups, grouped, "item").collect()
-    known_users = with_group_features(tables.user_features, tables.groups, grouped, "user").collect()
+    of_items = with_group_features(tables.item_features, tables.groups, grouped, "item").collect()
+    of_users = with_group_features(tables.user_features, tables.groups, grouped, "user").collect()
 
-    assert len(examples) == sum(event.day == day for event in log)
+    assert len(examples) == sum(event.day > 1 for event in log)
+    scored = 0
     for row in examples:
         event = of_events[row["event_id"]]
+        before = date(2022, 5, event.day - 1)
         keys = {
-            "city": [city_of(event.user, day - 1)],
-            "tag": values_in(tags_of(event.item, day - 1)),
+            "city": [city_of(event.user, before.day)],
+            "tag": values_in(tags_of(event.item, before.day)),
             "page": [event.tab],
         }
         for group, values in keys.items():
             features = grouped.features.groups[group]
-            own = [e for value in values for e in log if e.day < day and value in keys_of(group, e)]
+            own = [e for v in values for e in log if e.day < event.day and v in keys_of(group, e)]
             expected = measured(group, features, own, before, tags_of)
-            assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-12, abs=1e-9)
-        for scored, group, key in ((known_items, "tag", "item_id"), (known_users, "city", "user_id")):
+            assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-9, abs=1e-6)
+        for known, group, key in ((of_items, "tag", "item_id"), (of_users, "city", "user_id")):
             columns = feature_columns(grouped.features.groups[group], group)
-            same = [{c: each[c] for c in columns} for each in scored if each[key] == row[key]]
-            assert same in ([{c: row[c] for c in columns}], [])  # an unknown user or item is not scored
+            found = [each for each in known if (each[key], each["data_date"]) == (row[key], before)]
+            for each in found:  # none of an unknown user or item, which is not scored
+                assert {c: each[c] for c in columns} == {c: row[c] for c in columns}
+                scored += 1
+    assert scored > len(examples)
 
 
 def test_a_key_is_a_value_of_its_column_and_no_key_is_no_row(spark: SparkSession, grouped: Config) -> None:
