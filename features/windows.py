@@ -48,7 +48,7 @@ def to_features(
     """
     measures = measures_of(features, group)
     grain = [f"{group}_id", "data_date"]
-    types = dict(tiles.dtypes) | {"last_data_date": "date"}
+    types = dict(tiles.dtypes)
     sightings = _to_sightings(tiles, longest_window_days(features), first, last)
     rows = keys.select(*grain).join(_to_merged_tiles(sightings, measures, grain), on=grain, how="left")
     rows = _with_all_time(rows, state, measures, grain, first - timedelta(days=1))
