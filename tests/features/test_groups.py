@@ -18,6 +18,7 @@ from features.entities import to_known_keys
 from features.groups import with_group_features, with_group_key
 from features.tiles import to_daily_tiles
 from features.windows import no_state, to_features
+from jobs.tables.catalog import declared_tables
 from tests.features.measured import config_with_groups, measured, values_in
 from tests.features.small import EVER, ITEMS, USERS, Event, build, rows_of, to_frame
 
@@ -110,6 +111,7 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
     for group in ("user", "tag"):
         at_once = features_of(frame, users, items, grouped, group, 1, LAST).localCheckpoint()
         night = features_of(frame, users, items, grouped, group, 3, 4, at_once)
+        assert types_of(at_once) == declared_types(grouped, f"{group}_features", f"{group}_state")
         columns = [f"{group}_id", "data_date", *feature_columns(grouped.features.groups[group], group)]
         both = at_once.select(F.lit("at once").alias("how"), *columns).unionByName(
             night.select(F.lit("by night").alias("how"), *columns)
@@ -124,6 +126,15 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
         assert by_how["at once"] == [pytest.approx(row, rel=1e-9, abs=1e-6) for row in expected]
         middle = [row for row in by_how["at once"] if row["data_date"].day in (3, 4)]
         assert by_how["by night"] == middle  # to the last bit
+
+
+def types_of(frame: DataFrame) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+
+
+def declared_types(config: Config, *names: str) -> dict[str, str]:
+    declared = {table.name: table for table in declared_tables(config)}
+    return {column: kind.simpleString() for name in names for column, kind in declared[name].columns.items()}
 
 
 def recomputed(config: Config, group: str, log: Sequence[Event]) -> Iterator[dict[str, Any]]:
@@ -186,6 +197,13 @@ def test_examples_and_scoring_read_the_features_of_the_key_as_of_the_day_before(
                 assert {c: each[c] for c in columns} == {c: row[c] for c in columns}
                 scored += 1
     assert scored > len(examples)
+
+
+def test_tiles_have_the_declared_types(spark: SparkSession, grouped: Config) -> None:
+    events = to_frame(spark, []).withColumn("item_tag", F.lit("x"))
+    tiles = to_daily_tiles(events, "user", grouped.features.user, grouped.behaviours)
+
+    assert types_of(tiles) == declared_types(grouped, "user_daily")
 
 
 def test_a_key_is_a_value_of_its_column_and_no_key_is_no_row(spark: SparkSession, grouped: Config) -> None:
