@@ -1,8 +1,8 @@
 """Paths that hold a date: `log/{data_date}.parquet`, `log/{data_date:%Y/%m/%d}/*.csv.gz`."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -19,10 +19,12 @@ class DatedPath:
     Attributes:
         text: the path; `{data_date}` is the date as 2022-05-07, `{data_date:%Y%m%d}` as 20220507.
         name: the word that stands for the date.
+        names: where files carry names in place of dates: what stands for each date, which is no pattern.
     """
 
     text: str
     name: str = "data_date"
+    names: Mapping[date, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check the placeholders.
@@ -31,6 +33,8 @@ class DatedPath:
             ValueError: the date is missing or incomplete, or something else stands in braces.
         """
         formats = [*self._formats()]
+        if self.names and formats != [ISO]:
+            raise ValueError(f"path {self.text!r}: dates have names, which stand for {{{self.name}}}, once")
         directives = {each for text in formats for each in _DIRECTIVE.findall(text)}
         if unknown := sorted(directives - set(_DIGITS)):
             raise ValueError(
@@ -42,17 +46,24 @@ class DatedPath:
             )
 
     def of(self, data_date: date) -> str:
-        """Return the path of a date."""
+        """Return the path of a date; of one without a name as if dates had none."""
+        if data_date in self.names:
+            return _PLACEHOLDER.sub(lambda _: self.names[data_date], self.text)
         return _PLACEHOLDER.sub(lambda found: f"{data_date:{found['format'] or ISO}}", self.text)
 
     @property
     def pattern(self) -> str:
         """The path of any date, with `*` for the date's parts."""
+        if self.names:
+            return _PLACEHOLDER.sub("*", self.text)
         stars = _PLACEHOLDER.sub(lambda found: _DIRECTIVE.sub("*", found["format"] or ISO), self.text)
         return re.sub(r"\*{2,}", "*", stars)
 
     def date_of(self, path: str) -> date | None:
         """Return the date of a path, or of something below it; None if it is none of ours."""
+        if self.names:
+            named = (day for day in self.names if self._regex_of(self.of(day)).match(path))
+            return next(named, None)
         found = self._regex.match(path)
         if found is None:
             return None

@@ -45,7 +45,7 @@ CONSTANTS: tuple[tuple[type[exp.Expr], str, str], ...] = (
 RESERVED = frozenset(  # columns of events and examples that no configuration declares
     {"event_id", "user_id", "item_id", "event_time", "data_date", "user_cohort", "item_cohort", "weight"}
     | {"source_row_id", "source_path", "raw_row", "file_date", "event_date", "days_late", "failed_rules"}
-    | {"row_status"}
+    | {"row_status", "readmissions"}
 )
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
 SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "from_utc_timestamp"}
@@ -233,6 +233,7 @@ def check_expressions(config: Config) -> None:
         columns_of(text, where)
     events = event_columns(config)
     _require_columns((term.split()[0] for term in config.source.events.keep), events, "source.events.keep")
+    _require_columns((term.split()[0] for term in config.examples.repeats), events, "examples.repeats")
     for task in config.tasks:
         _require(task.label, events, f"tasks.{task.name}.label")
         if task.where is not None:

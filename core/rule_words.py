@@ -5,6 +5,8 @@ from typing import Any
 
 from core.schema import Expectation
 
+TOO_LATE = "too_late"
+"""Rule on events: an event is not earlier than its file's date by more than the horizon."""
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list")
 
 

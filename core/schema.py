@@ -7,7 +7,7 @@ is checked here; what relates a rule or a feature to declared columns is in `exp
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.config_model import ConfigModel, Days, Name, Positive, Share, Window, each_once
 from core.derived import Derived
@@ -15,7 +15,7 @@ from core.features import Features
 from core.inputs import Inputs
 from core.model import Model
 from core.paths import StoragePath
-from core.source import Behaviour, Source
+from core.source import Behaviour, Source, require_order
 
 WHOLE = ("tinyint", "int", "bigint")
 """Types of columns that hold whole numbers."""
@@ -71,13 +71,19 @@ class CohortAxes(ConfigModel):
 # --- tasks, training, ranking -------------------------------------------------------------------
 
 
+TaskKind = Literal["binary", "regression"]
+
+
 class Task(ConfigModel):
-    """What a model predicts. A row outside of `where` does not count in this task's loss."""
+    """What a model predicts. A row outside of `where` does not count in this task's loss and metrics."""
 
     name: Name
     label: str
-    kind: Literal["binary", "regression"]
+    kind: TaskKind
     where: str | None = None
+    matures_days: Annotated[int, Field(ge=0, le=366)] = 0
+    """Labels of a data date are final when the files of so many days later are ingested; training,
+    evaluation, baselines and outcomes wait for the slowest task."""
     weight: Annotated[float, Field(ge=0)] = 1.0
     decay: Annotated[float, Field(ge=0)] = (
         1.0  # weight at epoch (or step) t = weight * decay ** t (Tang 2020, eq. 10)
@@ -96,7 +102,8 @@ class Training(ConfigModel):
 
     A training set is pinned on `anchor` and every `every_days` after it: the `window_days` days that
     end the day before. Its last `validation_days` are for early stopping and calibration only. What
-    follows, up to the data date of the night, is for evaluation.
+    follows, up to the data date of the night, is for evaluation. With `tasks[].matures_days` all of these
+    days are as many days earlier.
     """
 
     first_data_date: date  # examples before are burn-in
@@ -104,6 +111,8 @@ class Training(ConfigModel):
     every_days: Days
     window_days: Days
     validation_days: Days
+    keep_negatives: Annotated[float, Field(ge=1e-6, le=1)] = 1.0
+    """Share of the training days' rows without a positive label that are kept; each then weighs 1 / share."""
     block_rows: Positive
     shards: Positive  # files per split, each with as many blocks; a multiple of the world size
     ranks: Positive
@@ -160,6 +169,10 @@ class Promotion(ConfigModel):
                 raise ValueError(f"{name} lacks {missing}; set one for each metric")
         return self
 
+    def metric_of(self, kind: TaskKind) -> GainMetric:
+        """Return the metric that decides of tasks of a kind."""
+        return self.metric if kind == "binary" else self.regression_metric
+
     def seed_std_of(self, task: str, metric: GainMetric) -> float:
         """Return the standard deviation over seeds of a task's gain in one cell."""
         of_task = self.task_seed_std.get(task, {})
@@ -186,6 +199,19 @@ class Baselines(ConfigModel):
 
     group: Name  # an attribute of items, or item_id
     strength: Annotated[float, Field(gt=0)]  # rows that a mean is smoothed with
+
+
+class Examples(ConfigModel):
+    """Which impressions count as examples."""
+
+    repeats: tuple[str, ...] = ()
+    """ORDER BY terms over columns of events: of a user's impressions of one item on one data date, the first
+    in this order counts in tasks, the others do not; default: all do."""
+
+    @field_validator("repeats")
+    @classmethod
+    def _is_an_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
+        return require_order(terms)
 
 
 class Candidates(ConfigModel):
@@ -259,6 +285,7 @@ class Config(ConfigModel):
     cohorts: CohortAxes
     inputs: Inputs
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    examples: Examples = Field(default_factory=Examples)
     training: Training
     evaluation: Evaluation
     promotion: Promotion
@@ -298,6 +325,14 @@ class Config(ConfigModel):
             unknown = sorted(names - known)
             if unknown:
                 raise ValueError(f"{where} names {unknown}, which are no {kind}; those are {sorted(known)}")
+        horizon = self.source.events.lateness_days
+        if slow := {task.name: task.matures_days for task in self.tasks if task.matures_days > horizon}:
+            name, days = max(slow.items(), key=lambda each: each[1])
+            raise ValueError(
+                f"tasks.{name}.matures_days is {days}, but nights repair the last "
+                f"source.events.lateness_days = {horizon} days only: what arrives later is in no label; "
+                f"raise lateness_days to {days}, or lower matures_days"
+            )
         hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
         if dropped := sorted(hashed & set(self.model.input.id_dropout)):
             raise ValueError(

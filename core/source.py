@@ -1,6 +1,7 @@
 """The typed schema of what a data set's source delivers: events, users, items, and what users do."""
 
 import re
+from datetime import date
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
@@ -19,6 +20,16 @@ def _time_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError(f"{name!r} is no time zone; name one as Asia/Shanghai is")
     return name
+
+
+def require_order(terms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ORDER BY terms as they are; refuse what is not a column with or without a direction."""
+    for term in terms:
+        if re.fullmatch(r"[a-z][a-z0-9_]*(\s+(asc|desc))?", term, re.IGNORECASE) is None:
+            raise ValueError(
+                f"{term!r} is no order; write a column of events and ASC or DESC, such as tab ASC"
+            )
+    return terms
 
 
 ID_TYPES = ("string", "int", "bigint")
@@ -69,7 +80,11 @@ class EventSource(FileSource):
     """The log: files of each data date, or one Delta table with a column for the date."""
 
     date_column: str | None = None  # of a Delta table, which then holds all data dates
-    columns: dict[Name, Mapping]  # user_id, item_id, event_time and the context columns
+    date_names: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], date] = Field(default_factory=dict)
+    """Of a log without dates: what stands for each declared date in the path."""
+    columns: dict[Name, Mapping]
+    """user_id, item_id, event_time and the context columns. Without event_time, events are of the midnight
+    with which their file's date begins."""
     event_id: Annotated[tuple[str, ...], Field(min_length=1)]  # source columns that make an event
     keep: tuple[str, ...]  # ORDER BY terms over our columns: of conflicting rows the first stays
     lateness_days: Annotated[int, Field(ge=0, le=36_525)]
@@ -78,25 +93,23 @@ class EventSource(FileSource):
     @property
     def dated(self) -> DatedPath:
         """The path with its date."""
-        return DatedPath(self.path)
+        return DatedPath(self.path, names={day: name for name, day in self.date_names.items()})
 
     @field_validator("keep")
     @classmethod
     def _is_an_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
-        for term in terms:
-            if re.fullmatch(r"[a-z][a-z0-9_]*(\s+(asc|desc))?", term, re.IGNORECASE) is None:
-                raise ValueError(
-                    f"{term!r} is no order; write a column of events and ASC or DESC, such as tab ASC"
-                )
-        return terms
+        return require_order(terms)
 
     @model_validator(mode="after")
     def _holds_what_an_event_needs(self) -> Self:
-        missing = sorted({"user_id", "item_id", "event_time"} - set(self.columns))
+        missing = sorted({"user_id", "item_id"} - set(self.columns))
         if missing:
-            raise ValueError(f"event columns {missing} are missing; every event has a user, an item, a time")
-        if (found := self.columns["event_time"].type) != "timestamp":
-            raise ValueError(f"columns.event_time is of type {found}; expected timestamp")
+            raise ValueError(f"event columns {missing} are missing; every event has a user and an item")
+        time = self.columns.get("event_time")
+        if time is not None and time.type != "timestamp":
+            raise ValueError(f"columns.event_time is of type {time.type}; expected timestamp")
+        if len(set(self.date_names.values())) < len(self.date_names):
+            raise ValueError("date_names: two names are of the same date; expected one date each")
         for name in ("user_id", "item_id"):
             if (found := self.columns[name].type) not in ID_TYPES:
                 raise ValueError(f"columns.{name} is of type {found}; expected one of {list(ID_TYPES)}")

@@ -12,7 +12,7 @@ from core.columns import measured_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.features import TOTALS, Aggregate, Rate
-from core.rule_words import rule_name
+from core.rule_words import TOO_LATE, rule_name
 from core.schema import Cohorts, Config, Expectation, Suite
 
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
@@ -70,7 +70,7 @@ def _of_events(config: Config) -> Iterator[Expectation]:
     for name in ("user_id", "item_id", "event_time"):
         yield _not_null(name, f"source.events.columns.{name}", share)
     lateness = "source.events.lateness_days"
-    yield _between("days_late", lateness, share, high=source.lateness_days, name="too_late")
+    yield _between("days_late", lateness, share, high=source.lateness_days, name=TOO_LATE)
     yield _between("days_late", lateness, share, low=0, name="after_its_file")
     for name, behaviour in config.behaviours.items():
         where = f"behaviours.{name}"

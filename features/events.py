@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
+from core.rule_words import TOO_LATE
 from core.schema import Config
 from features.casts import read_behaviour, read_id, read_mapping
 
@@ -20,7 +21,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
 
     Grain: source_row_id = "<sha256 of the file>:<position in it>".
     Data date: the event's date in `source.time_zone` where it lies in the file's range (its date and
-    `lateness_days` before), else the file's date, under which the row goes to quarantine.
+    `lateness_days` before), else the file's date, under which the row goes to quarantine. A log without
+    times has events of the midnight with which the file's date begins.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
     source cannot be read as such; days_late = file's date - event's date, negative for the future.
     Cost: one narrow pass.
@@ -35,6 +37,9 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
         name: read_id(column.expr, column.type, raw) if name in IDS else read_mapping(column, raw)
         for name, column in source.columns.items()
     }
+    if "event_time" not in mapped:
+        midnight = F.col("file_date").cast("timestamp")
+        mapped["event_time"] = F.to_utc_timestamp(midnight, config.source.time_zone)
     behaved = {name: read_behaviour(behaviour, raw) for name, behaviour in config.behaviours.items()}
 
     events = raw.select(
@@ -53,6 +58,48 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
         .withColumn("days_late", F.datediff("file_date", "event_date"))
         .withColumn("data_date", F.when(is_of_this_file, F.col("event_date")).otherwise(F.col("file_date")))
     )
+
+
+def with_readmissions(events: DataFrame, readmissions: DataFrame, config: Config) -> DataFrame:
+    """Add `readmissions` (which people have decided on for a row), and let re-admitted late rows in.
+
+    A row that is later than the horizon, and re-admitted by the rule `too_late` or by itself, belongs to the
+    data date of its event, and its days_late is null: nobody judges them again. All other rules stay.
+
+    Grain: source_row_id, as it came. Cost: one narrow pass.
+
+    Args:
+        events: rows of `to_events`.
+        readmissions: grain source_sha256; `readmissions`, map<string,string>: `rule NAME` or `row POSITION`
+            -> run that re-admitted it.
+        config: its `source.events.lateness_days`.
+    """
+    is_late = F.col("days_late") > config.source.events.lateness_days
+    is_let_in = is_late & F.coalesce(_readmission_of_row(), _readmission_of_rule(TOO_LATE)).isNotNull()
+    sha256 = F.regexp_extract("source_row_id", "^(.*):[0-9]+$", 1)
+    return (
+        events.withColumn("source_sha256", sha256)
+        .join(F.broadcast(readmissions), on="source_sha256", how="left")
+        .drop("source_sha256")
+        .withColumn("data_date", F.when(is_let_in, F.col("event_date")).otherwise(F.col("data_date")))
+        .withColumn("days_late", F.when(~F.coalesce(is_let_in, F.lit(False)), F.col("days_late")))
+    )
+
+
+def readmitted_by() -> Column:
+    """Return the run that re-admitted a row, by itself or by one of its `failed_rules`; null: none has."""
+    of_rules = F.transform("failed_rules", _readmission_of_rule)
+    return F.coalesce(_readmission_of_row(), F.get(F.array_compact(of_rules), F.lit(0)))
+
+
+def _readmission_of_row() -> Column:
+    position = F.substring_index("source_row_id", ":", -1)
+    return F.try_element_at("readmissions", F.concat(F.lit("row "), position))
+
+
+def _readmission_of_rule(rule: Column | str) -> Column:
+    name = F.lit(rule) if isinstance(rule, str) else rule
+    return F.try_element_at("readmissions", F.concat(F.lit("rule "), name))
 
 
 def with_row_status(events: DataFrame, config: Config) -> DataFrame:
@@ -74,7 +121,7 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     declared = F.struct(*config.source.events.columns, *config.behaviours)
     has_failed = F.size("failed_rules") > 0
     event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
-    order = [*map(_order_term, config.source.events.keep), F.col("source_row_id").asc()]
+    order = [*map(order_term, config.source.events.keep), F.col("source_row_id").asc()]
     rivals = (
         Window.partitionBy(has_failed, "data_date", event)
         .orderBy(*order)
@@ -116,8 +163,8 @@ def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
     return F.when(is_whole, F.concat_ws(":", *parts))
 
 
-def _order_term(term: str) -> Column:
-    """Return one ORDER BY term of `keep`; nulls are last in both directions."""
+def order_term(term: str) -> Column:
+    """Return one ORDER BY term of a configuration; nulls are last in both directions."""
     column_name, *direction = term.split()
     column = F.col(column_name)
     is_descending = [word.lower() for word in direction] == ["desc"]

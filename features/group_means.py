@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from core.schema import Baselines, Config, Task
+from core.training_days import wait_days
 
 ANY = ""
 """Group value of the mean of a cohort, and user cohort of the mean of a task: the fallbacks."""
@@ -32,15 +33,16 @@ def to_group_means(
     `baselines.strength` rows.
 
     Grain: (data_date, task, user_cohort, group_value); group_value "" is the mean of the cohort, and
-    user_cohort "" that of the task. As of: the end of data_date, `window_days` days back.
+    user_cohort "" that of the task. As of: the end of data_date; the last `window_days` days whose labels are
+    final then.
     Units: rows and positives are sums of weights, positives of a regression those of the label; rate is the
     mean, of a binary task in [0, 1].
     Cost: one shuffle of (dates x tasks x cohorts x values) partial rows.
 
     Args:
-        examples: of data dates first - (window_days - 1) .. last.
+        examples: of the data dates whose labels any date of the result averages; others do not count.
         baselines: the attribute and the strength.
-        tasks: their names and kinds.
+        tasks: their names and kinds, and when their labels are final.
         first: first data date of the result.
         last: last data date of the result.
         window_days: days of examples that a data date averages.
@@ -55,8 +57,9 @@ def to_group_means(
         for task in tasks
     ]
     by_day = examples.groupBy("data_date", "user_cohort", value).agg(F.array(*sums).alias("tasks"))
-    seen_to = F.least(F.date_add("data_date", window_days - 1), F.lit(last))
-    seen_from = F.greatest("data_date", F.lit(first))
+    wait = wait_days(tasks)
+    seen_to = F.least(F.date_add("data_date", wait + window_days - 1), F.lit(last))
+    seen_from = F.greatest(F.date_add("data_date", wait), F.lit(first))
     by_date = (
         by_day.where(seen_from <= seen_to)
         .withColumn("data_date", F.explode(F.sequence(seen_from, seen_to)))

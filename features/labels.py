@@ -18,12 +18,16 @@ def label(task: Task, rows: DataFrame) -> Column:
 
 
 def mask(task: Task, rows: DataFrame) -> Column:
-    """Return `mask_<task>`: whether the row is in the task's sample space and its label is known."""
+    """Return `mask_<task>`: whether the row is in the task's sample space and its label is known.
+
+    A row where `where` is null, or cannot be read, is outside.
+    """
     is_known = _value(task, rows).isNotNull()
     is_inside = F.coalesce(readable(task.where, rows), F.lit(False)) if task.where else F.lit(True)
     return (is_known & is_inside).alias(f"mask_{task.name}")
 
 
 def _value(task: Task, rows: DataFrame) -> Column:
-    """Return the label as double; null where it cannot be read as one."""
-    return readable(task.label, rows).try_cast("double")
+    """Return the label as double; null where it cannot be read as one, or is not finite."""
+    value = readable(task.label, rows).try_cast("double")
+    return F.when(F.abs(value) < F.lit(float("inf")), value)  # NaN is larger than infinity

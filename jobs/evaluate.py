@@ -2,18 +2,18 @@
 
 lamplighter evaluate --data-date 2022-05-08 --model mfh
 
-Evaluated are the examples of all days after the training set, up to the data date.
+Evaluated are the examples of all days after the training set, up to the newest whose labels are final.
 Cost: linear in these examples; what reaches the driver is bounded by tasks x cohorts x replicates.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame
 
-from core.training_days import evaluation_days
+from core.training_days import baseline_date, evaluation_days
 from features.cell_users import to_cell_users
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import day_before_evaluation, days_of_evaluation, rival, same_day
@@ -35,17 +35,17 @@ from quality.served import BASELINES
     writes=("model_warnings", "gate_weights", "calibration_curves", "evaluations"),
     config=(
         *("evaluation", "baselines", "exposure", "candidates.window", "cohorts", "training", "model.name"),
-        *("tasks[].name", "tasks[].kind"),
+        *("tasks[].name", "tasks[].kind", "tasks[].matures_days"),
     ),
     dates=ONE,
     training=True,
     per_model=True,
 )
 def evaluate(run: Run) -> None:
-    """Replace the evaluations of candidate, champion and baselines up to the data date."""
-    (trained,) = run.rows("models", data_date=run.data_date, model=run.config.model.name)
+    """Replace the evaluations of candidate, champion and baselines as of the data date."""
+    trained = run.row("models", data_date=run.data_date, model=run.config.model.name)
     candidate, champion = str(trained["model_version"]), run.champion()
-    days = evaluation_days(run.config.training, run.data_date)
+    days = evaluation_days(run.config, run.data_date)
     examples = run.compute(with_cohort_axes(run.read("examples", days[0], days[-1]), run.config.cohorts))
 
     versions = [version for version in dict.fromkeys((candidate, champion)) if version is not None]
@@ -55,24 +55,26 @@ def evaluate(run: Run) -> None:
         for bundle in bundles.values()
         for cell in measure_model(examples, bundle, run.config.tasks, run.config.evaluation)
     ]
-    means = run.read("group_means", days[0] - timedelta(days=1))
+    means = run.read("group_means", baseline_date(run.config.training, run.data_date))
     cells += measure_baselines(examples, means, run.config)
     against = (champion, *BASELINES)
     cells += [gain for other in against for gain in gains(cells, candidate, other)]
-    write_gates(run, examples, bundles[candidate], days)
-    write_cells(run, cells, examples, days)
+    write_gates(run, examples, bundles[candidate], days[0])
+    write_cells(run, cells, examples, days[0])
     run.note(" and ".join(versions))
 
 
-def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, days: list[date]) -> None:
+def write_cells(run: Run, cells: list[MetricCell], examples: DataFrame, first: date) -> None:
     """Replace rows of `evaluations` and of `calibration_curves` for all that was measured."""
     users = {
         (row["task"], f"user:{row['user_cohort']}"): row.asDict()
         for row in to_cell_users(examples, run.config.tasks).collect()
     }
-    rows = [with_users(cell.to_row(days), users.get((cell.task, cell.cohort))) for cell in cells]
+    rows = [
+        with_users(cell.to_row(first, run.data_date), users.get((cell.task, cell.cohort))) for cell in cells
+    ]
     versions = {cell.model_version for cell in cells}
-    run.commit_rows("calibration_curves", curve_rows(cells, days[-1]), model_version=versions)
+    run.commit_rows("calibration_curves", curve_rows(cells, run.data_date), model_version=versions)
     run.commit_rows("evaluations", rows, model_version=versions)
 
 
@@ -95,13 +97,13 @@ def curve_rows(cells: Sequence[MetricCell], last: date) -> list[dict[str, Any]]:
     ]
 
 
-def write_gates(run: Run, examples: DataFrame, bundle: Bundle, days: list[date]) -> None:
+def write_gates(run: Run, examples: DataFrame, bundle: Bundle, first: date) -> None:
     """Replace the candidate's rows of `gate_weights`, and what its gates lack in `model_warnings`."""
     candidate = bundle.manifest.model_version
     state = gate_state(examples, bundle)
-    key: dict[str, Any] = {"model_version": candidate, "last_data_date": days[-1]}
+    key: dict[str, Any] = {"model_version": candidate, "last_data_date": run.data_date}
     warnings = [key | {"warning": text} for text in collapsed(state)]
-    weights = [key | {"first_data_date": days[0]} | asdict(weight) for weight in gate_weights(state)]
+    weights = [key | {"first_data_date": first} | asdict(weight) for weight in gate_weights(state)]
     run.commit_rows("model_warnings", warnings, model_version=candidate)
     run.commit_rows("gate_weights", weights, model_version=candidate)
 

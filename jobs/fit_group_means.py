@@ -7,23 +7,27 @@ Cost: examples of the training window, aggregated to cohorts x values of one att
 
 from datetime import timedelta
 
+from core.training_days import labelled_date
 from features.group_means import to_group_means
 from jobs.runtime.job import RANGE, job
-from jobs.runtime.reads import trailing
+from jobs.runtime.reads import labelled_window
 from jobs.runtime.run import Run
 
 
 @job(
-    reads=(trailing("examples", lambda config: config.training.window_days, "days of a training window"),),
+    reads=(
+        labelled_window("examples", lambda config: config.training.window_days, "days of a training window"),
+    ),
     writes=("group_means",),
-    config=("baselines", "tasks[].name", "training.window_days"),
+    config=("baselines", "tasks[].name", "tasks[].matures_days", "training.window_days"),
     dates=RANGE,
 )
 def fit_group_means(run: Run) -> None:
     """Replace the data dates of `group_means`."""
-    days = run.config.training.window_days
-    examples = run.read("examples", run.first - timedelta(days=days - 1), run.data_date)
-    means = to_group_means(examples, run.config.baselines, run.config.tasks, run.first, run.data_date, days)
+    days, tasks = run.config.training.window_days, run.config.tasks
+    first, last = labelled_date(tasks, run.first), labelled_date(tasks, run.data_date)
+    examples = run.read("examples", first - timedelta(days=days - 1), last)
+    means = to_group_means(examples, run.config.baselines, tasks, run.first, run.data_date, days)
     run.commit("group_means", means)
 
 

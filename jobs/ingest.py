@@ -3,7 +3,7 @@
 spark-submit jobs/ingest.py --data-date 2022-05-07
 
 Rows balance: read = accepted + duplicates + conflicts + failed, each counted in source rows; conflicts and
-failed rows are in quarantine. Late rows go to the data date of their event, later than the horizon they fail.
+failed rows are in quarantine. Late rows go to their event's data date, beyond the horizon if re-admitted.
 Cost: one read of the dates' files, one shuffle of their events by event_id.
 """
 
@@ -13,18 +13,18 @@ from pyspark.sql import functions as F
 from core.config_model import ENTITIES
 from core.errors import BlockedError
 from features.entities import to_entities
-from features.events import to_events, with_row_status
+from features.events import readmitted_by, to_events, with_readmissions, with_row_status
 from jobs.runtime.arguments import span_of
 from jobs.runtime.checks import require_passed
 from jobs.runtime.job import RANGE, job
-from jobs.runtime.reads import same_day, source_files
+from jobs.runtime.reads import source_files, source_log
 from jobs.runtime.run import Run
-from jobs.tables.raw import read_attributes, read_log
+from jobs.tables.raw import read_attributes, read_log, read_readmissions
 from quality.failing import failing_filters, with_failed_rules
 
 
 @job(
-    reads=(same_day("source_files"), source_files("log"), source_files("attributes")),
+    reads=(*source_log(), source_files("attributes")),
     writes=("row_balance", "{entity}s", "quarantine", "events"),
     config=("source.time_zone", "source.events", "source.users", "source.items", "behaviours"),
     dates=RANGE,
@@ -35,7 +35,8 @@ def ingest(run: Run) -> None:
     """Replace the data dates of `events` and `quarantine`; refresh `users` and `items`."""
     sources = run.sources("log")
     raw = read_log(run.spark, sources, run.config.source.events, sources.files_of(run.dates))
-    rows = to_events(raw, run.config)
+    readmissions = read_readmissions(run.spark, sources.readmissions(run.dates))
+    rows = with_readmissions(to_events(raw, run.config), readmissions, run.config)
     rows = run.compute(rows.where(F.col("data_date").between(run.first, run.data_date)))
 
     verdicts = run.judge(rows, "events")
@@ -107,9 +108,8 @@ def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
         "source_path",
         "raw_row",
         "failed_rules",
-        F.lit(run.record.run_id).alias("first_run_id"),
-        F.lit(run.record.run_id).alias("last_run_id"),
-        F.lit(None).cast("string").alias("readmitted_by"),
+        *(F.lit(run.record.run_id).alias(name) for name in ("first_run_id", "last_run_id")),
+        readmitted_by().alias("readmitted_by"),
         "data_date",
     )
 

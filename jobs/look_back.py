@@ -2,36 +2,42 @@
 
 spark-submit jobs/look_back.py --data-date 2022-05-08
 
-The lists as of D - 1 were for use on D. Logged impressions come from another policy than ours, so these
-numbers compare nights, not policies. Cost: the date's events joined with as many users' lists.
+The lists as of D - 1 were for use on D. Where labels of D are final some days later only, the night looks
+back at the newest day with final labels. Logged impressions come from another policy than ours, so these
+numbers compare nights, not policies. Cost: a date's events joined with as many users' lists.
 """
 
 from datetime import timedelta
 
+from core.training_days import labelled_date
 from features.outcomes import to_outcomes
 from jobs.runtime.job import ONE, job
-from jobs.runtime.reads import day_before, same_day
+from jobs.runtime.reads import day_before_labelled, labelled_day
 from jobs.runtime.run import Run
 
 
 @job(
     reads=(
-        day_before("scores", is_needed=False),
-        same_day("events"),
+        day_before_labelled("scores"),
+        labelled_day("events"),
     ),
     writes=("outcomes",),
-    config=("tasks[].name", "tasks[].kind", "tasks[].label", "tasks[].where", "cohorts.user"),
+    config=(
+        *("tasks[].name", "tasks[].kind", "tasks[].label", "tasks[].where", "tasks[].matures_days"),
+        "cohorts.user",
+    ),
     dates=ONE,
 )
 def look_back(run: Run) -> None:
     """Replace the data date of `outcomes`."""
-    before = run.data_date - timedelta(days=1)
+    labelled = labelled_date(run.config.tasks, run.data_date)
+    before = labelled - timedelta(days=1)
     lists = run.read("scores", before)
     if lists.isEmpty():
         run.note(f"no lists as of {before} to look back at")
         rows = []
     else:
-        outcomes = to_outcomes(lists, run.read("events", run.data_date), run.config)
+        outcomes = to_outcomes(lists, run.read("events", labelled), run.config)
         rows = [row.asDict() | {"data_date": run.data_date} for row in outcomes.collect()]
     run.commit_rows("outcomes", rows)
 

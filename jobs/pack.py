@@ -5,6 +5,8 @@ spark-submit jobs/pack.py --data-date 2022-05-07
 A training set is named by its days and its fingerprint. It is written once and never changed: late rows
 of its days, or rows that arrive while it is current, do not make another one. Only where a file of it was
 lost is it packed again.
+The encoder is fitted on all rows of the training days. Packed are the rows that count in a task, of the
+training days with a share of the negatives (`training.keep_negatives`), of the validation days with all.
 Cost: one pass to fit the encoder, one shuffle and sort of the window's examples.
 """
 
@@ -15,6 +17,7 @@ from core.errors import LamplighterError
 from core.training_days import pinned_date, training_days
 from features.encoding import fit_encoder
 from features.packing import to_blocks
+from features.sampling import counting, with_fewer_negatives
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import training_window
 from jobs.runtime.run import Run
@@ -29,14 +32,14 @@ from jobs.runtime.run import Run
         "inputs",
         "training",
         "cohorts",
-        "tasks[].name",
+        *("tasks[].name", "tasks[].kind", "tasks[].matures_days"),
     ),
     dates=ONE,
     training=True,
 )
 def pack(run: Run) -> None:
     """Write `encoders`, `training_blocks` and `training_sets` of the training set as of the data date."""
-    days = training_days(run.config.training, run.data_date)
+    days = training_days(run.config, run.data_date)
     if not days:
         run.note(f"no training set yet: the first is pinned on {run.config.training.anchor}")
         return
@@ -57,6 +60,12 @@ def pack(run: Run) -> None:
     of_set = {"training_set": training_set, "first_data_date": days[0], "last_data_date": days[-1]}
     run.commit_rows("encoders", [of_set | {"encoder": encoder.model_dump_json()}], training_set=training_set)
 
+    tasks = run.config.tasks
+    counted = counting(train, tasks)
+    train = with_fewer_negatives(counted, tasks, run.config.training)
+    if run.config.training.keep_negatives < 1:
+        run.note(f"of {counted.count():,} rows of the training days {train.count():,} are packed")
+    validation = counting(validation, tasks)
     blocks = to_blocks(train, encoder, run.config, training_set, "train").unionByName(
         to_blocks(validation, encoder, run.config, training_set, "validation")
     )
@@ -75,7 +84,7 @@ def require_no_burn_in(days: list[date], earliest: date) -> None:
     if days[0] < earliest:
         raise LamplighterError(
             f"training window {days[0]} .. {days[-1]} reaches into the burn-in before {earliest} "
-            "(training.first_data_date); shorten training.window_days or pin later"
+            "(training.first_data_date); shorten training.window_days or set a later training.anchor"
         )
 
 

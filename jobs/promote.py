@@ -30,7 +30,7 @@ from quality.promotion import Decision, decide
 )
 def promote(run: Run) -> None:
     """Write one decision to `promotions`, and mirror the newest champion in the registry."""
-    (model,) = run.rows("models", data_date=run.data_date, model=run.config.model.name)
+    model = run.row("models", data_date=run.data_date, model=run.config.model.name)
     version, champion = str(model["model_version"]), run.champion()
     rows = run.rows("evaluations", last_data_date=run.data_date)
     rules = run.config.promotion

@@ -12,15 +12,17 @@ from dataclasses import asdict, replace
 from datetime import date
 
 from core.paths import exists, local_path, read_bytes, write_atomically
+from jobs.runtime.catalogue import feature_rows
 from jobs.runtime.job import ONE, job
 from jobs.runtime.night_report import collect
 from jobs.runtime.reads import day_before, same_day, trailing
 from jobs.runtime.run import Run
-from quality.report.model import IndexEntry, index_entry
-from quality.report.render import render_index, render_night
+from quality.report.model import FeatureRow, IndexEntry, NightReport, index_entry
+from quality.report.render import render_features, render_index, render_night
 
 OF_THE_NIGHT = (
-    *("source_file_dates", "user_features", "{entity}_cohorts", "encoders", "model_warnings", "gate_weights"),
+    *("source_file_dates", "{group}_features", "{entity}_cohorts", "feature_profiles", "encoders"),
+    *("model_warnings", "gate_weights"),
     *("calibration_curves", "evaluations", "promotion_cells", "promotions", "scores", "outcomes"),
 )
 
@@ -34,8 +36,17 @@ OF_THE_NIGHT = (
     ),
     writes=(),
     config=(
-        *("audits", "cohorts", "exposure", "source.items", "source.users"),
-        "tasks[].name",
+        *(
+            "audits",
+            "behaviours",
+            "cohorts",
+            "derived",
+            "exposure",
+            "features",
+            "source.items",
+            "source.users",
+        ),
+        *("tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,
     entry_points=("jobs.check",),  # its verdicts are no table of its own
@@ -44,15 +55,36 @@ OF_THE_NIGHT = (
 def report(run: Run) -> None:
     """Render what the ledger and the tables say of the data date."""
     night = collect(run)
-    page = run.report_uri(f"{run.data_date}.html")
-    write_atomically(page, render_night(night))
+    page, features_page = f"{run.data_date}.html", f"{run.data_date}-features.html"
+    features = features_of(run, night)
+    if features:
+        html = render_features(features, run.data_date, run.config.dataset, page)
+        write_atomically(run.report_uri(features_page), html)
+    written = run.report_uri(page)
+    write_atomically(written, render_night(night, features_href=features_page if features else None))
 
     index = run.report_uri("index.json")
-    entries = read_index(index) | {str(run.data_date): index_entry(night, f"{run.data_date}.html")}
+    entries = read_index(index) | {str(run.data_date): index_entry(night, page)}
     write_atomically(index, json.dumps({day: asdict(e) for day, e in entries.items()}, default=str))
     newest_first = [entries[day] for day in sorted(entries, reverse=True)]
     write_atomically(run.report_uri("index.html"), render_index(newest_first, run.config.dataset))
-    run.note(str(local_path(page)))
+    run.note(str(local_path(written)))
+
+
+def features_of(run: Run, night: NightReport) -> list[FeatureRow]:
+    """Return all features with what they hold and which of the night's models read them."""
+    profiles = run.rows("feature_profiles", data_date=run.data_date)
+    if not profiles:
+        return []
+    since = {
+        column: day
+        for group in run.config.features.groups
+        for column, day in run.columns_since(f"{group}_features").items()
+    }
+    candidate = () if night.decision is None else (night.decision.candidate,)
+    versions = dict.fromkeys((night.champion, *candidate))
+    models = {version: run.models.columns(version) for version in versions if version is not None}
+    return feature_rows(run.config, profiles, since, models)
 
 
 def read_index(uri: str) -> dict[str, IndexEntry]:

@@ -3,25 +3,20 @@
 spark-submit jobs/scan_sources.py --data-date 2022-05-07
 
 A file may bring late rows of earlier data dates. The manifest `source_files` says so, and from it follows
-which data dates `ingest` has to read the file for.
+which data dates `ingest` has to read the file for. A file that was withdrawn leaves `source_file_dates`;
+the manifest keeps what was ever offered.
 Cost: one read of the event times of the dates' files.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
-from itertools import groupby
+from dataclasses import asdict
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from core.errors import LamplighterError
 from features.events import to_events
+from jobs.runtime.arguments import span_of
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import source_files
 from jobs.runtime.run import Run
+from jobs.tables.file_dates import count_dates, to_manifest_row
 from jobs.tables.raw import read_log
-from jobs.tables.source_files import SourceFile
 
 
 @job(
@@ -32,68 +27,27 @@ from jobs.tables.source_files import SourceFile
     flags=("allow_empty",),
 )
 def scan_sources(run: Run) -> None:
-    """Record the dates of new files in `source_file_dates`, then the files in the manifest `source_files`."""
+    """Record in `source_file_dates` which dates files hold rows of, and new files in `source_files`."""
     sources = run.sources("own")
-    files = [file for day in run.dates for file in sources.require_log_files(day, run.allow_empty)]
-    new = [file for file in files if not run.is_written("source_files", path=file.path, sha256=file.sha256)]
-    if not new:
-        return
-    raw = read_log(run.spark, sources, run.config.source.events, new)
+    known = {row["file_date"] for row in run.rows("source_files")}  # of these all files may be withdrawn
+    files = [
+        file for day in run.dates for file in sources.require_log_files(day, run.allow_empty or day in known)
+    ]
+    raw = read_log(run.spark, sources, run.config.source.events, files)
     counts = count_dates(to_events(raw, run.config))
-    run.commit_rows("source_file_dates", [asdict(count) for count in counts], path={f.path for f in new})
-    run.append_rows("source_files", [to_manifest_row(file, counts) for file in new])
+    note_withdrawn(run, {file.path for file in files})
+    run.commit_rows("source_file_dates", [asdict(count) for count in counts], file_date=run.dates)
+    run.append_new_rows("source_files", [to_manifest_row(file, counts) for file in files])
 
 
-@dataclass(frozen=True)
-class FileDate:
-    """A row of `source_file_dates`: how many rows of a data date a file holds."""
-
-    path: str
-    file_date: date
-    data_date: date
-    rows: int
-
-
-def count_dates(rows: DataFrame) -> list[FileDate]:
-    """Count the rows of each file by data date.
-
-    Raises:
-        LamplighterError: a file has rows, and none is of the date in its name.
-    """
-    found = (
-        rows.groupBy("source_path", "file_date", "data_date")
-        .agg(
-            F.count(F.lit(1)).alias("rows"),
-            F.min("event_date").alias("first_event"),
-            F.max("event_date").alias("last_event"),
-            F.count_if(F.col("event_date") == F.col("file_date")).alias("own"),
-        )
-        .collect()
-    )
-    for path, of_file in groupby(sorted(found, key=lambda row: row["source_path"]), lambda row: row[0]):
-        dates = list(of_file)
-        events = [row[name] for row in dates for name in ("first_event", "last_event") if row[name]]
-        if not any(row["own"] for row in dates):
-            raise LamplighterError(
-                f"{path}: not what its name says: its {sum(row['rows'] for row in dates)} rows are of "
-                f"{min(events, default=None)} .. {max(events, default=None)}, none of the date in its name; "
-                "rename or replace the file, then run again"
-            )
-    return [FileDate(row["source_path"], row["file_date"], row["data_date"], row["rows"]) for row in found]
-
-
-def to_manifest_row(file: SourceFile, counts: Sequence[FileDate]) -> dict[str, object]:
-    """Return the row of `source_files` of a file; a file without rows is of its own date."""
-    own = [count for count in counts if count.path == file.path]
-    dates = [count.data_date for count in own]
-    return {
-        "path": file.path,
-        "sha256": file.sha256,
-        "file_date": file.file_date,
-        "rows": sum(count.rows for count in own),
-        "first_data_date": min(dates, default=file.file_date),
-        "last_data_date": max(dates, default=file.file_date),
-    }
+def note_withdrawn(run: Run, offered: set[str]) -> None:
+    """Say which files were taken away, and of which data dates their rows are: ingest reads these anew."""
+    recorded = [row for row in run.rows("source_file_dates") if row["file_date"] in run.dates]
+    for path in sorted({row["path"] for row in recorded} - offered):
+        held = [row for row in recorded if row["path"] == path]
+        dates = [row["data_date"] for row in held]
+        rows = sum(row["rows"] for row in held)
+        run.note(f"{path} was withdrawn: its {rows:,} rows of {span_of(min(dates), max(dates))} go")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A project, opened from Python."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -7,19 +8,24 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.errors import ConfigError
 from core.load import DEFAULT_DATASET
 from core.schema import Config
-from jobs.runtime import night
+from jobs.runtime import backfill, night
 from jobs.runtime.arguments import EARLIEST, LATEST, Arguments, one_date, parse_dates
+from jobs.runtime.backfill import BackfillPlan
 from jobs.runtime.lists import list_of, served_date
 from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.plan import PlannedStep
 from jobs.runtime.project import Project as JobProject
+from jobs.runtime.spine import join_spine
 from jobs.tables.table import Table
+
+log = logging.getLogger("lamplighter")
 
 DataDate = str | date
 NIGHT, HISTORY = "night", "history"
@@ -97,6 +103,35 @@ class Project:
         first, last = parse_dates(str(data_date))
         return rows.where(F.col("data_date").between(F.lit(first), F.lit(last)))
 
+    def join(self, spine: DataFrame | pd.DataFrame, features: Sequence[str]) -> DataFrame:
+        """Join features as of the day before each row's date, exactly those that an example would get.
+
+        Nothing is written. A key that is not known, or missing, has the features of a user (item) without
+        events; a warning says how many rows have such a key.
+
+        Args:
+            spine: rows with user_id, item_id (those of the features' groups), and data_date, or event_time
+                for the date in the data set's time zone. Other columns are kept. It is evaluated twice before
+                the result is, so cache one that is expensive.
+            features: "GROUP.COLUMN" each, such as "user.user_click_count_7d" or "item.cohort".
+
+        Raises:
+            ConfigError: no such feature, a key or a date is missing, a feature has the name of a column of
+                the spine, or features of some of its dates are not built.
+            LamplighterError: rows have no readable date.
+        """
+        rows = spine if isinstance(spine, DataFrame) else self._project.spark.createDataFrame(spine)
+        joined = join_spine(self._project, rows, features)
+        for group, missing in joined.missing.items():
+            if missing:
+                log.warning(
+                    "%s: %s of %s rows have a key that is not known",
+                    group,
+                    f"{missing:,}",
+                    f"{joined.rows:,}",
+                )
+        return joined.frame
+
     def plan(self, data_date: DataDate, *, model: str | None = None) -> list[PlannedStep]:
         """Return what a night (for a range: a history) would run, with the reason of each step.
 
@@ -141,6 +176,41 @@ class Project:
         run = all_jobs()[what](arguments)
         return [PlannedStep(what, tuple(run.dates), "; ".join(run.record.notes) or "done")]
 
+    def plan_backfill(self, first: DataDate, last: DataDate | None = None) -> BackfillPlan:
+        """Return what a backfill would run, with reasons and estimates; nothing is written.
+
+        Args:
+            first: the first data date to look at.
+            last: the last one; None: the newest that was ever ingested.
+
+        Raises:
+            ConfigError: nothing was built since the first date.
+        """
+        return backfill.plan_backfill(self._asked_since(first, last))
+
+    def backfill(
+        self,
+        first: DataDate,
+        last: DataDate | None = None,
+        *,
+        allow_empty: bool = False,
+        rescore: bool = False,
+    ) -> list[PlannedStep]:
+        """Make again what late, corrected, withdrawn or re-admitted rows have changed; return the steps.
+
+        Args:
+            first: the first data date to look at.
+            last: the last one; None: the newest that was ever ingested.
+            allow_empty: accept data dates without events.
+            rescore: also make published lists of these dates again, by the champion as of each.
+
+        Raises:
+            ConfigError: nothing was built since the first date.
+            LamplighterError: a step failed; the message says what to do.
+        """
+        asked = replace(self._asked_since(first, last), allow_empty=allow_empty)
+        return backfill.run_backfill(asked, rescore)
+
     def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
         """Return a user's published list by rank; empty for a user who is not known.
 
@@ -154,6 +224,11 @@ class Project:
         """
         day = served_date(self._project.store) if data_date is None else one_date(str(data_date), "lists")
         return list_of(self._project, str(user), day)
+
+    def _asked_since(self, first: DataDate, last: DataDate | None) -> Arguments:
+        begin, _ = parse_dates(str(first))
+        asked = replace(self._arguments, first=begin, last=parse_dates(str(last or first))[1], model=None)
+        return backfill.up_to_newest(asked) if last is None else asked
 
     def _asked(self, data_date: DataDate, model: str | None) -> Arguments:
         first, last = parse_dates(str(data_date))

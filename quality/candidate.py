@@ -52,10 +52,7 @@ def primary_values(
         if (row["model_version"], row["cohort"], row["baseline_version"]) == (version, "all", "")
     }
     kinds = {task.name: task.kind for task in tasks}
-    metrics = {
-        task: rules.metric if kinds[task] == "binary" else rules.regression_metric
-        for task in rules.primary_tasks
-    }
+    metrics = {task: rules.metric_of(kinds[task]) for task in rules.primary_tasks}
     return tuple(PrimaryValue(task, metric, found.get((task, metric))) for task, metric in metrics.items())
 
 

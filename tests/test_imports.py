@@ -23,7 +23,7 @@ def copy_of_the_packages(tmp_path: Path) -> Path:
 
 
 LAYERS = "bench -> lamplighter -> jobs -> features | models | quality -> core"
-LAYERS_OF_JOBS = "jobs.cli -> jobs.runtime -> jobs.tables | jobs.workers"
+LAYERS_OF_JOBS = "jobs.cli -> jobs.onboarding -> jobs.runtime -> jobs.tables | jobs.workers"
 PLANTED = [
     ("features/planted.py", "import torch", "features knows no torch"),
     ("models/planted.py", "from pyspark.sql import DataFrame", "models knows no Spark"),
@@ -33,6 +33,7 @@ PLANTED = [
     ("core/planted.py", "import jobs", LAYERS),
     ("jobs/tables/planted.py", "import jobs.runtime.run", LAYERS_OF_JOBS),
     ("jobs/runtime/planted.py", "import jobs.cli.main", LAYERS_OF_JOBS),
+    ("jobs/runtime/planted.py", "import jobs.onboarding.names", LAYERS_OF_JOBS),
 ]
 """File, the wrong import in it, and the contract that it breaks."""
 

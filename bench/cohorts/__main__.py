@@ -25,13 +25,13 @@ import torch
 
 from bench.cohorts.ablations import ABLATIONS
 from bench.cohorts.architectures import COMPARED
-from bench.cohorts.generate import COHORTS
 from bench.cohorts.level0 import LEVEL0, PAIRS
 from bench.cohorts.study import CEILINGS, Study
 from bench.cohorts.trial import mean_over_tasks
 from bench.paired import Difference, paired_difference
 from bench.results import Results
 from bench.tables import print_table
+from jobs.workers.synthetic.truth import COHORTS
 
 DIFFERENCES, SHARES, SEEDS = (0.0, 0.5, 1.0), (0.05, 0.2), (1, 2, 3)
 TUNING = {"difference": 0.5, "share_of_new": 0.2, "seed": 1000}

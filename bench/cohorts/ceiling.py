@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.cohorts.generate import BEHAVIOURS, LATENT, Ints, Log, interest_lines
-from bench.cohorts.hashing import Floats, normals
+from bench.cohorts.generate import Log
+from jobs.workers.synthetic.hashing import Floats, Ints, normals
+from jobs.workers.synthetic.truth import BEHAVIOURS, LATENT, interest_lines
 
 PARTICLES = 2000
 USERS_AT_ONCE = 50

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cohorts.ceiling import expected_probabilities
-from bench.cohorts.generate import BEHAVIOURS, COHORTS, ITEMS, LATENT, Log, to_log, to_world
-from bench.cohorts.hashing import Floats
+from bench.cohorts.generate import ITEMS, Log, to_log, to_world
 from bench.fit import Dataset
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.schema import Task
+from jobs.workers.synthetic.hashing import Floats
+from jobs.workers.synthetic.truth import BEHAVIOURS, COHORTS, LATENT
 from models.training.reader import Rows
 
 TASKS = tuple(Task(name=name, label=name, kind="binary") for name in BEHAVIOURS)

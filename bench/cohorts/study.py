@@ -10,9 +10,9 @@ from typing import Any
 
 from bench.cohorts.architectures import Variant
 from bench.cohorts.data import to_test_bed
-from bench.cohorts.generate import COHORTS
 from bench.cohorts.trial import auc_by_cell, mean_over_tasks, run
 from bench.results import Results
+from jobs.workers.synthetic.truth import COHORTS
 
 CEILINGS = Results("cohorts")
 """The ceilings of a data set do not depend on what is trained on it."""

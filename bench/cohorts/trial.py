@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from bench.cohorts.architectures import Variant, matched_width, to_model
-from bench.cohorts.generate import COHORTS
 from bench.fit import Dataset, Fit, fit, predict
 from core.schema import Task
+from jobs.workers.synthetic.truth import COHORTS
 from models.training.reader import Rows
 
 AucByCell = dict[str, dict[str, float]]

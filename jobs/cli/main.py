@@ -7,7 +7,19 @@ from collections.abc import Callable
 
 import typer
 
-from jobs.cli import adopting, demo, looking, nights
+from jobs.cli import (
+    adopting,
+    backfilling,
+    demo,
+    features,
+    generating,
+    joining,
+    looking,
+    nights,
+    onboarding,
+    quarantine,
+    skew,
+)
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
 
@@ -18,19 +30,38 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 for job in all_jobs().values():
     app.command(name=job.name, help=job.outline.__doc__, rich_help_panel="Jobs")(command_of(job))
 
-NIGHTS: tuple[Command, ...] = (nights.night, nights.history, nights.plan, demo.demo, adopting.adopt)
+NIGHTS: tuple[Command, ...] = (
+    nights.night,
+    nights.history,
+    nights.plan,
+    backfilling.backfill,
+    demo.demo,
+    adopting.adopt,
+)
+ONBOARDING: tuple[tuple[str, Command], ...] = (
+    ("init", onboarding.init),
+    ("validate", onboarding.validate),
+    ("test", onboarding.run_tests),
+    ("generate", generating.generate),
+    ("skew", skew.skew),
+)
 QUERIES: tuple[Command, ...] = (
     looking.runs,
     looking.tables,
     looking.models,
     looking.lists,
     looking.rules,
+    features.features,
+    joining.join,
 )
 
 for command in NIGHTS:
     app.command(rich_help_panel="Nights")(command)
+for name, command in ONBOARDING:
+    app.command(name=name, rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Queries")
 app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)
 
 

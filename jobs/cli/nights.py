@@ -8,8 +8,10 @@ import typer
 
 from core.errors import ConfigError
 from core.load import DEFAULT_DATASET
+from jobs.cli.backfilling import To, dates_asked, print_plan
 from jobs.cli.sheets import sheet
 from jobs.runtime.arguments import one_date, parse_dates
+from jobs.runtime.backfill import plan_backfill
 from jobs.runtime.command import (
     AllowEmpty,
     DataDate,
@@ -69,7 +71,13 @@ def history(
 
 
 def plan(
-    data_date: DataDates,
+    data_date: Annotated[
+        str, typer.Option("--data-date", metavar="D|A..B", help="A night; of a range, a history.")
+    ] = "",
+    first: Annotated[
+        str, typer.Option("--from", metavar="D", help="A backfill: everything out of date since then.")
+    ] = "",
+    last: To = "",
     dataset: Dataset = DEFAULT_DATASET,
     env: Env = "local",
     settings: Settings = [],  # noqa: B006  # as above
@@ -77,14 +85,20 @@ def plan(
     allow_empty: AllowEmpty = False,
     project: ProjectFolder = "",
 ) -> None:
-    """Print what a night (or, for a range, a history) would run, and which file or key is the reason."""
+    """Print what a night, a history or a backfill would run, and which file or key is the reason."""
     with exit_codes():
-        first, last = parse_dates(data_date)
-        if model and first != last:
-            raise ConfigError("--model is for a night, and a range is planned as a history; leave it out")
+        if bool(data_date) == bool(first) or (last and not first):
+            raise ConfigError("plan: expected --data-date, or --from with or without --to")
         values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
-        arguments = arguments_for(first, last, model=model, allow_empty=allow_empty, **values)
-        steps = plan_night(arguments) if first == last else plan_history(arguments)
+        if first:
+            asked = dates_asked(first, last, model=model, allow_empty=allow_empty, **values)
+            print_plan(plan_backfill(asked), asked)
+            return
+        begin, end = parse_dates(data_date)
+        if model and begin != end:
+            raise ConfigError("--model is for a night, and a range is planned as a history; leave it out")
+        arguments = arguments_for(begin, end, model=model, allow_empty=allow_empty, **values)
+        steps = plan_night(arguments) if begin == end else plan_history(arguments)
         table = sheet("step", "runs", "why")
         for step in steps:
             table.add_row(step.job, step.span or "no", step.why)

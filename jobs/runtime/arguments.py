@@ -52,8 +52,8 @@ def span_of(first: date, last: date) -> str:
     return str(first) if first == last else f"{first}..{last}"
 
 
-def parse_dates(text: str) -> tuple[date, date]:
-    """Read `--data-date`: one date, or a range A..B.
+def parse_dates(text: str, flag: str = "--data-date") -> tuple[date, date]:
+    """Read the value of a flag: one date, or a range A..B.
 
     Raises:
         ConfigError: no date, a range that runs backwards, or a date outside of EARLIEST .. LATEST.
@@ -64,13 +64,13 @@ def parse_dates(text: str) -> tuple[date, date]:
         last = _date_of(last_text) if dots else first
     except ValueError as error:
         raise ConfigError(
-            f"--data-date {text!r} is no date; expected YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD"
+            f"{flag} {text!r} is no date; expected YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD"
         ) from error
     if last < first:
-        raise ConfigError(f"--data-date {text!r} runs backwards; expected the earlier date first")
+        raise ConfigError(f"{flag} {text!r} runs backwards; expected the earlier date first")
     if first < EARLIEST or last > LATEST or last - first > timedelta(days=36_525):
         raise ConfigError(
-            f"--data-date {text!r} is out of range; expected dates of {EARLIEST} .. {LATEST}, at most a "
+            f"{flag} {text!r} is out of range; expected dates of {EARLIEST} .. {LATEST}, at most a "
             "hundred years"
         )
     return first, last

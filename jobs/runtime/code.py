@@ -28,6 +28,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
             "core.derived",
             "core.features",
             "core.inputs",
+            "core.layers",
             "core.load",
         ),
         *("core.model", "core.schema", "core.source"),
@@ -37,6 +38,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         "jobs.tables.declarations.groups",
         *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
         *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),
+        "jobs.tables.declarations.profiles",
         *("jobs.tables.source_files", "jobs.tables.sources"),
         # They decide when, where and for whom a job runs, whether its rows become visible, and what people
         # see of it; never what a table holds.
@@ -48,7 +50,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),
         *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
-        "jobs.tables.session",
+        *("jobs.tables.session", "jobs.tables.since"),
     }
 )
 TEMPLATE_SUFFIXES = frozenset({".j2", ".html", ".css", ".svg"})

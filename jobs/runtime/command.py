@@ -18,7 +18,7 @@ from core.load import DEFAULT_DATASET
 from core.paths import local_path, resolve_uri
 from jobs.runtime.arguments import Arguments, one_date, parse_dates
 from jobs.runtime.job import RANGE, Job
-from jobs.runtime.logs import CONSOLE, set_up_logging
+from jobs.runtime.logs import CONSOLE, log_into, set_up_logging
 from jobs.runtime.night import run_step
 from jobs.runtime.pipeline import all_jobs
 from jobs.tables.faults import explain
@@ -32,7 +32,14 @@ DataDates = Annotated[
     str,
     typer.Option("--data-date", metavar="D|A..B", help="Data date or range, in the data set's time zone."),
 ]
-Dataset = Annotated[str, typer.Option(metavar="NAME", help="A file of conf/datasets.")]
+Dataset = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="A file of conf/datasets. Default: the only one; of several, kuairand.",
+        show_default=False,
+    ),
+]
 Env = Annotated[str, typer.Option(metavar="NAME", help="A file of conf: local, cluster.")]
 Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")]
 ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="A file of conf/models.")]
@@ -45,7 +52,12 @@ NightStep = Annotated[
     ),
 ]
 ProjectFolder = Annotated[
-    str, typer.Option("--project", metavar="DIR", help="Folder of the project. Default: that of the code.")
+    str,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        help="Folder of the project. Default: this one, if it holds conf/base.yaml, else that of the code.",
+    ),
 ]
 FLAGS: dict[str, tuple[Any, Any]] = {"model": (ModelName, ""), "allow_empty": (AllowEmpty, False)}
 """Flags that only some jobs take: name -> type and default."""
@@ -104,6 +116,8 @@ def arguments_for(first: Any, last: Any, **values: Any) -> Arguments:
     settings = tuple(values.pop("settings", ()))
     model = values.pop("model", "") or None
     folder = local_path(resolve_uri(project, Path.cwd(), "--project")).resolve() if project else None
+    if folder is not None:
+        log_into(folder)
     return Arguments(first, last, settings=settings, model=model, project=folder, **values)
 
 

@@ -74,6 +74,7 @@ class Lineage:
         equal_code: (job, hash of code) -> hash of older code with the same results.
         dates: the data dates that a plan or a run is for.
         expected: jobs whose state at `dates` is computed rather than looked up.
+        first_dates: job -> the first of `dates` that it is built for; what is before is looked up.
     """
 
     config: Config
@@ -85,12 +86,15 @@ class Lineage:
     equal_code: Mapping[tuple[str, str], str] = field(default_factory=dict)
     dates: frozenset[date] = frozenset()
     expected: frozenset[str] = frozenset()
+    first_dates: Mapping[str, date] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._producers = {
             table: job.name for job in all_jobs().values() for table in job.tables(self.config)
         }
         self._made: dict[tuple[str, date], Fingerprint] = {}
+        self._done = {run.fingerprint for run in self.known.values() if run.state == "done"}
+        self._computed: set[str] = set()
         self._recipes: dict[tuple[str, tuple[str, ...]], Recipe] = {}
 
     # --- what a job makes of what --------------------------------------------------------------
@@ -104,6 +108,7 @@ class Lineage:
             self._made[job, data_date] = Fingerprint(
                 self.code_hash(job, data_date), hash_of(recipe.config), tuple(inputs)
             )
+            self._computed.add(self._made[job, data_date].value)
         return self._made[job, data_date]
 
     def recipe(self, job: str, data_date: date | None = None) -> Recipe:
@@ -145,11 +150,16 @@ class Lineage:
         own = [self.code_hash(job), hash_of(self.recipe(job).config)]
         return _hash([*own, *(self.recipe_hash(name) for name in before)])
 
+    def is_to_be_made(self, fingerprint: str) -> bool:
+        """Return whether a fingerprint is of a partition that is computed here, and that no run has made."""
+        return fingerprint in self._computed and fingerprint not in self._done
+
     # --- inputs --------------------------------------------------------------------------------
 
     def of(self, job: str, data_date: date) -> str:
         """Return the fingerprint of a partition; "none" where it was never made."""
-        if job in self.expected and data_date in self.dates:
+        is_built = data_date in self.dates and data_date >= self.first_dates.get(job, data_date)
+        if job in self.expected and is_built:
             return self.make(job, data_date).value
         return self._recorded(job, self.config.model.name if all_jobs()[job].is_per_model else "", data_date)
 

@@ -53,16 +53,32 @@ def set_up_logging(folder: Path | None = None) -> None:
         not libraries.handlers
     ):  # warnings of libraries (Py4J prints stack traces) are for the file, if there is one
         libraries.addHandler(logging.NullHandler())
-    place = os.environ.get("LAMPLIGHTER_LOGS") or str(folder or default_project() / "logs")
+    _open_file(os.environ.get("LAMPLIGHTER_LOGS") or str(folder or default_project() / "logs"))
+
+
+def log_into(project: Path) -> None:
+    """Send what follows to `logs` of another project, unless LAMPLIGHTER_LOGS names a folder.
+
+    Does nothing for a folder that is no project, and before `set_up_logging`.
+    """
+    handlers = [handler for handler in log.handlers if isinstance(handler, LogFile)]
+    if os.environ.get("LAMPLIGHTER_LOGS") or not handlers or not (project / "conf").is_dir():
+        return
+    for handler in handlers:
+        handler.remove()
+    _open_file(str(project / "logs"))
+
+
+def _open_file(place: str) -> None:
     try:
         into = local_path(resolve_uri(place, Path.cwd(), "LAMPLIGHTER_LOGS"))
         into.mkdir(parents=True, exist_ok=True)
-        file = LogFile(into / "lamplighter.log", maxBytes=10_000_000, backupCount=3)
+        file = LogFile(into / "lamplighter.log", maxBytes=10_000_000, backupCount=3, delay=True)
     except (OSError, ConfigError) as error:
         _warn_of(place, error)
         return
     file.setFormatter(JsonLines())
-    for logger in (log, libraries):
+    for logger in (log, logging.getLogger()):
         logger.addHandler(file)
 
 
@@ -95,10 +111,15 @@ class JsonLines(logging.Formatter):
 class LogFile(RotatingFileHandler):
     """A log file that is given up with one warning when it can no longer be written."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is logging's
-        """Remove the file from the logger instead of printing a stack trace per line."""
+    def remove(self) -> None:
+        """Take the file from the loggers."""
         for logger in (log, logging.getLogger()):
             logger.removeHandler(self)
+        self.close()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is logging's
+        """Remove the file from the logger instead of printing a stack trace per line."""
+        self.remove()
         error = sys.exc_info()[1]
         if error is not None:
             _warn_of(str(Path(self.baseFilename).parent), error)

@@ -17,6 +17,13 @@ class ModelFolders:
         """Return the local folder of a bundle that a run leaves."""
         return self._store.catalog.bundle(model_version)
 
+    def columns(self, model_version: str) -> tuple[str, ...]:
+        """Return the columns that a model reads; none if there is no such bundle."""
+        from models.serving.bundle import MANIFEST, read_manifest
+
+        bundle = self._store.catalog.bundle(model_version)
+        return tuple(read_manifest(bundle).columns) if (bundle / MANIFEST).exists() else ()
+
     def register(self, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
         """Mirror a bundle; see `registry.register`."""
         registry.register(self._store, bundle, tags, metrics)

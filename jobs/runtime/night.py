@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 
 from core.training_days import date_range
 from jobs.runtime.arguments import EARLIEST, Arguments, one_date, span_of
@@ -45,14 +46,20 @@ def plan_history(arguments: Arguments) -> list[PlannedStep]:
     """Return what a history would run, and why."""
     project = Project(arguments)
     require_sources(project)
-    return _plan_with_late(project, data_steps(), arguments.first)
+    first_dates = {name: first_date_of(project, name, planned=project.dates) for name in data_steps()}
+    return _plan_with_late(project, data_steps(), arguments.first, first_dates)
 
 
-def _plan_with_late(project: Project, names: Sequence[str], first: date) -> list[PlannedStep]:
+def _plan_with_late(
+    project: Project,
+    names: Sequence[str],
+    first: date,
+    first_dates: Mapping[str, date] = MappingProxyType({}),
+) -> list[PlannedStep]:
     """Plan steps; what `ingest` has to repair, the steps after it have to repair, too."""
     planner, passed_on = Planner(project, project.dates, ()), dict[date, Reason]()
     steps = []
-    for step in plan(project, names):
+    for step in plan(project, names, first_dates):
         late = passed_on | (_late(planner, step.job, first) if covers_range(step.job) else {})
         if step.job == "ingest":
             passed_on = late
@@ -164,17 +171,20 @@ def _with_late(step: PlannedStep, late: Mapping[date, Reason], last: date) -> Pl
     return PlannedStep(step.job, dates, f"repairs {span_of(min(late), max(late))}: {why}")
 
 
-def first_date_of(project: Project, name: str, begin: date | None = None) -> date:
+def first_date_of(
+    project: Project, name: str, begin: date | None = None, planned: Sequence[date] = ()
+) -> date:
     """Return the first data date that a step can be built for, as the jobs that it needs were built.
 
     Args:
         project: asked for some data dates.
         name: of the step.
         begin: do not look before it; None: the first date that was asked for.
+        planned: data dates for which `build_features` will have run.
     """
     first = project.arguments.first if begin is None else begin
     if not any(read.needs_day_before(project.config, first) for read in all_jobs()[name].reads):
         return first
-    built = project.store.data_dates("user_features")
+    built = sorted([*project.store.data_dates("user_features"), *planned])
     begun = [date.fromordinal(built[0].toordinal() + 1)] if built else []
     return max([first, project.config.training.first_data_date, *begun])

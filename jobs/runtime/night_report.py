@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.config_model import ENTITIES, EntityName
+from core.training_days import labelled_date
 from features.list_counts import to_list_counts
 from jobs.runtime.lists import typical_users
 from jobs.runtime.night_decision import calibration_of, cells_of, decision_of, gates_of, warnings_of
@@ -44,6 +45,7 @@ def collect(run: Run) -> NightReport:
     published = run.read("scores", run.data_date)
     first = published.select("model_version").first()
     decision = decision_of(run)
+    labelled = labelled_date(run.config.tasks, run.data_date)
     return NightReport(
         data_date=run.data_date,
         dataset=run.config.dataset,
@@ -65,7 +67,8 @@ def collect(run: Run) -> NightReport:
         outcomes=tuple(_outcomes(run)),
         samples=tuple(_samples(run, published)),
         list_warnings=_list_warnings(run, published),
-        notices=(*_notices(run), *_unbuilt(run, late)),
+        notices=(*_notices(run), *_waiting(labelled, run), *_unbuilt(run, late)),
+        labelled_date=labelled if labelled < run.data_date else None,
     )
 
 
@@ -204,6 +207,16 @@ def _samples(run: Run, published: DataFrame) -> Iterator[SampleList]:
                 for row in rows
             )
             yield SampleList(who, str(rows[0]["user_id"]), rows[0]["cohort"], items)
+
+
+def _waiting(labelled: date, run: Run) -> Iterator[str]:
+    if labelled < run.data_date:
+        days = (run.data_date - labelled).days
+        slowest = [task.name for task in run.config.tasks if task.matures_days == days]
+        yield (
+            f"Labels of {', '.join(slowest)} are final {days} {'day' if days == 1 else 'days'} after their "
+            f"data date: training, evaluation, baselines and outcomes end with {labelled} at the latest."
+        )
 
 
 def _notices(run: Run) -> Iterator[str]:

@@ -5,10 +5,11 @@ fingerprint is what it would be now. Nothing is read but the ledger, the tables'
 sizes and hashes of source files.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 from core.errors import ConfigError
@@ -21,6 +22,8 @@ from jobs.runtime.project import Project
 from jobs.tables.ledger import NewestRun, RunKey
 
 Cause = Literal["state", "table", "input", "attributes", "archived", "config", "code"]
+LATE_ROWS: frozenset[Cause] = frozenset({"state", "table", "input"})
+"""Causes for which a night repairs earlier data dates."""
 NAMED = 3  # changes that a reason names; the others are counted
 
 
@@ -30,7 +33,7 @@ class Reason:
 
     Attributes:
         cause: input: rows that it reads have changed. attributes: only files of users or items have.
-            archived: a log file is no longer offered. config: the configuration has changed, and with it
+            archived: a log file was withdrawn. config: the configuration has changed, and with it
             perhaps which dates are read.
         text: the reason in words.
     """
@@ -62,10 +65,16 @@ class PlannedStep:
 class Planner:
     """Decides which steps are out of date, for one state of the ledger and the tables."""
 
-    def __init__(self, project: Project, dates: Sequence[date], expected: Sequence[str]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        dates: Sequence[date],
+        expected: Sequence[str],
+        first_dates: Mapping[str, date] = MappingProxyType({}),
+    ) -> None:
         self.project = project
         self.dates = tuple(dates)
-        self.lineage: Lineage = project.lineage(dates, expected)
+        self.lineage: Lineage = project.lineage(dates, expected, first_dates=first_dates)
 
     def step(self, job: str, dates: Sequence[date]) -> PlannedStep:
         """Return a step for the given data dates: those that need it, and why."""
@@ -86,7 +95,9 @@ class Planner:
         now = self.lineage.make(job, data_date)
         return None if now.value == run.fingerprint else self._difference(job, data_date, run, now)
 
-    def late_dates(self, job: str, data_date: date, earliest: date) -> dict[date, Reason]:
+    def late_dates(
+        self, job: str, data_date: date, earliest: date, causes: Collection[Cause] = LATE_ROWS
+    ) -> dict[date, Reason]:
         """Return the data dates before one that the job has to repair -> why, oldest first.
 
         Those are dates within the lateness horizon that were built before and whose rows have changed since,
@@ -97,6 +108,7 @@ class Planner:
             job: its name.
             data_date: the first that is not late.
             earliest: the first data date that the job can be built for.
+            causes: that count.
         """
         horizon = self.project.config.source.events.lateness_days
         dates = [data_date - timedelta(days=back) for back in range(horizon, 0, -1)]
@@ -105,7 +117,7 @@ class Planner:
             for day in dates
             if day >= earliest and self._was_built(job, day) and (reason := self.reason(job, day)) is not None
         }
-        return {day: reason for day, reason in found.items() if reason.cause in ("state", "input", "table")}
+        return {day: reason for day, reason in found.items() if reason.cause in causes}
 
     def _tables(self, job: str) -> tuple[str, ...]:
         return all_jobs()[job].tables(self.project.config)
@@ -118,10 +130,11 @@ class Planner:
     def _difference(self, job: str, data_date: date, run: NewestRun, now: Fingerprint) -> Reason:
         """Name what has changed since a run: configuration, else inputs, else code."""
         before, after = _named(run.inputs), _named(now.inputs)
+        others = [name for name in after if name in before and after[name] != before[name]]
         changed = [
-            *(f"{name} changed" for name in after if name in before and after[name] != before[name]),
+            *(f"{name} {self._verb(after[name])}" for name in others),
             *(f"{name} is new" for name in after if name not in before),
-            *(f"{name} is gone" for name in before if name not in after),
+            *(f"{name} {self._fate(name, data_date)}" for name in before if name not in after),
         ]
         recipe = self.lineage.recipe(job, data_date)
         cause = self._cause_of(before, after, data_date)
@@ -138,8 +151,20 @@ class Planner:
         labels = {name for name in {*before, *after} if before.get(name) != after.get(name)}
         if labels and labels <= set(self.project.sources.hashes("attributes", data_date)):
             return "attributes"
-        is_archived = any(name.startswith("source ") and name not in after for name in labels)
+        gone = [name for name in labels if name.startswith("source ") and name not in after]
+        is_archived = any(not self.project.sources.is_offered(name, data_date) for name in gone)
         return "archived" if is_archived else "input"
+
+    def _verb(self, fingerprint: str) -> str:
+        """Say of an input that it has changed, or that a step before makes it change."""
+        return "will change" if self.lineage.is_to_be_made(fingerprint) else "changed"
+
+    def _fate(self, label: str, data_date: date) -> str:
+        """Say what has become of an input that is none any more."""
+        if not label.startswith("source "):
+            return "is gone"
+        is_offered = self.project.sources.is_offered(label, data_date)
+        return f"holds no row of {data_date} any more" if is_offered else "was withdrawn"
 
     def _changed(self, recorded: str, now: Mapping[str, str]) -> str:
         before = self._recipes.get(recorded)
@@ -153,14 +178,22 @@ class Planner:
         return {row["hash"]: _named(row["entries"]) for row in self.project.store.rows("recipes")}
 
 
-def plan(project: Project, jobs: Sequence[str]) -> list[PlannedStep]:
-    """Return what would run for the project's data dates, in order; a change runs through to later steps."""
+def plan(
+    project: Project, jobs: Sequence[str], first_dates: Mapping[str, date] = MappingProxyType({})
+) -> list[PlannedStep]:
+    """Return what would run for the project's data dates, in order; a change runs through to later steps.
+
+    Args:
+        project: asked for some data dates.
+        jobs: names, in order.
+        first_dates: job -> the first of the dates that it is built for, where that is not the first one.
+    """
     require_readable(project)
-    dates = project.dates
-    planner = Planner(project, dates, jobs)
+    planner = Planner(project, project.dates, jobs, first_dates)
     steps: list[PlannedStep] = []
     is_open = False
     for job in jobs:
+        dates = [day for day in project.dates if day >= first_dates.get(job, day)]
         step = planner.step(job, dates)
         reads = [r for r in all_jobs()[job].reads if r.is_of_own_date(project.config, project.arguments.last)]
         opened = {s.job for s in steps if s.why == OPEN}

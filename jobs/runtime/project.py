@@ -103,7 +103,11 @@ class Project:
     # --- fingerprints ---------------------------------------------------------------------------
 
     def lineage(
-        self, dates: Sequence[date], expected: Sequence[str] = (), model_of_choice: str | None = None
+        self,
+        dates: Sequence[date],
+        expected: Sequence[str] = (),
+        model_of_choice: str | None = None,
+        first_dates: Mapping[str, date] = MappingProxyType({}),
     ) -> Lineage:
         """Return the fingerprints of what is recorded; of `expected` jobs at `dates`, of what would be.
 
@@ -112,6 +116,7 @@ class Project:
             expected: names of jobs.
             model_of_choice: the model YAML whose newest version scores in place of the champion, if a run
                 is asked for one.
+            first_dates: job -> the first of the dates that it is built for, where that is not the first one.
         """
 
         def champion(data_date: date, candidate: str | None) -> Champion:
@@ -136,6 +141,7 @@ class Project:
             equal_code=equal,
             dates=frozenset(dates),
             expected=frozenset(expected),
+            first_dates=first_dates,
         )
 
     def no_training(self, data_date: date) -> str | None:

@@ -12,7 +12,7 @@ from typing import Literal
 from core.columns import state_columns
 from core.config_model import ENTITIES
 from core.schema import Config
-from core.training_days import date_range, evaluation_days, training_days
+from core.training_days import baseline_date, date_range, evaluation_days, labelled_date, training_days
 
 Dates = Callable[[Config, date], Sequence[date]]
 Kind = Literal["dates", "champion", "source"]
@@ -102,30 +102,64 @@ def trailing(table: str, days: Callable[[Config], int], what: str) -> Read:
     )
 
 
+def labelled_window(table: str, days: Callable[[Config], int], what: str) -> Read:
+    """Read the partitions of the last days whose labels are final; those that are missing count as empty.
+
+    Args:
+        table: name of the table.
+        days: number of days of the window.
+        what: the window in words.
+    """
+
+    def dates(config: Config, data_date: date) -> list[date]:
+        last = labelled_date(config.tasks, data_date)
+        return date_range(last - timedelta(days=days(config) - 1), last)
+
+    return Read(table, f"trailing {what}", dates, is_needed=False)
+
+
+def labelled_day(table: str) -> Read:
+    """Read the partition of the newest data date with final labels, if there is one."""
+    return Read(
+        table,
+        "newest day with final labels",
+        lambda config, data_date: [labelled_date(config.tasks, data_date)],
+        is_needed=False,
+    )
+
+
+def day_before_labelled(table: str) -> Read:
+    """Read the partition of the day before the newest data date with final labels, if there is one."""
+    return Read(
+        table,
+        "day before the newest with final labels",
+        lambda config, data_date: [labelled_date(config.tasks, data_date) - timedelta(days=1)],
+        is_needed=False,
+    )
+
+
 def training_window(table: str) -> Read:
     """Read the days of the training set as of the data date, as they were when it was pinned."""
     return Read(
         table,
         "days of the training set",
-        lambda config, data_date: training_days(config.training, data_date),
+        training_days,
         is_pinned=True,
     )
 
 
 def days_of_evaluation(table: str) -> Read:
-    """Read the days after the training set, up to the data date."""
-    return Read(
-        table, "days of the evaluation", lambda config, data_date: evaluation_days(config.training, data_date)
-    )
+    """Read the days after the training set, up to the newest with final labels."""
+    return Read(table, "days of the evaluation", evaluation_days)
 
 
 def day_before_evaluation(table: str) -> Read:
-    """Read the partition of the last day of the training set: what was known when the evaluation begins."""
+    """Read the partition of the day before the training set is pinned: it knows the labels of the set."""
     return Read(
         table,
         "day before the evaluation",
         lambda config, data_date: [
-            first - timedelta(days=1) for first in evaluation_days(config.training, data_date)[:1]
+            day for day in [baseline_date(config.training, data_date)] if day is not None
         ],
         is_needed=False,
     )
@@ -158,6 +192,11 @@ def source_files(part: SourcePart) -> Read:
             "attributes": files of users and items.
     """
     return Read(part, "files of the data date", lambda _, data_date: [data_date], "source", is_needed=False)
+
+
+def source_log() -> tuple[Read, ...]:
+    """Read log files that hold rows of the data date: found through the manifest and the re-admissions."""
+    return same_day("source_files"), same_day("readmissions"), source_files("log")
 
 
 def own_state(table: str) -> Read:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, SparkSession
 
 from core.declared_config import declared_part
+from core.errors import LamplighterError
 from core.schema import Config
 from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
@@ -21,6 +22,7 @@ from jobs.runtime.project import Project
 from jobs.runtime.reads import SourcePart
 from jobs.runtime.record import WHOLE_TABLE, RunRecord
 from jobs.tables.ledger import NewestRun, RunKey
+from jobs.tables.since import columns_since
 from jobs.tables.sources import Sources
 from jobs.tables.store import Commit, check_rows, dates_where, key_where
 
@@ -121,6 +123,20 @@ class Run:
         self._version(table)
         return self._project.store.rows_of(table, key)
 
+    def row(self, table: str, **key: Any) -> dict[str, Any]:
+        """Return the one row of a small table that has a key; arguments as of `rows`.
+
+        Raises:
+            LamplighterError: there is none, or there are several.
+        """
+        rows = self.rows(table, **key)
+        if len(rows) != 1:
+            named = ", ".join(f"{column} {value}" for column, value in key.items())
+            raise LamplighterError(
+                f"{table}: {len(rows)} rows of {named}, expected one; run the job that writes it again"
+            )
+        return rows[0]
+
     def files(self, table: str, **key: Any) -> list[str]:
         """Return `file://` and the path of the data files of some partitions, at the version that is read."""
         self._declared.require_table(table)
@@ -137,11 +153,17 @@ class Run:
         self._declared.require_table(table)
         return self._project.store.version(table) is not None
 
+    def columns_since(self, table: str) -> dict[str, date]:
+        """Return column -> the first data date from which on every one of a table has it."""
+        self._declared.require_table(table)
+        return columns_since(self._project.store, table)
+
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""
         self._declared.require_source(part)
-        if part == "log":  # found through the manifest
+        if part == "log":  # found through the manifest, with what people have re-admitted
             self._declared.require_table("source_files")
+            self._declared.require_table("readmissions")
         return self._project.sources
 
     def champion(self) -> str | None:
@@ -275,6 +297,14 @@ class Run:
         self._declared.require_written(table)
         metadata = self.record.metadata(table, list(map(str, self.dates)))
         return self.record.add(self._project.store.append_rows(table, rows, self.record.owner, metadata))
+
+    def append_new_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append those rows to a small table whose keys it does not hold yet, without Spark."""
+        grain = self.catalog[table].grain
+        known = {tuple(row[column] for column in grain) for row in self.rows(table)}
+        new = [row for row in rows if tuple(row[column] for column in grain) not in known]
+        if new:
+            self.append_rows(table, new)
 
     def note(self, text: str) -> None:
         """Add to the line that people read of this run."""

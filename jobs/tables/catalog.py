@@ -12,6 +12,7 @@ from jobs.tables.declarations.entities import entity_tables
 from jobs.tables.declarations.entry import entry_tables
 from jobs.tables.declarations.evaluation import evaluation_tables
 from jobs.tables.declarations.groups import group_tables
+from jobs.tables.declarations.profiles import profile_tables
 from jobs.tables.declarations.records import record_tables
 from jobs.tables.declarations.serving import serving_tables
 from jobs.tables.declarations.training import training_tables
@@ -67,6 +68,7 @@ def declared_tables(config: Config) -> list[Table]:
         *entity_tables(config, "user"),
         *entity_tables(config, "item"),
         *(table for group in config.features.keyed for table in group_tables(config, group)),
+        *profile_tables(),
         *training_tables(config),
         *evaluation_tables(),
         *serving_tables(config),

@@ -33,8 +33,7 @@ def cells_of(
     kinds = {task.name: task.kind for task in config.tasks}
 
     def cell(task: str, cohort: str) -> Cell:
-        rules = config.promotion
-        metric: Metric = rules.metric if kinds[task] == "binary" else rules.regression_metric
+        metric: Metric = config.promotion.metric_of(kinds[task])
 
         def measured(version: str | None) -> Measured:
             row = found.get((version, task, cohort, metric))

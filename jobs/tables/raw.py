@@ -1,8 +1,9 @@
 """Read source files as they were received, with the provenance of every row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -42,6 +43,14 @@ def read_log(
     else:
         rows = _united(_read_files(spark, alike, source) for alike in _by_columns(files, source))
     return _with_columns(rows, sources.log_columns())
+
+
+def read_readmissions(spark: SparkSession, rows: Iterable[Mapping[str, Any]]) -> DataFrame:
+    """Return rows of the table `readmissions` as `with_readmissions` takes them: a map per source_sha256."""
+    by_file: dict[str, dict[str, str]] = {}
+    for row in rows:
+        by_file.setdefault(row["source_sha256"], {})[row["selected"]] = row["run_id"]
+    return spark.createDataFrame([*by_file.items()], "source_sha256 string, readmissions map<string,string>")
 
 
 def read_attributes(
@@ -89,7 +98,7 @@ def _read_files(spark: SparkSession, files: list[SourceFile], source: FileSource
 def _read(spark: SparkSession, paths: list[Path], source: FileSource) -> DataFrame:
     """Read files of one shape; text stays text, and a broken line is kept in CORRUPT."""
     reader = spark.read.options(**source.options)
-    names = [_escaped(path) for path in paths]
+    names = [escaped(path) for path in paths]
     match source.format:
         case "csv":
             columns = [*csv_header(paths[0], source), CORRUPT]
@@ -170,7 +179,7 @@ def _path(uri: Column) -> Column:
     return F.url_decode(plain)
 
 
-def _escaped(path: Path) -> str:
+def escaped(path: Path) -> str:
     """Return a path as Spark's readers take it, which would read *, ?, [ and { as a glob."""
     return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in str(path))
 

@@ -41,7 +41,8 @@ def spark_session(config: Config) -> SparkSession:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
     # It would print each error as JSON with the JVM's stack trace; the exception carries the same.
-    PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
     builder = SparkSession.builder.appName("lamplighter")
     for key, value in spark_settings(config.runtime).items():
         builder = builder.config(key, value)

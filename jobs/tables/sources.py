@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from core.errors import LamplighterError
 from core.expressions import columns_of
@@ -19,7 +21,14 @@ class Sources:
 
     Files of date F hold rows of F and late rows of up to `lateness_days` before. Which dates a file
     really covers is known from the manifest (`source_files`) once it was read, so a night never
-    looks at files later than itself unless they have been offered already.
+    looks at files later than itself unless they have been offered already. Later still are files with
+    re-admitted rows (`readmissions`): they count for the data dates that these rows go to.
+
+    The manifest and the re-admissions are read once: what a run reads is what its fingerprint says.
+
+    Attributes:
+        root: folder of the source.
+        unrecorded: rows of the manifest that are not written yet: those of files that a plan has looked at.
     """
 
     def __init__(self, config: Config, store: Store, project: Path) -> None:
@@ -27,13 +36,15 @@ class Sources:
         self._behaviours = config.behaviours
         self._store = store
         self.root = local_path(resolve_uri(config.source.root, project, "source.root"))
+        self.unrecorded: tuple[dict[str, Any], ...] = ()
 
     def hashes(self, what: str, data_date: date) -> dict[str, str]:
         """Return `source <path>` -> SHA-256 of the files of a data date: the inputs of fingerprints.
 
         Args:
-            what: "own": log files that the date names; "log": all log files that hold rows of the date;
-                "attributes": the files of users and items.
+            what: "own": log files that the date names; "log": all log files that hold rows of the date, and
+                the re-admissions of rows that the date loses or gains; "attributes": the files of users and
+                items.
             data_date: the data date.
         """
         if what == "attributes":
@@ -43,7 +54,10 @@ class Sources:
             files = self.log_files(data_date)
         else:
             files = self.covering(data_date)
-        return {f"source {file.path}": file.sha256 for file in files}
+        hashes = {f"source {file.path}": file.sha256 for file in files}
+        for row in self.readmissions([data_date]) if what == "log" else ():
+            hashes[f"re-admission of {row['selected']} of {row['source_path']}"] = row["source_sha256"]
+        return hashes
 
     # --- the log --------------------------------------------------------------------------------
 
@@ -75,17 +89,44 @@ class Sources:
         return sorted(files.values(), key=lambda file: (str(file.file_date), file.path))
 
     def covering(self, data_date: date) -> list[SourceFile]:
-        """Return the date's own files, and later ones that are known to hold rows of it."""
+        """Return the date's own files, and others that are known to hold rows of it.
+
+        Those are later files of the manifest, within the horizon, and files with rows re-admitted to it.
+        """
         last_possible = data_date + timedelta(days=self._source.events.lateness_days)
         later = [
             row
-            for row in self._store.rows("source_files")
+            for row in (*self.manifest, *self.unrecorded)
             if data_date < row["file_date"] <= last_possible and row["first_data_date"] <= data_date
         ]
         known = {(row["path"], row["sha256"]) for row in later}
-        dates = sorted({row["file_date"] for row in later})
+        readmitted = [row for row in self._readmissions if row["data_date"] == data_date]
+        paths = {row["source_path"] for row in readmitted}
+        dates = sorted({row["file_date"] for row in (*later, *readmitted)} - {data_date})
         offered = [file for date_ in dates for file in self.log_files(date_)]
-        return [*self.log_files(data_date), *(file for file in offered if (file.path, file.sha256) in known)]
+        covering = [f for f in offered if (f.path, f.sha256) in known or f.path in paths]
+        return [*self.log_files(data_date), *covering]
+
+    def is_offered(self, label: str, data_date: date) -> bool:
+        """Return whether the log file is still there that an input of a data date names: `source <path>`."""
+        days = {f"source {row['path']}": row["file_date"] for row in self.manifest}
+        files = self.log_files(days.get(label, data_date))
+        return label in {f"source {file.path}" for file in files}
+
+    @cached_property
+    def manifest(self) -> list[dict[str, Any]]:
+        """Rows of `source_files`: every file that was offered, with what it held."""
+        return self._store.rows("source_files")
+
+    def readmissions(self, dates: Sequence[date]) -> list[dict[str, Any]]:
+        """Return the rows of `readmissions` that take rows from some data dates, or bring rows to them."""
+        wanted = set(dates)
+        return [row for row in self._readmissions if {row["data_date"], row["file_date"]} & wanted]
+
+    @cached_property
+    def _readmissions(self) -> list[dict[str, Any]]:
+        rows = self._store.rows("readmissions")
+        return sorted(rows, key=lambda row: (row["source_path"], row["selected"], row["data_date"]))
 
     def last_log_date(self) -> date | None:
         """Return the newest date that there are files of."""

@@ -20,6 +20,7 @@ TIME: T.DataType = T.TimestampType()
 BINARY: T.DataType = T.BinaryType()
 STRINGS: T.DataType = T.ArrayType(T.StringType())
 DOUBLES: T.DataType = T.ArrayType(T.DoubleType())
+LONGS: T.DataType = T.ArrayType(T.LongType())
 TYPES: Columns = {
     kind.simpleString(): kind for kind in (T.ByteType(), INT, LONG, DOUBLE, STRING, BOOLEAN, TIME, DATE)
 }

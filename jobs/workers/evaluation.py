@@ -60,16 +60,21 @@ class MetricCell:
     baseline_version: str = ""
     baseline_replicates: tuple[float, ...] = ()
 
-    def to_row(self, days: Sequence[date]) -> dict[str, Any]:
-        """Return the cell as a row of `evaluations`, its 95 % interval from the replicates."""
+    def to_row(self, first: date, last: date) -> dict[str, Any]:
+        """Return the cell as a row of `evaluations`, its 95 % interval from the replicates.
+
+        Args:
+            first: first data date that was evaluated.
+            last: data date of the night: what was evaluated ends as many days before as labels need.
+        """
         low, high = self._interval() or (None, None)
         names = (
             *("model_version", "task", "cohort", "metric", "value", "rows", "positives", "negatives"),
             *("users", "one_class_users", "baseline_version"),
         )
         return {
-            "first_data_date": days[0],
-            "last_data_date": days[-1],
+            "first_data_date": first,
+            "last_data_date": last,
             "low": low,
             "high": high,
             "replicates": list(self.replicates),

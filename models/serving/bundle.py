@@ -187,7 +187,7 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         LamplighterError: a file is missing, truncated, changed or not readable.
     """
-    manifest = _parsed(path, Manifest, MANIFEST, _bytes(path, MANIFEST))
+    manifest = read_manifest(path)
     for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION):
         _checked(path, name, manifest)
     text = json.dumps(yaml.safe_load(_bytes(path, MODEL)))
@@ -198,6 +198,15 @@ def read_bundle(path: Path) -> Bundle:
         encoder=_parsed(path, Encoder, ENCODER, _bytes(path, ENCODER)),
         calibration=_parsed(path, Calibration, CALIBRATION, _bytes(path, CALIBRATION)),
     )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the names and versions of a bundle, and nothing else of it.
+
+    Raises:
+        LamplighterError: the manifest is missing or not readable.
+    """
+    return _parsed(path, Manifest, MANIFEST, _bytes(path, MANIFEST))
 
 
 def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Mapping[str, Cohorts]) -> None:

@@ -246,6 +246,44 @@ class SampleList:
 
 
 @dataclass(frozen=True)
+class FeatureRow:
+    """One feature column: what it is, and what it holds as of the data date.
+
+    Attributes:
+        group, name, key: its group, its column, the column that identifies a row of the group.
+        window: such as 7d, all; empty: none.
+        source: expression that it is made by.
+        unit: empty: none is declared.
+        null: when it is null, in words.
+        since: first data date from which on every one has the column; None: no data date has it.
+        rows: as of the data date; None: it is not profiled.
+        nulls: of them.
+        is_number: whether `values` are bins of numbers, in order; else they are the most frequent values.
+        values: label and rows.
+        models: that read it.
+    """
+
+    group: str
+    name: str
+    key: str
+    window: str
+    source: str
+    unit: str
+    null: str
+    since: date | None = None
+    rows: int | None = None
+    nulls: int = 0
+    is_number: bool = False
+    values: tuple[tuple[str, int], ...] = ()
+    models: tuple[str, ...] = ()
+
+    @property
+    def null_share(self) -> float | None:
+        """Share of rows without a value; None without rows."""
+        return self.nulls / self.rows if self.rows else None
+
+
+@dataclass(frozen=True)
 class NightReport:
     """All that one night's page shows."""
 
@@ -270,6 +308,7 @@ class NightReport:
     samples: tuple[SampleList, ...] = ()
     list_warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    labelled_date: date | None = None  # newest data date with final labels, where it is before the night's
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from quality.report import svg
-from quality.report.model import CalibrationPoint, GateBar, MetricCell, Role, ScoreDistribution
+from quality.report import svg, words
+from quality.report.model import CalibrationPoint, FeatureRow, GateBar, MetricCell, Role, ScoreDistribution
 from quality.report.views import roles
 from quality.report.words import interval, not_enough, spread
 
@@ -166,6 +166,23 @@ def score_plot(scores: ScoreDistribution) -> Markup:
         else "; there is no earlier night."
     )
     return svg.figure("scores", "Distribution of scores", description, (WIDTH, bottom + 46), keys + parts)
+
+
+def small_bars(row: FeatureRow) -> Markup:
+    """Draw the rows of each bin or frequent value of a feature, without axes; tooltips have the numbers."""
+    if not row.rows or not row.values:
+        return Markup("")
+    width, height, gap = 12.0, 26.0, 2.0
+    y = svg.Scale(0.0, max(rows for _, rows in row.values), 0.0, height)
+    bars = []
+    for number, (label, rows) in enumerate(row.values):
+        tooltip = svg.element("title", f"{label}: {words.share(rows / row.rows)}, {rows:,} rows")
+        place = {"x": number * (width + gap), "y": height - y(rows), "width": width, "height": y(rows)}
+        bars.append(svg.element("rect", tooltip, class_="bar", **place))
+    kind = "bins of values" if row.is_number else "frequent values"
+    description = f"{len(row.values)} {kind}; their rows are in the tooltips."
+    size = (len(row.values) * (width + gap), height)
+    return svg.figure(f"values-{_slug(row.name)}", f"Values of {row.name}", description, size, bars)
 
 
 def _lines(cells: Sequence[MetricCell]) -> list[tuple[str, list[MetricCell]]]:

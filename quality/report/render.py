@@ -1,20 +1,23 @@
 """Render the pages: one per night and an index, each a file that needs no network and no script."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from functools import cache
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from quality.report import plots, views, words
-from quality.report.model import IndexEntry, NightReport
+from quality.report.model import FeatureRow, IndexEntry, NightReport
 
 
-def render_night(night: NightReport, index_href: str = "index.html") -> str:
+def render_night(night: NightReport, index_href: str = "index.html", features_href: str | None = None) -> str:
     """Return the page of one night.
 
     Args:
         night: all that it shows.
         index_href: where the index lies, relative to this page.
+        features_href: where the page of features lies; None: there is none.
     """
     night = views.in_order(night)
     lines = views.metric_lines(night.cells, "auc")
@@ -25,6 +28,7 @@ def render_night(night: NightReport, index_href: str = "index.html") -> str:
         .render(
             night=night,
             index_href=index_href,
+            features_href=features_href,
             in_short=views.in_short(night),
             seconds=sum(step.seconds for step in night.steps),
             slowest=max((step.seconds for step in night.steps), default=0.0),
@@ -47,6 +51,23 @@ def render_night(night: NightReport, index_href: str = "index.html") -> str:
             score_plot=None if night.scores is None else plots.score_plot(night.scores),
             outcomes=views.outcome_lines(night.outcomes),
         )
+    )
+
+
+def render_features(features: Sequence[FeatureRow], data_date: date, dataset: str, night_href: str) -> str:
+    """Return the page of all features as of a data date.
+
+    Args:
+        features: in the order in which they are shown, group by group.
+        data_date: whose values.
+        dataset: whose features.
+        night_href: where the page of the night lies, relative to this page.
+    """
+    groups = [(name, list(own)) for name, own in groupby(features, key=lambda row: row.group)]
+    return (
+        _environment()
+        .get_template("features.html.j2")
+        .render(groups=groups, data_date=data_date, dataset=dataset, night_href=night_href)
     )
 
 
@@ -83,6 +104,7 @@ def _environment() -> Environment:
         "probability": words.probability,
         "served": views.served,
         "share": words.share,
+        "small_bars": plots.small_bars,
         "spread": lambda bar: words.spread(bar.mean, bar.std),
     }
     return environment

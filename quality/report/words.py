@@ -46,6 +46,11 @@ def spread(mean: float, std: float) -> str:
     return f"{mean:.3f} \N{PLUS-MINUS SIGN} {std:.3f}"
 
 
+def number(value: float) -> str:
+    """Return a number with at most four significant digits, whole ones with all: `0.4412`, `12,345`."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+
+
 def duration(seconds: float) -> str:
     """Return `3.2 s`, `71 s` or `5 min 03 s`."""
     if seconds < 9.95:

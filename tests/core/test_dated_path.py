@@ -42,6 +42,21 @@ def test_a_path_is_of_a_date_or_none_of_ours(text: str, path: str, found: date |
     assert DatedPath(text).date_of(path) == found
 
 
+def test_dates_may_have_names_in_place_of_figures() -> None:
+    path = DatedPath("log/{data_date}.csv", names={DAY: "train", date(2024, 3, 1): "test"})
+
+    assert path.of(DAY) == "log/train.csv"
+    assert path.pattern == "log/*.csv"
+    assert [path.date_of(text) for text in ("log/test.csv", "log/train.csv", "log/2024-03-01.csv")] == [
+        date(2024, 3, 1),
+        DAY,
+        None,
+    ]
+    assert path.of(date(2024, 3, 2)) == "log/2024-03-02.csv"  # has no name, and no file
+    with pytest.raises(ValueError, match="dates have names"):
+        DatedPath("{data_date:%Y%m%d}.csv", names={DAY: "train"}).check()
+
+
 @given(
     day=st.dates(date(1970, 1, 1), date(2999, 12, 31)),
     text=st.sampled_from(

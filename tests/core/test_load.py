@@ -37,7 +37,7 @@ def test_a_fault_of_a_suite_is_named_with_its_file(project: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "events.yaml").write_text("rules: [{type: expect_column_values_to_not_be_null, nam: tab}]")
 
-    with pytest.raises(ConfigError, match=r"^suites/kuairand/events.yaml: suites.events.rules.0.nam: "):
+    with pytest.raises(ConfigError, match=r"^suites/kuairand/events.yaml:1: suites.events.rules.0.nam: "):
         load_config(folder=project)
 
 
@@ -53,8 +53,62 @@ def test_an_unknown_key_is_named_with_its_file(project: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(folder=project)
 
-    assert "datasets/kuairand.yaml: training.window_dais: unknown key" in str(error.value)
-    assert "datasets/kuairand.yaml: training.window_days: Field required" in str(error.value)
+    lines = file.read_text().splitlines()
+    line, above = lines.index("  window_dais: 8") + 1, lines.index("training:") + 1
+    assert f"datasets/kuairand.yaml:{line}: training.window_dais: unknown key" in str(error.value)
+    assert f"datasets/kuairand.yaml:{above}: training.window_days: Field required" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line_of", "message"),
+    [
+        ("label: is_like = 1", "label: is_lyke = 1", "name: like, label", "tasks.like.label: 'is_lyke = 1' "),
+        ("when: user_impression_count_all <= 9", "when: user_x <= 9", "name: low", "cohorts.user.rules.low."),
+        ("exposure: impression_count", "exposure: views", "exposure: views", "exposure: views over 7d"),
+        ("from: user_id, type: bigint", "from: user_id, type: double", "user_id: {from", "source.events: "),
+        ("click: 0.5, long", "klick: 0.5, long", "  weights: {klick", "ranking.weights names ['klick']"),
+        ("tab: {from: tab,", "tab: {from: '???',", "tab: {from", "source.events.columns.tab.from: ??? is "),
+        ("validation_days: 1", "validation_days: 8", "  validation_days", "training: validation_days 8 "),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_line(
+    project: Path, old: str, new: str, line_of: str, message: str
+) -> None:
+    file = project / "conf" / "datasets" / "kuairand.yaml"
+    file.write_text(file.read_text().replace(old, new, 1))
+    (line, *_) = (n for n, text in enumerate(file.read_text().splitlines(), 1) if line_of in text)
+
+    with pytest.raises(ConfigError) as error:
+        load_config(folder=project)
+
+    assert str(error.value).startswith(f"datasets/kuairand.yaml:{line}: {message}")
+
+
+def test_the_only_data_set_of_a_project_needs_no_name(project: Path) -> None:
+    folder = project / "conf" / "datasets"
+    text = (folder / "kuairand.yaml").read_text()
+    (folder / "mine.yaml").write_text(text.replace("dataset: kuairand", "dataset: mine"))
+    assert load_config(folder=project).dataset == "kuairand"  # of several, that of the demo
+
+    (folder / "kuairand.yaml").rename(folder / "other.yaml")
+    with pytest.raises(ConfigError, match=r"conf/datasets holds \['mine', 'other'\]; name one of them"):
+        load_config(overrides=["training.seed=2"], folder=project)
+
+    (folder / "other.yaml").unlink()
+    assert load_config(overrides=["training.seed=3"], folder=project).dataset == "mine"
+
+
+def test_a_project_without_models_has_those_of_the_code(project: Path) -> None:
+    shutil.rmtree(project / "conf" / "models")
+    assert load_config(model="mfh", folder=project).model == load_config(model="mfh").model
+
+    (project / "conf" / "models").mkdir()
+    (project / "conf" / "models" / "mine.yaml").write_text(
+        (CONF / "models" / "mfh.yaml").read_text().replace("name: mfh", "name: mine")
+    )
+    assert load_config(model="mine", folder=project).model.architecture == "mfh"
+    with pytest.raises(ConfigError, match=r"models/none.yaml does not exist; there are \['aitm', .*'mine'"):
+        load_config(model="none", folder=project)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +163,7 @@ def test_an_unknown_key_is_named_with_its_file(project: Path) -> None:
         ("ranking.weights.click=-1", "ranking.weights.click: Input should be greater than or equal to 0"),
         ("promotion.primary_tasks=[]", "promotion.primary_tasks: Tuple should have at least 1 item"),
         ("evaluation.replicates=1", "evaluation.replicates: Input should be greater than or equal to 2"),
-        ("dataset=other", "datasets/kuairand.yaml: dataset: other, expected kuairand, as the file is called"),
+        ("dataset=other", "--set: dataset: other, expected kuairand, as the file is called"),
     ],
 )
 def test_a_wrong_value_says_what_was_expected(override: str, message: str) -> None:
@@ -121,7 +175,9 @@ def test_a_wrong_value_says_what_was_expected(override: str, message: str) -> No
 
 
 def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(ConfigError, match=r"^datasets/netflix.yaml does not exist; there are \['kuairand'\]"):
+    with pytest.raises(
+        ConfigError, match=r"^datasets/netflix.yaml does not exist; there are \[.*'kuairand'.*\]"
+    ):
         load_config(dataset="netflix")
     with pytest.raises(ConfigError, match=r"^nowhere.yaml does not exist; there are \['base', 'cluster'"):
         load_config(env="nowhere")
@@ -132,9 +188,9 @@ def test_a_model_without_inputs_is_refused() -> None:
         load_config(overrides=["inputs.categorical=[]", "inputs.dense=[]"])
 
 
-@pytest.mark.parametrize("name", ["../x", "../datasets/kuairand", "sub/x", "", ".", "..", ".hidden"])
+@pytest.mark.parametrize("name", ["../x", "../datasets/kuairand", "sub/x", ".", "..", ".hidden"])
 def test_a_path_is_no_name_of_a_layer(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"is no name of a data set; .* in conf/datasets, .*\['kuairand'"):
+    with pytest.raises(ConfigError, match=r"is no name of a data set; .* in conf/datasets, .*\[.*'kuairand'"):
         load_config(dataset=name)
     with pytest.raises(ConfigError, match="is no name of an environment"):
         load_config(env=name)
@@ -195,5 +251,7 @@ def test_a_copied_model_yaml_must_have_a_name_of_its_own(tmp_path: Path) -> None
     shutil.copytree(CONF_DIR, tmp_path / "conf")
     shutil.copy(CONF_DIR / "models" / "ple.yaml", tmp_path / "conf" / "models" / "copy.yaml")
 
-    with pytest.raises(ConfigError, match=r"models/copy\.yaml: model\.name: ple, expected copy, as the file"):
+    with pytest.raises(
+        ConfigError, match=r"models/copy\.yaml:3: model\.name: ple, expected copy, as the file"
+    ):
         load_config(model="copy", folder=tmp_path)

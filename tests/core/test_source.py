@@ -1,5 +1,6 @@
 """What the declaration of a source checks about itself."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -44,8 +45,13 @@ def typed(name: str, kind: str) -> dict[str, Any]:
         ({"format": "xlsx"}, "Input should be 'parquet', 'csv', 'json', 'orc' or 'delta'"),
         (
             without("item_id"),
-            "event columns ['item_id'] are missing; every event has a user, an item, a time",
+            "event columns ['item_id'] are missing; every event has a user and an item",
         ),
+        (
+            {"date_names": {"a": "2024-01-01", "b": "2024-01-01"}},
+            "date_names: two names are of the same date",
+        ),
+        ({"date_names": {"a/b": "2024-01-01"}}, "String should match pattern"),
         (typed("event_time", "date"), "columns.event_time is of type date; expected timestamp"),
         (typed("item_id", "boolean"), "columns.item_id is of type boolean; expected one of ['string', 'int'"),
         ({"event_id": []}, "at least 1 item"),
@@ -61,6 +67,14 @@ def test_a_log_that_cannot_be_read_is_refused(change: dict[str, Any], message: s
         EventSource.model_validate(EVENTS | change)
 
     assert message in str(error.value)
+
+
+def test_a_log_without_times_has_declared_dates() -> None:
+    names = {"train": "1995-01-01", "test": "1995-01-02"}
+
+    log = EventSource.model_validate(EVENTS | without("event_time") | {"keep": [], "date_names": names})
+
+    assert log.dated.of(date(1995, 1, 2)) == "log/test.parquet"
 
 
 def test_a_delta_table_holds_all_dates_under_one_path() -> None:

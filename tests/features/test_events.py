@@ -3,9 +3,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from core.schema import Config
-from features.events import to_events, with_row_status
+from features.events import readmitted_by, to_events, with_readmissions, with_row_status
 from tests.features.small import rows_of
 
 RAW = """user bigint, video bigint, time_ms bigint, tab int, click double, play_ms bigint, note string,
@@ -79,6 +80,49 @@ def test_a_date_is_of_the_source_zone_and_beyond_the_horizon_the_files(
         (date(2022, 4, 30), second, 2),
         (None, second, None),
     ]
+
+
+def test_events_of_a_log_without_times_are_of_their_files_date(spark: SparkSession, config: Config) -> None:
+    columns = {name: c for name, c in config.source.events.columns.items() if name != "event_time"}
+    events = config.source.events.model_copy(update={"columns": columns})
+    without_times = config.model_copy(update={"source": config.source.model_copy(update={"events": events})})
+
+    [event] = rows_of(to_events(raw(spark, (1, 10, None, 0, 1.0, 0)), without_times), "source_row_id")
+
+    assert event["event_time"] == datetime(2022, 5, 1, 16)  # midnight in Shanghai
+    assert (event["data_date"], event["days_late"]) == (date(2022, 5, 2), 0)
+
+
+def test_a_readmitted_row_goes_to_the_date_of_its_event_however_late_it_is(
+    spark: SparkSession, config: Config
+) -> None:
+    two_days_late = millis(1, 15) - 86_400_000
+    rows = raw(
+        spark,
+        (1, 10, two_days_late, 0, 0.0, 0),
+        (2, 10, two_days_late, 0, 0.0, 0),
+        (3, 10, millis(2, 16), 0, 0.0, 0),  # the day after the file: no rule of lateness
+        (4, 10, None, 0, 0.0, 0),  # no time
+    )
+    april, own = date(2022, 4, 30), date(2022, 5, 2)
+
+    def dates(*readmissions: tuple[str, dict[str, str]]) -> list[tuple[object, ...]]:
+        table = spark.createDataFrame(
+            [*readmissions], "source_sha256 string, readmissions map<string,string>"
+        )
+        found = with_readmissions(to_events(rows, config), table, config)
+        failed = found.withColumn("failed_rules", F.array(F.lit("odd"))).withColumn("by", readmitted_by())
+        return [(r["data_date"], r["days_late"], r["by"]) for r in rows_of(failed, "source_row_id")]
+
+    others = [(own, -1), (own, None)]
+    assert dates() == [(own, 2, None), (own, 2, None), *((*row, None) for row in others)]
+    assert dates(("5ha", {"row 0": "r1"})) == [
+        (april, None, "r1"),
+        (own, 2, None),
+        *((*row, None) for row in others),
+    ]
+    of_rule = dates(("5ha", {"rule too_late": "r2", "rule odd": "r3"}), ("other", {"row 1": "r4"}))
+    assert of_rule == [(april, None, "r3"), (april, None, "r3"), *((*row, "r3") for row in others)]
 
 
 def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Config) -> None:

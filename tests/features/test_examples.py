@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.columns import input_sides
-from core.schema import Config
+from core.schema import Config, Examples
 from features.encoding import encoded, fit_encoder
 from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
 
@@ -157,3 +157,28 @@ def test_scoring_sees_the_vector_that_the_next_days_example_has(tables: Tables, 
     assert len(trained.columns) == len(inputs) + 3
     for row in compared:
         assert row == vectors[row["user_id"], row["item_id"]] | {"event_id": row["event_id"]}
+
+
+def test_of_repeated_impressions_one_counts_and_all_stay(
+    spark: SparkSession, users: DataFrame, items: DataFrame, config: Config
+) -> None:
+    events = [
+        Event(user=1, item=1, day=2, hour=3),
+        Event(user=1, item=1, day=2, hour=5, click=1, seconds="8"),  # the one with a click
+        Event(user=1, item=1, day=2, hour=7, click=1, seconds="9"),  # and again
+        Event(user=1, item=2, day=2, hour=4),  # another item
+        Event(user=2, item=1, day=2, hour=4),  # another user
+        Event(user=1, item=1, day=3, hour=3),  # another data date
+    ]
+    declared = Examples(repeats=("is_click DESC", "event_time"))
+
+    def counting(config: Config) -> set[str]:
+        tables = build(to_frame(spark, events), users, items, config, FIRST, date(2022, 5, 2))
+        assert tables.examples.count() == len(events)
+        rows = rows_of(tables.examples, "event_id")
+        assert all(row["mask_play"] == (row["mask_click"] and row["label_click"] == 1) for row in rows)
+        return {row["event_id"] for row in rows if row["mask_click"]}
+
+    repeated = {events[0].event_id, events[2].event_id}
+    assert counting(config) == {event.event_id for event in events}
+    assert counting(config.model_copy(update={"examples": declared})) == counting(config) - repeated

@@ -66,6 +66,20 @@ def test_a_data_date_reads_its_window_and_no_later_day(spark: SparkSession, conf
     assert {row["data_date"].day: row["rows"] for row in of_cohort.collect()} == {5: 3.0, 6: 4.0, 7: 4.0}
 
 
+def test_a_data_date_reads_no_day_whose_labels_are_open(spark: SparkSession, config: Config) -> None:
+    rows = [
+        (FIRST + timedelta(days=n), "new", "a", 1.0, float(n == 0), True, None, False) for n in range(-5, 3)
+    ]
+    click, play = config.tasks
+    tasks = (click, play.model_copy(update={"matures_days": 2}))
+
+    means = means_of(spark, rows, config.model_copy(update={"tasks": tasks}))
+
+    of_task = means.where("task = 'click' AND user_cohort = ''")  # windows of 3 days: 05-01 .. 05-03, ...
+    found = {row["data_date"].day: (row["rows"], row["positives"]) for row in of_task.collect()}
+    assert found == {5: (3.0, 0.0), 6: (3.0, 0.0), 7: (3.0, 1.0)}  # of 05-05 alone is there a click
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_means_equal_a_recomputation_with_pandas(spark: SparkSession, config: Config, seed: int) -> None:
     chance = random.Random(seed)

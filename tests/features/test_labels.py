@@ -30,3 +30,21 @@ def test_a_label_that_is_no_number_is_not_known(spark: SparkSession) -> None:
     found = rows.select(label(task, rows), mask(task, rows)).collect()
 
     assert [tuple(row) for row in found] == [(4.5, True), (None, False), (None, False), (None, False)]
+
+
+def test_a_label_that_is_not_finite_is_not_known(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(1e308,), (float("inf"),), (float("-inf"),), (float("nan"),)], "x double")
+    task = Task(name="x", label="x", kind="regression")
+
+    found = rows.select(label(task, rows), mask(task, rows)).collect()
+
+    assert [tuple(row) for row in found] == [(1e308, True), (None, False), (None, False), (None, False)]
+
+
+def test_where_is_null_a_row_is_outside_whatever_its_label(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(1, 3), (1, None), (0, 4)], "is_like int, tab int")
+    task = Task(name="like", label="is_like = 1", kind="binary", where="tab BETWEEN 2 AND 3")
+
+    found = rows.select(label(task, rows), mask(task, rows)).collect()
+
+    assert [tuple(row) for row in found] == [(1.0, True), (1.0, False), (0.0, False)]

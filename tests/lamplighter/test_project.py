@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 import lamplighter
+from core.columns import feature_columns
 from core.errors import ConfigError, LamplighterError
 from jobs.runtime.plan import PlannedStep
 from tests.jobs.sample_project import FIRST_NIGHT, SECOND_NIGHT, SampleProject
@@ -135,6 +138,58 @@ def test_a_plan_of_a_range_is_that_of_a_history(after_two_nights: SampleProject)
 
     assert [step.job for step in steps][-1] == "fit_group_means"
     assert {step.why for step in steps} == {"up to date"}
+
+
+def test_a_spine_made_of_examples_gets_their_features(
+    spark: SparkSession, after_two_nights: SampleProject
+) -> None:
+    project = opened(after_two_nights)
+    examples = project.read("examples", data_date=f"{FIRST_NIGHT}..{SECOND_NIGHT}")
+    config = project.config.features
+    features = [*feature_columns(config.user, "user"), *feature_columns(config.item, "item")]
+    named = [f"{name.partition('_')[0]}.{name}" for name in features]
+    spine = examples.select("user_id", "item_id", "event_time", F.lit("kept").alias("note"))
+
+    joined = project.join(spine, [*named, "user.cohort", "item.cohort"])
+
+    columns = ["user_id", "item_id", "event_time", *features, "user_cohort", "item_cohort"]
+    assert joined.columns == ["user_id", "item_id", "event_time", "note", *columns[3:]]
+    expected, found = examples.select(columns), joined.select(columns)
+    assert expected.count() > 100
+    assert expected.exceptAll(found).count() == found.exceptAll(expected).count() == 0
+
+
+def test_a_spine_of_pandas_is_joined_and_unknown_keys_are_counted(
+    spark: SparkSession, after_two_nights: SampleProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = opened(after_two_nights)
+    spine = pd.DataFrame({"user_id": ["40", "41", "40"], "data_date": [str(SECOND_NIGHT)] * 3})
+
+    joined = project.join(spine, ["user.user_is_video_author", "user.cohort"]).toPandas()
+
+    assert sorted(joined["user_id"]) == ["40", "40", "41"]  # 41 is not in the slice
+    assert set(joined[joined["user_id"] == "41"]["user_cohort"]) == {"new"}
+    assert "user: 1 of 3 rows have a key that is not known" in caplog.text
+
+
+def test_a_spine_is_refused_where_features_are_not_built_or_names_are_taken(
+    spark: SparkSession, after_two_nights: SampleProject
+) -> None:
+    project = opened(after_two_nights)
+
+    def spine(day: str, **columns: str) -> pd.DataFrame:
+        return pd.DataFrame([{"user_id": 40, "data_date": day, **columns}])
+
+    with pytest.raises(
+        ConfigError,
+        match="user_features: no rows as of 2022-05-09, the days before dates of the spine; run "
+        "`lamplighter history --data-date 2022-05-09`",
+    ):
+        project.join(spine("2022-05-10"), ["user.cohort"])
+    with pytest.raises(LamplighterError, match="1 of 1 rows have no readable data_date"):
+        project.join(spine("10.5.2022"), ["user.cohort"])
+    with pytest.raises(ConfigError, match="it has columns user_cohort already, and features of these names"):
+        project.join(spine("2022-05-08", USER_COHORT="new"), ["user.cohort"])
 
 
 def test_a_job_and_a_night_are_run(spark: SparkSession, used_project: SampleProject) -> None:

@@ -13,12 +13,16 @@ from tools.reference.markdown import page, sheet
 
 def commands_page() -> str:
     """Return the page of all commands."""
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    top: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands: dict[str, Any] = {}
     panels: dict[str, list[str]] = {}
-    for name, command in commands.items():
-        panels.setdefault(command.rich_help_panel, []).append(name)
+    for name, command in top.items():
+        group = getattr(command, "commands", None)  # such as `quarantine list`
+        of_group = {name: command} if group is None else {f"{name} {sub}": group[sub] for sub in group}
+        commands |= of_group
+        panels.setdefault(command.rich_help_panel, []).extend(of_group)
     blocks = []
-    for panel in ("Nights", "Queries", "Jobs"):
+    for panel in [*(panel for panel in panels if panel != "Jobs"), "Jobs"]:
         blocks.append(f"## {panel}")
         blocks += [command_section(name, commands[name]) for name in panels[panel]]
     return page(

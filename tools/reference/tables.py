@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.columns import feature_columns
+from core.described_features import FeatureDescription, described_features
 from core.expressions import columns_of
 from core.load import PROJECT_DIR, load_config
 from core.schema import Config
@@ -11,16 +11,6 @@ from jobs.runtime.pipeline import all_jobs
 from jobs.tables.catalog import Catalog
 from jobs.tables.table import Table
 from tools.reference.markdown import code, job_link, page, sheet
-
-AGGREGATES = {
-    "count": "number of events",
-    "recency": "days since the last event",
-    "distinct": "estimated number of values of",
-    "top_k": "most frequent values of",
-    "last_k": "last values of",
-    **{agg: f"{agg} of" for agg in ("sum", "mean", "variance", "min", "max")},
-    **{agg: f"{agg} value of" for agg in ("first", "last")},
-}
 
 
 def tables_page() -> str:
@@ -57,7 +47,7 @@ def table_section(table: Table, config: Config, used: dict[str, list[str]]) -> s
         facts.append(f"- outside of the digest: {code(table.not_content)}")
     group = table.name.removesuffix("_features")
     if group in config.features.groups:
-        meanings = feature_meanings(config, group)
+        meanings = {each.name: meaning(each) for each in described_features(config)}
         rows = [
             (f"`{name}`", kind.simpleString(), meanings.get(name, ""), ", ".join(used.get(name, [])))
             for name, kind in table.columns.items()
@@ -78,7 +68,8 @@ def writer_of(table: str) -> str:
     for job in all_jobs().values():
         if table in job.tables(config):
             return job_link(job.name)
-    return "every run" if table in SHARED_TABLES else "`lamplighter adopt`"
+    by_people = {"readmissions": "`lamplighter quarantine readmit`"}
+    return "every run" if table in SHARED_TABLES else by_people.get(table, "`lamplighter adopt`")
 
 
 def readers_of(table: str, config: Config) -> str:
@@ -95,37 +86,11 @@ def readers_of(table: str, config: Config) -> str:
     return ", ".join(f"{job_link(name)} ({'; '.join(when)})" for name, when in found.items())
 
 
-def feature_meanings(config: Config, group: str) -> dict[str, str]:
-    """Return feature column -> what it is, as the data set declares it."""
-    features = config.features.groups[group]
-    source = {"user": config.source.users, "item": config.source.items}.get(group)
-    path = "" if source is None else source.path
-    key = group if features.key is None else f"value of `{features.key}`"
-    found = {
-        f"{group}_is_never_seen": f"no event of the {key} up to the data date",
-        f"{group}_recency_days": "days since the last day with an event; null if there is none",
-        f"{group}_first_event_time_all": "time of the first event",
-        f"{group}_last_data_date_all": "last data date with an event",
-    }
-    for each in features.aggregates:
-        where = f" where `{each.where}`" if each.where else ""
-        what = f"{AGGREGATES.get(each.agg, each.agg)}{f' `{each.of}`' if each.of else ''}"
-        found |= {f"{group}_{each.name}_{w}": f"{what}{where}, {_window(w)}" for w in each.windows}
-    for rate in features.rates:
-        smoothed = "" if rate.smoothing is None else ", smoothed"
-        per = f"`{rate.per}`{f' of {_window(rate.per_window)}' if rate.per_window else ''}"
-        found |= {
-            f"{group}_{rate.name}_{w}": f"`{rate.of}` / {per}{smoothed}, {_window(w)}" for w in rate.windows
-        }
-    attributes = config.source.attributes("user" if group == "user" else "item")
-    found |= {name: f"attribute: `{attributes[name].expr}` of `{path}`" for name in features.attributes}
-    return {name: found[name] for name in feature_columns(features, group)}
-
-
-def _window(window: str) -> str:
-    return (
-        "all days" if window == "all" else f"{window.removesuffix('d')} days" if window != "1d" else "1 day"
-    )
+def meaning(feature: FeatureDescription) -> str:
+    """Return what a feature is, in one cell."""
+    window = {"": "", "all": ", all days"}.get(feature.window, f", {feature.window}")
+    unit = f"; {feature.unit}" if feature.unit else ""
+    return f"`{feature.source}`{window}{unit}; null {feature.null}"
 
 
 def column_users(config: Config) -> dict[str, list[str]]:

@@ -60,6 +60,18 @@ def entry_tables(config: Config) -> list[Table]:
             holds="source rows that failed a rule, as received, with all rules that they failed",
             is_large=True,
         ),
+        Table(
+            "readmissions",
+            ("source_sha256", "selected", "data_date"),
+            {"source_path": STRING, "source_sha256": STRING, "file_date": DATE, "selected": STRING}
+            | {"data_date": DATE, "rows": LONG, "reason": STRING, "readmitted_by": STRING}
+            | {"run_id": STRING, "readmitted_at": TIME},
+            partition=(),
+            not_content=("reason", "readmitted_by", "run_id", "readmitted_at"),
+            holds="rows of quarantine that people have re-admitted, by file and rule (or row), and the data "
+            "date that they go to; who did it, when and why",
+            date_column=None,
+        ),
     ]
 
 

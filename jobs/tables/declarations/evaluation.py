@@ -26,7 +26,8 @@ def evaluation_tables() -> list[Table]:
             | {"users": LONG, "one_class_users": LONG, "positive_users": LONG, "negative_users": LONG}
             | {"replicates": DOUBLES},
             partition=("last_data_date",),
-            holds="metrics per model, task and cohort, with intervals; gains over champion and baselines",
+            holds="metrics per model, task and cohort, with intervals; gains over champion and baselines; "
+            "last_data_date is that of the night",
             date_column="last_data_date",
         ),
         Table(

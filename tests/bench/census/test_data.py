@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.census.data import TASKS, fit_encoder, hand_over, to_rows
+from bench.census.data import FOLDER, TASKS, fit_encoder, hand_over, to_rows
 from bench.fit import Dataset
+from core.load import load_config
 
 FRAME = pd.DataFrame(
     {
@@ -41,3 +42,14 @@ def test_ids_standardised_numbers_and_labels_of_all_parts_are_handed_over(tmp_pa
     np.testing.assert_allclose(found["train_dense"][:, 3], (wages - wages.mean()) / wages.std(), rtol=1e-5)
     np.testing.assert_array_equal(found["validation_dense"], found["train_dense"])
     np.testing.assert_array_equal(found["test_dense"], found["train_dense"][:1])
+
+
+def test_the_data_set_census_has_the_inputs_of_the_bench() -> None:
+    encoder = fit_encoder(pd.read_parquet(FOLDER / "train.parquet"))
+    declared = load_config("census").inputs
+
+    assert [c.column for c in declared.categorical] == [f"user_{c.column}" for c in encoder.categorical]
+    assert [(d.column, d.transform) for d in declared.dense] == [
+        (f"user_{d.column}", d.transform) for d in encoder.dense
+    ]
+    assert max(column.size for column in encoder.categorical) <= 1 + declared.vocabulary_max_size

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bench.cohorts.ceiling import expected_probabilities
-from bench.cohorts.generate import BASE, LATENT, SLOPE, Log, to_log, to_world
+from bench.cohorts.generate import Log, to_log, to_world
+from jobs.workers.synthetic.truth import BASE, LATENT, SLOPE
 
 NEW, HIGH = {"new": 1.0, "low": 0.0, "high": 0.0}, {"new": 0.0, "low": 0.0, "high": 1.0}
 

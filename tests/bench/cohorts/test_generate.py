@@ -3,17 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.cohorts.generate import (
-    BEHAVIOURS,
-    COHORTS,
-    FIRST_PAST,
-    MOST_PAST,
-    Log,
-    cohort_of,
-    to_log,
-    to_world,
-)
-from bench.cohorts.hashing import normals, uniforms
+from bench.cohorts.generate import MOST_PAST, Log, to_log, to_world
+from jobs.workers.synthetic.truth import BEHAVIOURS, COHORTS, FIRST_PAST, cohort_of
 
 SHARES = {"new": 0.2, "low": 0.3, "high": 0.5}
 
@@ -21,35 +12,6 @@ SHARES = {"new": 0.2, "low": 0.3, "high": 0.5}
 @pytest.fixture(scope="module")
 def log() -> Log:
     return to_log(to_world(seed=3, difference=0.5), 4000, SHARES, 8)
-
-
-def test_numbers_are_a_hash_of_seed_stream_and_row_whatever_the_order() -> None:
-    rows = np.arange(1000)
-
-    some = uniforms(7, "clicks", rows[::-3], 4)
-
-    assert np.array_equal(some, uniforms(7, "clicks", rows, 4)[::-3])
-    assert not np.isin(some, uniforms(7, "likes", rows, 4)).any()
-    assert not np.isin(some, uniforms(8, "clicks", rows, 4)).any()
-
-
-def test_numbers_have_the_distribution_that_they_should() -> None:
-    values = normals(1, "x", np.arange(50_000), 2)
-
-    assert values.mean(0) == pytest.approx([0, 0], abs=0.02)
-    assert np.cov(values.T) == pytest.approx(np.eye(2), abs=0.02)
-
-
-@pytest.mark.parametrize("difference", [0.0, 0.5, 1.0])
-def test_directions_have_the_cosines_that_were_asked_for(difference: float) -> None:
-    alike = to_world(5, 0.0, cosine=0.3).directions[:, 0]
-    own = to_world(5, difference, cosine=0.3).directions
-
-    assert alike @ alike.T == pytest.approx(np.where(np.eye(len(BEHAVIOURS)), 1, 0.3))
-    assert np.linalg.norm(own, axis=-1) == pytest.approx(np.ones(own.shape[:2]))
-    assert np.einsum("kcd,kd->kc", own, alike) == pytest.approx(
-        np.full(own.shape[:2], np.sqrt(1 - difference**2))
-    )
 
 
 def test_events_happen_as_often_as_their_probabilities_say(log: Log) -> None:

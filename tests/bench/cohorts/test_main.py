@@ -9,9 +9,9 @@ import pytest
 from bench.cohorts import study
 from bench.cohorts.__main__ import mean_distances, pooled_table
 from bench.cohorts.architectures import COMPARED
-from bench.cohorts.generate import COHORTS
 from bench.cohorts.study import Study
 from bench.results import Results
+from jobs.workers.synthetic.truth import COHORTS
 
 
 def of_file(path: Path, rows: list[dict[str, Any]]) -> Results:

@@ -97,9 +97,12 @@ def test_the_picture_is_a_flowchart_and_nothing_else() -> None:
             ("task_experts: 1", "task_experts: {click: 1}"),
             "levels.0.task_experts names ['click'], but the outputs",
         ),
-        (("tower: [32]", "tower: [0]"), "{file}: model.tower.0: Input should be greater than or equal to 1"),
+        (
+            ("tower: [32]", "tower: [0]"),
+            "{file}:9: model.tower.0: Input should be greater than or equal to 1",
+        ),
         (("tower: [32]", "towers: {old: [2]}\n  tower: [32]"), "{file}: model.towers names ['old']"),
-        (("model:", "modell:"), "{file}: modell: unknown key"),
+        (("model:", "modell:"), "{file}:2: modell: unknown key"),
         (("levels:", "levels: ["), "mine.yaml is no YAML"),
     ],
 )

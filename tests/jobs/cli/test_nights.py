@@ -102,3 +102,41 @@ def test_a_new_aggregate_ends_with_2_before_the_ledger_has_an_entry(
     assert code == 2
     assert "user_daily: column night_count (bigint) is declared but not in the table" in output
     assert project.store.version("runs") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("plan",), "plan: expected --data-date, or --from with or without --to"),
+        (("plan", "--data-date", "2022-05-07", "--from", "2022-05-07"), "plan: expected --data-date, or"),
+        (("plan", "--to", "2022-05-07"), "plan: expected --data-date, or --from"),
+        (("plan", "--from", "2022-05-32"), "--from '2022-05-32' is no date; expected YYYY-MM-DD"),
+        (("backfill", "--from", RANGE), f"--from {RANGE}: each takes one data date, not a range"),
+        (("backfill", "--from", "2022-05-07", "--to", "2022-05-06"), "runs backwards"),
+        (
+            ("quarantine", "readmit", "--reason", "x", "--rule", "too_late"),
+            "quarantine readmit: name either --data-date and --rule, or rows with --row",
+        ),
+        (
+            ("quarantine", "readmit", "--reason", "x", "--row", "a:1", "--data-date", "2022-05-07"),
+            "quarantine readmit: name either --data-date and --rule, or rows with --row",
+        ),
+    ],
+)
+def test_a_backfill_begins_with_one_date_and_a_readmission_names_rows(
+    command: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, output = said(capsys, *command)
+
+    assert code == 2
+    assert message in output
+
+
+@pytest.mark.parametrize("command", ["plan", "backfill"])
+def test_a_backfill_of_a_project_that_was_never_built_says_what_to_run(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, output = said(capsys, command, "--from", "2022-05-07", "--set", f"paths.warehouse={tmp_path}")
+
+    assert code == 2
+    assert "--from 2022-05-07: no data date since then was ever built (newest: None)" in output

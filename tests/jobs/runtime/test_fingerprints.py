@@ -129,6 +129,17 @@ def test_a_range_has_the_fingerprints_of_its_dates_one_by_one() -> None:
     assert together == alone
 
 
+def test_before_its_first_date_a_job_is_looked_up() -> None:
+    """Averages of a day without examples do not wait for examples that nobody will make."""
+    expected = ("build_examples", "fit_group_means")
+
+    waits = lineage(dates=(BEFORE, DAY), expected=expected).make("fit_group_means", BEFORE).inputs
+    found = lineage(dates=(BEFORE, DAY), expected=expected, first_dates={"build_examples": DAY})
+
+    assert "examples=none" not in waits
+    assert "examples=none" in found.make("fit_group_means", BEFORE).inputs
+
+
 def test_a_pinned_training_set_keeps_the_inputs_that_it_was_pinned_with() -> None:
     examples = {RunKey("build_examples", "", date(2022, 5, 3)): done("with late rows")}
     fresh = lineage(known=examples, expected=())

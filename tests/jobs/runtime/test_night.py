@@ -180,7 +180,7 @@ def test_a_plan_says_what_a_changed_setting_brings_about(after_two_nights: Sampl
     assert set(runs) == {"score", "publish", "report"}
     assert runs["score"] == "configuration: ranking.top_k changed"
     assert runs["publish"] == "configuration: suites.scores.rules[5: ranking.top_k].kwargs.max_value changed"
-    assert runs["report"].startswith("scores changed")
+    assert runs["report"].startswith("scores will change")
 
 
 def test_a_night_after_training_has_no_training_steps(after_two_nights: SampleProject) -> None:

@@ -64,7 +64,7 @@ def test_the_night_has_this_order() -> None:
     assert tuple(all_jobs()) == (
         *("scan_sources", "ingest", "check", "build_features", "label_cohorts", "build_examples"),
         *("fit_group_means", "pack", "train", "evaluate", "promote"),
-        *("score", "publish", "look_back", "report"),
+        *("score", "publish", "look_back", "profile_features", "report"),
     )
 
 
@@ -97,7 +97,7 @@ def test_every_table_has_a_writer_and_says_what_it_holds() -> None:
     written = {table for each in all_jobs().values() for table in each.tables(config)}
     tables = Catalog(config, PROJECT_DIR).tables
 
-    assert set(tables) == written | SHARED_TABLES | {"code_equivalences"}
+    assert set(tables) == written | SHARED_TABLES | {"code_equivalences", "readmissions"}
     assert [name for name, table in tables.items() if not table.holds] == []
 
 

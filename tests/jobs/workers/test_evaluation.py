@@ -237,7 +237,7 @@ def test_values_are_those_of_one_process_with_counts_and_intervals(
         value = state.value(cell.metric, EVALUATION.min_class_count)
         assert cell.value == (None if value is None else pytest.approx(value, rel=1e-12))
         assert {name: getattr(cell, name) for name in state.counts()} == state.counts()
-        row = cell.to_row(DAYS)
+        row = cell.to_row(DAYS[0], DAYS[-1])
         has_interval = cell.metric in ("auc", "gauc", "mse", "mae") and value is not None
         assert (row["low"] is not None) == has_interval
         if has_interval and cell.cohort == "all":
@@ -308,7 +308,7 @@ def test_a_gain_is_what_the_candidate_is_better_by() -> None:
         cell("old", "ece", 0.2),
     ]
 
-    found = {gain.metric: gain.to_row(DAYS) for gain in gains(cells, "new", "old")}
+    found = {gain.metric: gain.to_row(DAYS[0], DAYS[-1]) for gain in gains(cells, "new", "old")}
 
     assert {name: row["value"] for name, row in found.items()} == {
         "auc_gain": 0.25,

@@ -9,6 +9,7 @@ from quality.report.model import (
     CohortSize,
     Decision,
     DecisionCell,
+    FeatureRow,
     GateBar,
     IndexEntry,
     MetricCell,
@@ -20,7 +21,7 @@ from quality.report.model import (
     VerdictRow,
     index_entry,
 )
-from quality.report.render import render_index, render_night
+from quality.report.render import render_features, render_index, render_night
 from quality.report.words import MINUS
 
 VOID = {"meta", "link", "br", "hr", "img"}
@@ -76,6 +77,28 @@ def test_the_page_is_well_formed_and_its_contents_lead_somewhere(night: NightRep
     assert len(page.anchors) == 10
     assert set(page.anchors) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_features_are_listed_by_group_with_what_they_hold(night: NightReport) -> None:
+    count = FeatureRow("user", "user_count_7d", "user_id", "7d", "count(*)", "events", "never", rows=40)
+    count = replace(count, is_number=True, values=(("0", 30), ("1 to 9", 10)), models=("ple-1",))
+    city = FeatureRow("user", "user_city", "user_id", "", HOSTILE, "", "never", date(2022, 5, 3), 40, 10)
+    city = replace(city, values=((HOSTILE, 30),))
+    tag = FeatureRow("item", "item_tag", "item_id", "", "tag", "", "never")
+
+    html = render_features([count, city, tag], date(2022, 5, 8), "kuairand", "2022-05-08.html")
+
+    page = Page(html)
+    assert page.ids[0] == "user"
+    assert "<script>" not in html
+    assert page.row("user_count_7d")[3:6] == ["events", "never", "0.00 %"]
+    assert "1 to 9: 25.00 %, 10 rows" in page.row("user_count_7d")[6]
+    assert page.row("user_count_7d")[7].split() == ["0", "\N{HORIZONTAL ELLIPSIS}", "1", "to", "9"]
+    assert page.row("user_count_7d")[8:] == ["", "ple-1 "]
+    assert page.row("user_city")[5:9:3] == ["25.00 %", "2022-05-03"]
+    assert page.row("item_tag")[5:8] == ["\N{EN DASH}", "", "none"]
+    assert 'href="f.html"' in render_night(night, features_href="f.html")
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", html)
 
 
 @pytest.mark.parametrize("html", [0, 1, 2])

@@ -18,6 +18,12 @@ def test_counts_have_thousands_and_nothing_is_a_dash() -> None:
     assert [words.count(27285), words.count(0), words.count(None)] == ["27,285", "0", "\N{EN DASH}"]
 
 
+def test_whole_numbers_have_all_digits_and_others_four() -> None:
+    numbers = (0.0, 12345.0, 0.44123, -1.5, 1234.56, 2e-7)
+
+    assert [words.number(value) for value in numbers] == ["0", "12,345", "0.4412", "-1.5", "1,235", "2e-07"]
+
+
 def test_a_change_has_its_sign() -> None:
     assert [words.change(12, 10), words.change(9, 1209), words.change(5, 5), words.change(5, None)] == [
         "+2",

@@ -1,0 +1,129 @@
+"""A spine: rows of one's own with keys and a date, which get features as examples get them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from core.config_model import EntityName
+from core.errors import ConfigError
+from core.schema import Config
+from features.casts import read_id
+from features.examples import is_known_column, with_entity
+
+DATE_COLUMN, TIME_COLUMN = "data_date", "event_time"
+RECEIVED = "_spine"
+DATE_TEXT = r"^\d{4}-\d\d-\d\d$"
+TIME_TEXT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
+"""Spark reads shorter texts, too: 2022 as a date, 12:30 as a time of the day on which the query runs."""
+
+
+class GroupTables(NamedTuple):
+    """What is joined of one group: its features and cohorts, as of the days before those of the spine."""
+
+    group: EntityName
+    features: DataFrame
+    cohorts: DataFrame
+
+
+def to_spine(rows: DataFrame, keys: Mapping[str, str], time_zone: str) -> DataFrame:
+    """Read keys and dates of a spine, and put its rows aside as they came.
+
+    Grain: as the rows came; no row is left out. Columns: `_spine` (all columns received, as a struct), the
+    keys, data_date. A key that cannot be read as its type is null, and so is a date.
+    Data date: column data_date, or where there is none, the date of event_time in the data set's time zone.
+    Cost: one narrow pass.
+
+    Args:
+        rows: the spine.
+        keys: key column -> its type in `events`.
+        time_zone: of the data set.
+
+    Raises:
+        ConfigError: a key column or a date is missing, or is of a type that holds none.
+    """
+    missing = [key for key in keys if key not in rows.columns]
+    if missing:
+        raise ConfigError(
+            f"spine: no column {', '.join(missing)}, the key of the features asked for; it has {rows.columns}"
+        )
+    return rows.select(
+        F.struct("*").alias(RECEIVED),
+        *(read_id(key, data_type, rows).alias(key) for key, data_type in keys.items()),
+        _data_date(rows, time_zone).alias(DATE_COLUMN),
+    )
+
+
+def with_features(spine: DataFrame, tables: Sequence[GroupTables], config: Config) -> DataFrame:
+    """Add features and cohorts of some groups, as of the day before each row's data date.
+
+    An unknown key, or none, gets what an unknown user or item of an example gets: `with_entity` serves both.
+
+    Grain: as the spine's; every row stays. As of: data_date - 1.
+    Cost: two joins per group with dense tables of the spine's dates.
+
+    Args:
+        spine: rows of `to_spine`.
+        tables: of each group.
+        config: its features and cohorts.
+    """
+    rows = spine
+    for group, features, cohorts in tables:
+        rows = with_entity(rows, features, cohorts, config, group)
+    return rows
+
+
+def to_received(joined: DataFrame, features: Sequence[str]) -> DataFrame:
+    """Return the columns of the spine as they came, then the features asked for."""
+    return joined.select(f"{RECEIVED}.*", *features)
+
+
+def missing_keys(group: EntityName) -> Column:
+    """Return the number of rows whose key is not known as of the day before, or is null; an aggregate."""
+    return F.count_if(F.col(is_known_column(group)).isNull())
+
+
+def _data_date(rows: DataFrame, time_zone: str) -> Column:
+    if DATE_COLUMN in rows.columns:
+        return _date(rows)
+    if TIME_COLUMN in rows.columns:
+        return F.to_date(F.from_utc_timestamp(_instant(rows), time_zone))
+    raise ConfigError(
+        f"spine: no column {DATE_COLUMN} and none {TIME_COLUMN}; expected one of them; it has {rows.columns}"
+    )
+
+
+def _date(rows: DataFrame) -> Column:
+    """Return the column as a date; a time only where it is midnight, as pandas writes dates."""
+    column = F.col(DATE_COLUMN)
+    match rows.schema[DATE_COLUMN].dataType:
+        case T.DateType():
+            return column
+        case T.StringType():
+            return F.when(column.rlike(DATE_TEXT), column.try_cast("date"))
+        case T.TimestampType() | T.TimestampNTZType():
+            return F.when(column == F.date_trunc("day", column), F.to_date(column))
+        case other:
+            raise ConfigError(
+                f"spine: {DATE_COLUMN} is of type {other.simpleString()}; expected a date, or text as "
+                "2022-05-07"
+            )
+
+
+def _instant(rows: DataFrame) -> Column:
+    """Return the column as an instant; what has no zone is UTC."""
+    column = F.col(TIME_COLUMN)
+    match rows.schema[TIME_COLUMN].dataType:
+        case T.TimestampType():
+            return column
+        case T.TimestampNTZType():
+            return column.cast("timestamp")
+        case T.StringType():
+            return F.when(column.rlike(TIME_TEXT), column.try_cast("timestamp"))
+        case other:
+            raise ConfigError(
+                f"spine: {TIME_COLUMN} is of type {other.simpleString()}; expected a timestamp, or text as "
+                "2022-05-07T20:15:00+08:00"
+            )

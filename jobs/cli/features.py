@@ -1,0 +1,64 @@
+"""`lamplighter features`: the catalogue of features."""
+
+from datetime import date
+from itertools import groupby
+from typing import Annotated
+
+import typer
+
+from core.config_model import ENTITIES
+from core.errors import ConfigError
+from core.load import DEFAULT_DATASET
+from jobs.cli.looking import opened
+from jobs.runtime.catalogue import catalogue_of
+from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, exit_codes
+from jobs.runtime.logs import CONSOLE
+from quality.report.model import FeatureRow
+from quality.report.words import share
+
+
+def features(
+    group: Annotated[str, typer.Option(metavar="NAME", help="Only features of this group.")] = "",
+    dataset: Dataset = DEFAULT_DATASET,
+    env: Env = "local",
+    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
+    project: ProjectFolder = "",
+) -> None:
+    """Print what each feature is, since when it is there, what it holds and which models read it."""
+    with exit_codes():
+        if group and group not in ENTITIES:
+            raise ConfigError(f"--group {group}: there is no such group; expected one of {list(ENTITIES)}")
+        data_date, rows = catalogue_of(opened(dataset, env, settings, project))
+        for name, own in groupby(rows, key=lambda row: row.group):
+            if group in ("", name):
+                show(heading(name, data_date), *(line for row in own for line in lines(row)))
+
+
+def heading(group: str, data_date: date | None) -> str:
+    """Return the line above the features of a group."""
+    if data_date is None:
+        held = "not profiled yet: `lamplighter profile_features --data-date D`, or a night, counts the values"
+    else:
+        held = f"values as of {data_date}"
+    return f"group {group}, key {group}_id; {held}"
+
+
+def lines(row: FeatureRow) -> list[str]:
+    """Return a feature as lines of text."""
+    window = f" over {row.window}" if row.window else ""
+    said = [
+        f"is     {row.source}{window}",
+        f"unit   {row.unit or 'not declared'}; null {row.null}",
+        f"since  {row.since or 'no data date'}; models: {', '.join(row.models) or 'none'}",
+    ]
+    if row.rows is not None:
+        values = "; ".join(f"{label}: {share(count / row.rows)}" for label, count in row.values)
+        said.append(f"null   {share(row.null_share)} of {row.rows:,} rows")
+        said.append(f"values {values or 'none'}")
+    return ["", row.name, *(f"  {line}" for line in said)]
+
+
+def show(*text: str) -> None:
+    """Print lines as they are."""
+    for line in text:
+        CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,273 @@
+"""What the values of one column look like: its kind, nulls, spread, and whether they are times."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Literal
+
+from core.source import TimeUnit
+from jobs.onboarding.samples import Sample
+
+Kind = Literal["int", "float", "bool", "time", "date", "text", "empty", "nested"]
+NULL_TEXTS = frozenset({"NA", "N/A", "NULL", "null", "\\N", "None", "NaN", "nan", "#N/A"})
+TRUE_TEXTS = {"true": "false", "yes": "no", "y": "n", "t": "f"}
+MOST_UNREADABLE = 0.02
+"""Share of values that may be of another kind: a log has some that are broken."""
+
+MOST_KEYLESS = 0.1
+"""Share of rows of an attribute file without a key."""
+MOST_SPELLINGS = 12
+"""Different texts of a column of yes and no, broken ones among them."""
+
+_DATE_NUMBER = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+_INT = re.compile(r"[+-]?\d{1,18}")
+_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(\.\d+)?\s?(Z|UTC|[+-]\d\d:?\d\d)?", re.IGNORECASE
+)
+_EPOCHS: tuple[tuple[TimeUnit, int], ...] = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
+_FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000-01-01 .. 2100-01-01
+_WRITTEN = (  # pattern of the text, of Python and of Spark
+    (r"\d{14}", "%Y%m%d%H%M%S", "yyyyMMddHHmmss"),
+    (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "%Y/%m/%d %H:%M:%S", "yyyy/MM/dd HH:mm:ss"),
+    (r"\d{4}/\d\d/\d\d \d\d:\d\d", "%Y/%m/%d %H:%M", "yyyy/MM/dd HH:mm"),
+    (r"\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", "%d.%m.%Y %H:%M:%S", "dd.MM.yyyy HH:mm:ss"),
+    (r"\d\d\.\d\d\.\d{4} \d\d:\d\d", "%d.%m.%Y %H:%M", "dd.MM.yyyy HH:mm"),
+    (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", "%d/%m/%Y %H:%M:%S", "dd/MM/yyyy HH:mm:ss"),
+    (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", "%m/%d/%Y %H:%M:%S", "MM/dd/yyyy HH:mm:ss"),
+    (r"\d\d/\d\d/\d{4} \d\d:\d\d", "%d/%m/%Y %H:%M", "dd/MM/yyyy HH:mm"),
+    (r"\d\d/\d\d/\d{4} \d\d:\d\d", "%m/%d/%Y %H:%M", "MM/dd/yyyy HH:mm"),
+)
+
+
+@dataclass(frozen=True)
+class Times:
+    """The values of a column as times.
+
+    Attributes:
+        how: in words, for the comment.
+        has_zone: whether the values are instants; else they are of an unknown zone.
+        unit: of numbers since 1970.
+        written: Spark's format of text that is no ISO 8601.
+        values: readable values as UTC, or as if they were.
+    """
+
+    how: str
+    has_zone: bool
+    values: Sequence[datetime]
+    unit: TimeUnit | None = None
+    written: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a sample.
+
+    Attributes:
+        name: as the source spells it.
+        type: "text", or the type of Arrow.
+        values: those of the sample that are neither null nor a text that means null.
+        rows: of the sample.
+        null_texts: texts that mean null, and how often they occur.
+    """
+
+    name: str
+    type: str
+    values: Sequence[Any]
+    rows: int
+    null_texts: Mapping[str, int]
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What most values are."""
+        if self.type == "nested" or self.type.startswith(("list", "large_list", "struct", "map")):
+            return "nested"
+        if not self.values:
+            return "empty"
+        if self.type != "text":
+            kind = _kind_of_type(self.type)
+            is_whole = kind == "float" and all(float(value).is_integer() for value in self.counts)
+            return "int" if is_whole else kind  # a whole number with nulls is a float to pandas
+        if self.true_text is not None:
+            return "bool"
+        patterns: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+            ("int", _INT),
+            ("float", _FLOAT),
+            ("date", _ISO_DATE),
+            ("time", _ISO),
+        )
+        for kind, pattern in patterns:
+            if self._share(pattern) >= 1 - MOST_UNREADABLE:
+                return kind
+        return "text"
+
+    @cached_property
+    def counts(self) -> Counter[Any]:
+        """Value -> how often it occurs, of the sample."""
+        return Counter(self.values)
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """The values that are numbers."""
+        if self.kind == "bool" and self.true_text is not None:
+            texts = (str(value).lower() for value in self.values)
+            return [float(text == self.true_text) for text in texts if text in self._pair]
+        if self.kind == "bool":
+            return [float(value) for value in self.values]
+        if self.type != "text":
+            return [float(value) for value in self.values] if self.kind in ("int", "float") else []
+        return [float(value) for value in self.values if _FLOAT.fullmatch(value)]
+
+    @cached_property
+    def true_text(self) -> str | None:
+        """The text that means true, in lower case, of a text column of two such texts; else None."""
+        if self.type != "text" or len(self.counts) > MOST_SPELLINGS:
+            return None
+        lower: Counter[str] = Counter()
+        for value, count in self.counts.items():
+            lower[str(value).lower()] += count
+        least = (1 - MOST_UNREADABLE) * len(self.values)
+        pairs = (
+            (t, f) for t, f in TRUE_TEXTS.items() if lower[t] and lower[f] and lower[t] + lower[f] >= least
+        )
+        return next((true for true, _ in pairs), None)
+
+    @property
+    def _pair(self) -> tuple[str, ...]:
+        return (str(self.true_text), TRUE_TEXTS.get(str(self.true_text), ""))
+
+    @property
+    def distinct(self) -> int:
+        """Number of different values."""
+        return len(self.counts)
+
+    @property
+    def null_share(self) -> float:
+        """Share of rows without a value."""
+        return 1 - len(self.values) / self.rows
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether each row has a value of its own; a few may have none."""
+        return bool(self.values) and self.distinct == len(self.values) and self.null_share <= MOST_KEYLESS
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether the values are 0 and 1, true and false, or one of them."""
+        if self.kind == "bool":
+            return True
+        return self.kind in ("int", "float") and bool(self.numbers) and set(self.numbers) <= {0.0, 1.0}
+
+    @property
+    def is_time(self) -> bool:
+        """Whether the values are times or dates, 20220507 among them."""
+        if self.kind in ("date", "time") or self.times is not None:
+            return True
+        return self.kind == "int" and all(
+            _DATE_NUMBER.fullmatch(str(int(float(value)))) for value in self.counts
+        )
+
+    @property
+    def samples(self) -> list[str]:
+        """The three most frequent values."""
+        return [str(value) for value, _ in self.counts.most_common(3)]
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point that the numbers need, at most 6."""
+        texts = (f"{number:.6f}".rstrip("0") for number in set(self.numbers))
+        return max((len(text.partition(".")[2]) for text in texts), default=0)
+
+    @cached_property
+    def times(self) -> Times | None:
+        """The values as times, if they are times."""
+        if self.kind == "time" and self.type != "text":
+            has_zone = "tz=" in self.type
+            values = [
+                value.astimezone(UTC) if has_zone else value.replace(tzinfo=UTC) for value in self.values
+            ]
+            return Times(f"a {self.type}", has_zone, values)
+        if self.kind == "time":
+            found = [match for value in self.values if (match := _ISO.fullmatch(value))]
+            zones = sum(match[4] is not None for match in found)
+            how = "ISO 8601 with a zone" if zones else "ISO 8601 without a zone"
+            return Times(how, zones > len(found) / 2, [_iso(match) for match in found])
+        if self.kind in ("int", "float"):
+            return self._epoch() or self._written()
+        return self._written() if self.kind == "text" else None
+
+    def _epoch(self) -> Times | None:
+        for unit, per_second in _EPOCHS:
+            seconds = [number / per_second for number in self.numbers]
+            inside = [each for each in seconds if _FIRST <= each < _LAST]
+            if len(inside) >= (1 - MOST_UNREADABLE) * len(self.values):
+                values = [datetime.fromtimestamp(each, UTC) for each in inside]
+                return Times(f"{unit} since 1970", True, values, unit=unit)
+        return None
+
+    def _written(self) -> Times | None:
+        first = [str(value) for value in self.values[:20]]
+        for pattern, form, of_spark in _WRITTEN:
+            if 2 * sum(bool(re.fullmatch(pattern, each)) for each in first) < len(first):
+                continue  # most columns are no times, and some are long
+            texts = [str(value) for value in self.values if re.fullmatch(pattern, str(value))]
+            if len(texts) < (1 - MOST_UNREADABLE) * len(self.values):
+                continue
+            values = [day for text in texts if (day := _parsed(text, form)) is not None]
+            if len(values) >= (1 - MOST_UNREADABLE) * len(texts):
+                return Times(f"text as {of_spark}", False, values, written=of_spark)
+        return None
+
+    def _share(self, pattern: re.Pattern[str]) -> float:
+        fitting = sum(count for value, count in self.counts.items() if pattern.fullmatch(value.strip()))
+        return fitting / len(self.values)
+
+
+def columns_of_samples(samples: Sequence[Sample]) -> list[Column]:
+    """Return the columns of one or more samples of the same kind of file."""
+    names = dict.fromkeys(name for sample in samples for name in sample.columns)
+    found = []
+    for name in names:
+        given = (value for sample in samples for value in sample.columns.get(name, ()))
+        values = [v for v in given if v is not None and v != "" and v == v]  # NaN is no value
+        rows = sum(len(next(iter(sample.columns.values()))) for sample in samples)
+        kind = next(sample.types[name] for sample in samples if name in sample.types)
+        texts = Counter(v for v in values if v in NULL_TEXTS) if kind == "text" else Counter[str]()
+        known = [value for value in values if value not in texts] if texts else values
+        found.append(Column(name, kind, [] if kind == "nested" else known, rows, texts))
+    return found
+
+
+def _kind_of_type(kind: str) -> Kind:
+    if kind.startswith("timestamp"):
+        return "time"
+    if kind.startswith("date"):
+        return "date"
+    if kind.startswith(("int", "uint")):
+        return "int"
+    if kind.startswith(("float", "double", "half", "decimal")):
+        return "float"
+    return "bool" if kind == "bool" else "nested"
+
+
+def _iso(match: re.Match[str]) -> datetime:
+    try:
+        local = datetime.fromisoformat(f"{match[1]} {match[2]}").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+    zone = (match[4] or "Z").upper()
+    if zone in ("Z", "UTC"):
+        return local
+    sign = -1 if zone[0] == "+" else 1
+    return local + sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+
+
+def _parsed(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
