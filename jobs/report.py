@@ -36,17 +36,8 @@ OF_THE_NIGHT = (
     ),
     writes=(),
     config=(
-        *(
-            "audits",
-            "behaviours",
-            "cohorts",
-            "derived",
-            "exposure",
-            "features",
-            "source.items",
-            "source.users",
-        ),
-        *("tasks[].name", "tasks[].matures_days"),
+        *("audits", "behaviours", "cohorts", "derived", "exposure", "features", "source.items"),
+        *("source.users", "tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,
     entry_points=("jobs.check",),  # its verdicts are no table of its own
