@@ -307,5 +307,10 @@ class Behaviour(ConfigModel):
         return "bigint" if self.kind == "binary" else f"decimal(22,{self._digits})"
 
     @property
+    def square_type(self) -> str:
+        """Type of sums of squares, with as much room."""
+        return "bigint" if self.kind == "binary" else f"decimal(34,{2 * self._digits})"
+
+    @property
     def _digits(self) -> int:
         return self.decimals if self.kind == "number" else 3

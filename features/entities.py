@@ -64,32 +64,28 @@ def to_described(
 
 
 def to_known_keys(
-    entities: DataFrame, tiles: DataFrame, state: DataFrame, entity: EntityName, first: date, last: date
+    entities: DataFrame | None, tiles: DataFrame, state: DataFrame, group: str, first: date, last: date
 ) -> DataFrame:
-    """Return all users (items) known as of each data date of a range, with or without events.
+    """Return all keys of a group known as of each data date of a range: all users (items), if it is of them.
 
     A key is known as of a date if its attributes are valid then, or if it has an event up to then.
 
-    Grain: (<entity>_id, data_date). As of: the end of data_date.
+    Grain: (<group>_id, data_date). As of: the end of data_date.
     Cost: one shuffle of (known keys x dates).
 
     Args:
-        entities: `users` or `items`: valid_from inclusive, valid_to exclusive, null while current.
+        entities: `users` or `items`: valid_from inclusive, valid_to exclusive, null while current; None: of
+            a group without attributes.
         tiles: daily tiles up to `last`.
         state: features as of the day before `first`, or `windows.no_state`.
-        entity: whose keys.
+        group: whose keys.
         first: first data date of the range.
         last: last data date of the range.
     """
-    key = F.col(f"{entity}_id")
-    has_been_seen = F.col(f"{entity}_last_data_date_all").isNotNull()
+    key = F.col(f"{group}_id")
+    has_been_seen = F.col(f"{group}_last_data_date_all").isNotNull()
     to_the_end = F.lit(last)
 
-    described = entities.select(
-        key,
-        F.greatest("valid_from", F.lit(first)).alias("known_from"),
-        F.least(F.date_sub("valid_to", 1), to_the_end).alias("known_to"),  # least skips null
-    )
     seen_before = state.where(has_been_seen).select(
         key, F.lit(first).alias("known_from"), to_the_end.alias("known_to")
     )
@@ -98,11 +94,17 @@ def to_known_keys(
         .agg(F.greatest(F.min("data_date"), F.lit(first)).alias("known_from"))
         .select(key, F.col("known_from"), to_the_end.alias("known_to"))
     )
+    known = seen_before.unionByName(seen_since)
+    if entities is not None:
+        described = entities.select(
+            key,
+            F.greatest("valid_from", F.lit(first)).alias("known_from"),
+            F.least(F.date_sub("valid_to", 1), to_the_end).alias("known_to"),  # least skips null
+        )
+        known = described.unionByName(known)
     dates = F.sequence(F.col("known_from"), F.col("known_to"))
     return (
-        described.unionByName(seen_before)
-        .unionByName(seen_since)
-        .where(F.col("known_from") <= F.col("known_to"))
+        known.where(F.col("known_from") <= F.col("known_to"))
         .select(key, F.explode(dates).alias("data_date"))
         .distinct()
     )

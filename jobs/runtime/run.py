@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -77,6 +78,11 @@ class Run:
         """Fingerprint of the (last) data date."""
         return self.record.newest.fingerprint
 
+    @property
+    def folder(self) -> Path:
+        """The project's folder."""
+        return self._project.folder
+
     @cached_property
     def spark(self) -> SparkSession:
         """The session; made at the first use, so that jobs without Spark start none."""
@@ -141,6 +147,11 @@ class Run:
         """Return the data dates that a table has rows of, in order."""
         self._declared.require_table(table)
         return self._project.store.data_dates(table)
+
+    def exists(self, table: str) -> bool:
+        """Return whether a table was ever written, with rows or without."""
+        self._declared.require_table(table)
+        return self._project.store.version(table) is not None
 
     def columns_since(self, table: str) -> dict[str, date]:
         """Return column -> the first data date from which on every one of a table has it."""
