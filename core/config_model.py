@@ -35,3 +35,14 @@ class ConfigModel(BaseModel):
                     "configuration; add it to `config=` of the job's declaration"
                 )
             return super().__getattr__(name)
+
+
+def each_once(names: list[str], what: str) -> None:
+    """Raise an error unless each name stands once.
+
+    Raises:
+        ValueError: with the names that stand twice.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} {twice} are named twice; rename one of each")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.columns import feature_columns
-from core.config_model import ENTITIES, EntityName
-from core.schema import Aggregate, Config, EntityFeatures, Rate
+from core.columns import feature_columns, measured_columns
+from core.features import TOTALS, Aggregate, FeatureGroup, Rate
+from core.schema import Config
 
 EVENTS = "events"
 
@@ -15,7 +15,7 @@ class FeatureDescription:
     """One column of a feature table.
 
     Attributes:
-        group: whose features it is among: user, item.
+        group: whose features it is among: user, item, or a further group.
         name: of the column.
         key: column that identifies a row of the group, as of a data date.
         window: days up to the data date, such as 7d; "all": all days; "": it is no measure over days.
@@ -24,7 +24,7 @@ class FeatureDescription:
         null: when it is null.
     """
 
-    group: EntityName
+    group: str
     name: str
     key: str
     window: str
@@ -35,17 +35,17 @@ class FeatureDescription:
 
 def described_features(config: Config) -> list[FeatureDescription]:
     """Return all feature columns, users first, each group in the order of its table."""
-    return [each for group in reversed(ENTITIES) for each in _of_group(config, group)]
+    return [each for group in reversed(config.features.groups) for each in _of_group(config, group)]
 
 
-def _of_group(config: Config, group: EntityName) -> list[FeatureDescription]:
-    features: EntityFeatures = getattr(config.features, group)
+def _of_group(config: Config, group: str) -> list[FeatureDescription]:
+    features = config.features.groups[group]
     found = {each.name: each for each in (*_built_in(group), *_measured(config, group, features))}
     found |= {each.name: each for each in _attributes(config, group, features)}
     return [found[name] for name in feature_columns(features, group)]
 
 
-def _built_in(group: EntityName) -> Iterator[FeatureDescription]:
+def _built_in(group: str) -> Iterator[FeatureDescription]:
     without = "without events"
     for name, window, source, unit, null in (
         ("is_never_seen", "all", "count(*) = 0", "true or false", "never"),
@@ -56,10 +56,10 @@ def _built_in(group: EntityName) -> Iterator[FeatureDescription]:
         yield FeatureDescription(group, f"{group}_{name}", f"{group}_id", window, source, unit, null)
 
 
-def _measured(config: Config, group: EntityName, features: EntityFeatures) -> Iterator[FeatureDescription]:
+def _measured(config: Config, group: str, features: FeatureGroup) -> Iterator[FeatureDescription]:
     units = {each.name: _unit(config, each) for each in features.aggregates}
     for aggregate in features.aggregates:
-        is_total = aggregate.agg in ("count", "sum")
+        is_total = aggregate.agg in TOTALS
         null = "never; 0 without events" if is_total else "without a value in the window"
         for window in aggregate.windows:
             name = f"{group}_{aggregate.name}_{window}"
@@ -73,9 +73,9 @@ def _measured(config: Config, group: EntityName, features: EntityFeatures) -> It
             yield FeatureDescription(group, name, f"{group}_id", window, _divided(rate), unit, null)
 
 
-def _attributes(config: Config, group: EntityName, features: EntityFeatures) -> Iterator[FeatureDescription]:
+def _attributes(config: Config, group: str, features: FeatureGroup) -> Iterator[FeatureDescription]:
     source = config.source.users if group == "user" else config.source.items
-    declared = config.source.attributes(group)
+    declared = config.source.attributes("user" if group == "user" else "item")
     path = "" if source is None else f" of {source.path}"
     null = "where the source holds no readable value"
     for name in features.attributes:
@@ -85,21 +85,27 @@ def _attributes(config: Config, group: EntityName, features: EntityFeatures) -> 
 
 def _aggregated(aggregate: Aggregate) -> str:
     where = f" where {aggregate.where}" if aggregate.where else ""
-    return f"{aggregate.agg}({aggregate.of or '*'}){where}"
+    k = f", {aggregate.k}" if aggregate.k is not None else ""
+    return f"{aggregate.agg}({aggregate.of or '*'}{k}){where}"
 
 
 def _divided(rate: Rate) -> str:
+    per = rate.per if rate.per_window is None else f"{rate.per} of {rate.per_window}"
     if rate.smoothing is None:
-        return f"{rate.of} / {rate.per}"
+        return f"{rate.of} / {per}"
     prior, strength = rate.smoothing.prior, rate.smoothing.strength
-    return f"({rate.of} + {prior:g} * {strength:g}) / ({rate.per} + {strength:g})"
+    return f"({rate.of} + {prior:g} * {strength:g}) / ({per} + {strength:g})"
 
 
 def _unit(config: Config, aggregate: Aggregate) -> str:
     """Return the unit of an aggregate: events, seconds, or that of what it is of."""
+    if aggregate.agg in ("recency", "distinct"):
+        return "days" if aggregate.agg == "recency" else "values"
     if aggregate.of is None:
         return EVENTS
-    behaviour = config.behaviours.get(aggregate.of)
+    behaviour = measured_columns(config).get(aggregate.of)
+    if aggregate.agg == "variance":
+        return f"square of {aggregate.of}"
     if behaviour is None or behaviour.kind == "number":
         return f"as {aggregate.of}"
     if behaviour.kind == "seconds":

@@ -23,8 +23,8 @@ class CategoricalEncoding(BaseModel):
     """One categorical column: value -> id in [0, size); 0 is missing or unseen.
 
     `vocabulary` holds the values of ids 1, 2, ... as strings (kind "vocabulary"); a hashed column
-    (kind "hash") has none and maps into [1, size). A bag, `split` into at most `max_values` values, has
-    that many ids, 0 where it has fewer values. Columns of one `table` share vocabulary and embedding.
+    (kind "hash") has none and maps into [1, size). A bag, a string to `split` or an array, has `max_values`
+    ids, 0 where it has fewer values. Columns of one `table` share vocabulary and embedding.
     `side` says whose column it is; `fit_encoder` takes it from the configuration.
     """
 
@@ -48,7 +48,7 @@ class CategoricalEncoding(BaseModel):
     @property
     def id_columns(self) -> tuple[str, ...]:
         """Names of its encoded columns: one, or one per value of a bag."""
-        if self.split is None:
+        if self.split is None and self.max_values == 1:
             return (f"cat_{self.column}",)
         return tuple(f"cat_{self.column}__{n}" for n in range(1, self.max_values + 1))
 

@@ -12,10 +12,19 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from core.columns import context_columns, event_columns, feature_columns
+from core.columns import (
+    array_columns,
+    context_columns,
+    event_columns,
+    feature_columns,
+    input_sides,
+    measured_columns,
+)
 from core.config_model import EntityName
 from core.errors import ConfigError
-from core.schema import Config, EntityFeatures
+from core.features import EXACT, FeatureGroup, Features
+from core.schema import Config
+from core.source import Mapping, Source
 
 SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren),
@@ -24,7 +33,7 @@ SAFE_NODES: tuple[type[exp.Expression], ...] = (
     *(exp.Between, exp.In, exp.Is, exp.Like, exp.Case, exp.If, exp.Coalesce, exp.Nullif),
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Abs, exp.Floor, exp.Ceil, exp.Round),
     *(exp.Greatest, exp.Least, exp.Cast, exp.TryCast, exp.Bracket, exp.Split, exp.RegexpSplit),
-    *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat),
+    *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat, exp.Replace),
     *(exp.Hour, exp.DayOfWeek, exp.AtTimeZone, exp.UnixToTime, exp.StrToTime, exp.TsOrDsToDate),
 )
 CONSTANTS: tuple[tuple[type[exp.Expr], str, str], ...] = (
@@ -119,9 +128,23 @@ def _source_expressions(config: Config) -> Iterator[tuple[str, str]]:
         yield f"source.events.columns.{name}.from", column.expr
     for name, behaviour in config.behaviours.items():
         yield f"behaviours.{name}.from", behaviour.expr
+    for name, action in source.actions.items():
+        yield f"source.actions.{name}.action_time.from", action.action_time.expr
+        for key, text in action.join.items():
+            yield f"source.actions.{name}.join.{key}", text
+    for derived, declared in config.derived.items():
+        for name, behaviour in declared.columns.items():
+            yield f"derived.{derived}.columns.{name}.from", behaviour.expr
+    yield from _attribute_expressions(source)
+
+
+def _attribute_expressions(source: Source) -> Iterator[tuple[str, str]]:
     for entity in ENTITIES:
         for name, column in source.attributes(entity).items():
             yield f"source.{entity}s.columns.{name}.from", column.expr
+        for name in ("snapshot_date", "changed_at", "valid_from"):
+            if isinstance(day := getattr(source.of(entity), name, None), Mapping):
+                yield f"source.{entity}s.{name}.from", day.expr
 
 
 def _check_names(config: Config) -> None:
@@ -132,10 +155,13 @@ def _check_names(config: Config) -> None:
         ("tasks", labels),
         ("source.events.columns", context_columns(config)),
         ("behaviours", config.behaviours),
+        *((f"derived.{name}.columns", each.columns) for name, each in config.derived.items()),
         ("source.users.columns", config.source.attributes("user")),
         ("source.items.columns", config.source.attributes("item")),
-        ("features.user", _measured_columns(config.features.user, "user")),
-        ("features.item", _measured_columns(config.features.item, "item")),
+        *(
+            (f"features.{name}", _measured_columns(group, name))
+            for name, group in config.features.groups.items()
+        ),
     ):
         for name in names:
             if name in owners:
@@ -145,23 +171,65 @@ def _check_names(config: Config) -> None:
             owners[name] = owner
 
 
-def _measured_columns(features: EntityFeatures, entity: EntityName) -> list[str]:
-    return [name for name in feature_columns(features, entity) if name not in features.attributes]
+def _measured_columns(features: FeatureGroup, group: str) -> list[str]:
+    return [name for name in feature_columns(features, group) if name not in features.attributes]
 
 
-def _check_aggregates(config: Config, entity: EntityName, events: list[str]) -> None:
-    """Check what aggregates read of events."""
-    for aggregate in getattr(config.features, entity).aggregates:
-        where = f"features.{entity}.aggregates.{aggregate.name}"
-        if aggregate.of is not None:
-            _require_columns([aggregate.of], events, f"{where}.of")
-        if aggregate.agg == "sum" and aggregate.of not in config.behaviours:
+def _check_group(config: Config, group: str) -> None:
+    """Check the key of a group, and what its aggregates read of events and of their users and items."""
+    declared = config.features.groups[group]
+    attributes = [*config.features.user.attributes, *config.features.item.attributes]
+    if declared.key is not None:
+        keys = [*attributes, *context_columns(config)]
+        _require_columns([declared.key], keys, f"features.{group}.key")
+        if f"{group}_id" in {*keys, *event_columns(config)} - {declared.key}:
             raise ConfigError(
-                f"{where}.of: {aggregate.of} is no behaviour; sums are exact only over behaviours: "
-                f"{sorted(config.behaviours)}"
+                f"features.{group}: {group}_id, the key of its tables, is a declared column that is not its "
+                "`key`; rename the group"
+            )
+    exact = measured_columns(config)
+    known = list(dict.fromkeys([*event_columns(config), *exact, *attributes]))
+    for aggregate in declared.aggregates:
+        where = f"features.{group}.aggregates.{aggregate.name}"
+        if aggregate.of is not None:
+            _require_columns([aggregate.of], known, f"{where}.of")
+        if aggregate.agg in EXACT and aggregate.of not in exact:
+            raise ConfigError(
+                f"{where}.of: {aggregate.of} is no behaviour; {aggregate.agg} is exact only over behaviours: "
+                f"{sorted(exact)}"
             )
         if aggregate.where is not None:
-            _require(aggregate.where, events, f"{where}.where")
+            _require(aggregate.where, known, f"{where}.where")
+
+
+def attributes_read(features: Features, entity: EntityName) -> list[str]:
+    """Return the attributes of users or items that keys and aggregates of groups read of an event."""
+    read = {group.key for group in features.keyed.values()}
+    for name, group in features.groups.items():
+        for aggregate in group.aggregates:
+            read.add(aggregate.of)
+            if aggregate.where is not None:
+                read |= columns_of(aggregate.where, f"features.{name}.aggregates.{aggregate.name}.where")
+    return [name for name in features.groups[entity].attributes if name in read]
+
+
+def _check_inputs(config: Config) -> None:
+    """Check the columns that a model reads: declared, and several values only where it says so."""
+    known = input_sides(config)
+    categorical, dense = config.inputs.categorical, config.inputs.dense
+    _require_columns((c.column for c in categorical), known, "inputs.categorical")
+    _require_columns((d.column for d in dense), known, "inputs.dense")
+    arrays = {c for name, group in config.features.groups.items() for c in array_columns(group, name)}
+    if several := sorted(arrays & {d.column for d in dense}):
+        raise ConfigError(f"inputs.dense: {several} hold several values each; declare them as categorical")
+    for each in categorical:
+        if each.split is not None and each.column in arrays:
+            raise ConfigError(f"inputs.categorical: {each.column} is an array; leave out `split`")
+        if each.split is None and each.column not in arrays and each.max_values > 1:
+            raise ConfigError(
+                f"inputs.categorical: {each.column}: max_values is {each.max_values}, and split is missing; "
+                "say how"
+            )
 
 
 def check_expressions(config: Config) -> None:
@@ -184,9 +252,8 @@ def check_expressions(config: Config) -> None:
             _require(task.where, events, f"tasks.{task.name}.where")
 
     for entity in ENTITIES:
-        features = getattr(config.features, entity)
+        features = config.features.groups[entity]
         attributes = config.source.attributes(entity)
-        _check_aggregates(config, entity, events)
         _require_columns(features.attributes, attributes, f"features.{entity}.attributes")
         unprefixed = sorted(name for name in attributes if not name.startswith(f"{entity}_"))
         if unprefixed:
@@ -199,14 +266,6 @@ def check_expressions(config: Config) -> None:
         [config.baselines.group], ["item_id", *config.features.item.attributes], "baselines.group"
     )
 
-    inputs = {
-        "item_id",
-        "user_id",
-        "user_cohort",
-        "item_cohort",
-        *context_columns(config),
-        *feature_columns(config.features.user, "user"),
-        *feature_columns(config.features.item, "item"),
-    }
-    _require_columns((c.column for c in config.inputs.categorical), inputs, "inputs.categorical")
-    _require_columns((d.column for d in config.inputs.dense), inputs, "inputs.dense")
+    for group in config.features.groups:
+        _check_group(config, group)
+    _check_inputs(config)

@@ -11,8 +11,8 @@ from core.config_model import ConfigModel, Name, Positive
 class CategoricalInput(ConfigModel):
     """A categorical model input: a vocabulary fitted on training days, or a hash of the value.
 
-    A bag is a string of several values between separators: `split` names the separator, and up to
-    `max_values` of them are embedded and averaged. Columns that name one `table` share vocabulary and
+    A bag is a string of several values between separators, where `split` names the separator, or an array:
+    up to `max_values` of them are embedded and averaged. Columns that name one `table` share vocabulary and
     embedding, which then has the sizes that all of them declare.
     """
 
@@ -27,12 +27,6 @@ class CategoricalInput(ConfigModel):
     def table_name(self) -> str:
         """The table that holds its rows: the one it shares, else its own."""
         return self.table or self.column
-
-    @model_validator(mode="after")
-    def _only_bags_have_several_values(self) -> Self:
-        if self.max_values > 1 and self.split is None:
-            raise ValueError(f"{self.column}: max_values is {self.max_values}, and split is missing; say how")
-        return self
 
 
 class DenseInput(ConfigModel):

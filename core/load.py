@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from core.derived import with_code
 from core.errors import ConfigError
 from core.expressions import check_expressions
 from core.layers import NOT_FILLED_IN, Key, Layer, Layers, read_file, read_overrides
@@ -118,6 +119,7 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
         check_expressions(config)
     except ConfigError as error:
         raise ConfigError(layers.located(str(error))) from error
+    config = config.model_copy(update={"derived": with_code(config.derived, conf_dir.parent)})
     return with_suites(config)
 
 

@@ -9,87 +9,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from core.config_model import ConfigModel, Days, Name, Positive, Share, Window
+from core.config_model import ConfigModel, Days, Name, Positive, Share, Window, each_once
+from core.derived import Derived
+from core.features import Features
 from core.inputs import Inputs
 from core.model import Model
 from core.paths import StoragePath
 from core.source import Behaviour, Source, require_order
 
-
-def _each_once(names: list[str], what: str) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{what} {twice} are named twice; rename one of each")
-
-
-# --- features, cohorts, inputs ------------------------------------------------------------------
-
-
-class Aggregate(ConfigModel):
-    """A measure of one entity's events over trailing windows; `of` is null for count."""
-
-    name: Name
-    agg: Literal["count", "sum", "min", "max"]
-    of: str | None = None
-    where: str | None = None
-    windows: tuple[Window, ...]
-
-    @model_validator(mode="after")
-    def _of_fits_agg(self) -> Self:
-        if (self.agg == "count") != (self.of is None):
-            raise ValueError(f"aggregate {self.name}: `of` goes with sum, min and max, and only with them")
-        return self
-
-
-class Smoothing(ConfigModel):
-    """rate = (numerator + prior * strength) / (denominator + strength)."""
-
-    prior: float
-    strength: Annotated[float, Field(gt=0)]
-
-
-class Rate(ConfigModel):
-    """One aggregate per another, over the same window; null when nothing was shown."""
-
-    name: Name
-    of: Name
-    per: Name
-    windows: tuple[Window, ...]
-    smoothing: Smoothing | None = None
-
-
 WHOLE = ("tinyint", "int", "bigint")
 """Types of columns that hold whole numbers."""
-BUILT_IN = ("is_never_seen", "recency_days", "first_event_time", "last_data_date")
-"""Features that every entity has, without being declared."""
 
 
-class EntityFeatures(ConfigModel):
-    """Features of one entity: aggregates, rates of them, and attributes."""
-
-    aggregates: tuple[Aggregate, ...]
-    rates: tuple[Rate, ...] = ()
-    attributes: tuple[Name, ...] = ()
-
-    @model_validator(mode="after")
-    def _rates_are_of_aggregates(self) -> Self:
-        _each_once([*BUILT_IN, *(a.name for a in self.aggregates), *(r.name for r in self.rates)], "features")
-        windows = {a.name: set(a.windows) for a in self.aggregates}
-        for rate in self.rates:
-            for name in (rate.of, rate.per):
-                missing = sorted(set(rate.windows) - windows.get(name, set()))
-                if missing:
-                    raise ValueError(
-                        f"rate {rate.name} needs aggregate {name} over {missing}; declare it there"
-                    )
-        return self
-
-
-class Features(ConfigModel):
-    """Features of both entities."""
-
-    user: EntityFeatures
-    item: EntityFeatures
+# --- cohorts ------------------------------------------------------------------
 
 
 class CohortRule(ConfigModel):
@@ -109,7 +41,7 @@ class Cohorts(ConfigModel):
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Self:
-        _each_once([*self.names, *self.rollups], "cohorts")
+        each_once([*self.names, *self.rollups], "cohorts")
         for rollup, members in self.rollups.items():
             unknown = sorted(set(members) - set(self.names))
             if unknown:
@@ -139,15 +71,12 @@ class CohortAxes(ConfigModel):
 # --- tasks, training, ranking -------------------------------------------------------------------
 
 
-TaskKind = Literal["binary", "regression"]
-
-
 class Task(ConfigModel):
     """What a model predicts. A row outside of `where` does not count in this task's loss and metrics."""
 
     name: Name
     label: str
-    kind: TaskKind
+    kind: Literal["binary", "regression"]
     where: str | None = None
     matures_days: Annotated[int, Field(ge=0, le=366)] = 0
     """Labels of a data date are final when the files of so many days later are ingested; training,
@@ -237,7 +166,7 @@ class Promotion(ConfigModel):
                 raise ValueError(f"{name} lacks {missing}; set one for each metric")
         return self
 
-    def metric_of(self, kind: TaskKind) -> GainMetric:
+    def metric_of(self, kind: Literal["binary", "regression"]) -> GainMetric:
         """Return the metric that decides of tasks of a kind."""
         return self.metric if kind == "binary" else self.regression_metric
 
@@ -347,6 +276,7 @@ class Config(ConfigModel):
     runtime: Runtime
     source: Source
     behaviours: dict[Name, Behaviour]
+    derived: dict[Name, Derived] = Field(default_factory=dict)
     exposure: Name  # the count aggregate of both entities that means "shown"
     features: Features
     cohorts: CohortAxes
@@ -380,9 +310,29 @@ class Config(ConfigModel):
         return self
 
     @model_validator(mode="after")
+    def _what_arrives_later_is_waited_for(self) -> Self:
+        horizon = self.source.events.lateness_days
+        if slow := {task.name: task.matures_days for task in self.tasks if task.matures_days > horizon}:
+            name, days = max(slow.items(), key=lambda each: each[1])
+            raise ValueError(
+                f"tasks.{name}.matures_days is {days}, but nights repair the last "
+                f"source.events.lateness_days = {horizon} days only: what arrives later is in no label; "
+                f"raise lateness_days to {days}, or lower matures_days"
+            )
+        actions = {b.action for b in self.behaviours.values() if b.action is not None}
+        if unknown := sorted(actions - set(self.source.actions)):
+            raise ValueError(
+                f"behaviours name actions {unknown}, which are not declared; source.actions has "
+                f"{sorted(self.source.actions)}"
+            )
+        if unused := sorted(set(self.source.actions) - actions):
+            raise ValueError(f"source.actions: no behaviour is of {unused}; declare one, or leave them out")
+        return self
+
+    @model_validator(mode="after")
     def _names_refer_to_declared_things(self) -> Self:
         tasks = [task.name for task in self.tasks]
-        _each_once(tasks, "tasks")
+        each_once(tasks, "tasks")
         binary = {task.name for task in self.tasks if task.kind == "binary"}
         for where, names, known, kind in (
             ("ranking.weights", set(self.ranking.weights), binary, "binary tasks"),
@@ -392,14 +342,6 @@ class Config(ConfigModel):
             unknown = sorted(names - known)
             if unknown:
                 raise ValueError(f"{where} names {unknown}, which are no {kind}; those are {sorted(known)}")
-        horizon = self.source.events.lateness_days
-        if slow := {task.name: task.matures_days for task in self.tasks if task.matures_days > horizon}:
-            name, days = max(slow.items(), key=lambda each: each[1])
-            raise ValueError(
-                f"tasks.{name}.matures_days is {days}, but nights repair the last "
-                f"source.events.lateness_days = {horizon} days only: what arrives later is in no label; "
-                f"raise lateness_days to {days}, or lower matures_days"
-            )
         hashed = {c.column for c in self.inputs.categorical if c.hash_size is not None}
         if dropped := sorted(hashed & set(self.model.input.id_dropout)):
             raise ValueError(

@@ -5,12 +5,15 @@ has one of the declared names. A file `conf/suites/DATASET/TABLE.yaml` holds onl
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 from typing import Any
 
+from core.columns import measured_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
+from core.features import TOTALS, Aggregate, Rate
 from core.rule_words import TOO_LATE, rule_name
-from core.schema import Aggregate, Cohorts, Config, Expectation, Rate, Suite
+from core.schema import Cohorts, Config, Expectation, Suite
 
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
 
@@ -39,7 +42,7 @@ def derived_suites(config: Config) -> dict[str, tuple[Expectation, ...]]:
     """Return table -> the rules that follow from a data set's declarations, each with its source."""
     return {
         "events": tuple(_of_events(config)),
-        **{f"{entity}_features": tuple(_of_features(config, entity)) for entity in ENTITIES},
+        **{f"{group}_features": tuple(_of_features(config, group)) for group in config.features.groups},
         **{f"{entity}_cohorts": tuple(_of_cohorts(config, entity)) for entity in ENTITIES},
         "examples": tuple(_of_examples(config)),
         "evaluations": tuple(_of_evaluations()),
@@ -75,29 +78,30 @@ def _of_events(config: Config) -> Iterator[Expectation]:
         low, high = behaviour.bounds
         if behaviour.kind == "binary":
             yield _in_set(name, where, [0, 1], share)
-        else:
+        elif behaviour.action is None:  # that of actions is a sum, 0 without one; each action was checked
             yield _between(name, where, share, low=low, high=high)
 
 
-def _of_features(config: Config, entity: EntityName) -> Iterator[Expectation]:
-    features, where = getattr(config.features, entity), f"features.{entity}"
-    for name in (f"{entity}_id", "data_date", f"{entity}_is_never_seen"):
+def _of_features(config: Config, group: str) -> Iterator[Expectation]:
+    features, where = config.features.groups[group], f"features.{group}"
+    for name in (f"{group}_id", "data_date", f"{group}_is_never_seen"):
         yield _not_null(name, where)
-    yield _between(f"{entity}_recency_days", where, low=0)
+    yield _between(f"{group}_recency_days", where, low=0)
     for aggregate in features.aggregates:
         for window in aggregate.windows:
-            column, source = f"{entity}_{aggregate.name}_{window}", f"{where}.aggregates.{aggregate.name}"
-            if aggregate.agg in ("count", "sum"):  # 0 without events, never null
+            column, source = f"{group}_{aggregate.name}_{window}", f"{where}.aggregates.{aggregate.name}"
+            if aggregate.agg in TOTALS:  # 0 without events, never null
                 yield _not_null(column, source)
-                if _is_at_least_0(aggregate, config):
-                    yield _between(column, source, low=0)
+            low, high = _bounds(aggregate, config)
+            if low is not None or high is not None:
+                yield _between(column, source, low=low, high=high)
     aggregates = {aggregate.name: aggregate for aggregate in features.aggregates}
     for rate in features.rates:
         for window in rate.windows:
             high = 1 if _is_share(rate, aggregates, config) else None
             source = f"{where}.rates.{rate.name}"
             if all(_is_at_least_0(aggregates[name], config) for name in (rate.of, rate.per)):
-                yield _between(f"{entity}_{rate.name}_{window}", source, low=0, high=high)
+                yield _between(f"{group}_{rate.name}_{window}", source, low=0, high=high)
 
 
 def _of_cohorts(config: Config, entity: EntityName) -> Iterator[Expectation]:
@@ -112,7 +116,7 @@ def _of_examples(config: Config) -> Iterator[Expectation]:
         yield _not_null(name, "source.events")
     for entity in ENTITIES:
         yield _not_null(f"{entity}_is_never_seen", f"features.{entity}")
-        for aggregate in getattr(config.features, entity).aggregates:
+        for aggregate in config.features.groups[entity].aggregates:
             if aggregate.name == config.exposure:  # never seen before the event: 0, not null
                 for window in aggregate.windows:
                     yield _not_null(f"{entity}_{aggregate.name}_{window}", "exposure")
@@ -145,18 +149,39 @@ def _of_scores(config: Config) -> Iterator[Expectation]:
     yield from _cohort("cohort", "cohorts.user", config.cohorts.user)
 
 
+def _bounds(aggregate: Aggregate, config: Config) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value that a declaration allows; None: no bound, or no number."""
+    behaviour = measured_columns(config).get(aggregate.of or "")
+    match aggregate.agg:
+        case "count" | "distinct" | "variance" | "recency":
+            return 0, None
+        case "sum" if behaviour is not None and behaviour.bounds[0] >= 0:
+            return 0, None
+        case "mean" if behaviour is not None:
+            return behaviour.bounds
+        case _:
+            return None, None
+
+
 def _is_at_least_0(aggregate: Aggregate, config: Config) -> bool:
-    behaviour = config.behaviours.get(aggregate.of or "")
-    return aggregate.agg == "count" or (behaviour is not None and behaviour.bounds[0] >= 0)
+    low, _ = _bounds(aggregate, config)
+    return low is not None and low >= 0
 
 
 def _is_share(rate: Rate, aggregates: Mapping[str, Aggregate], config: Config) -> bool:
     """Return whether a rate counts some of the events that it is taken over: then it is in [0, 1]."""
     of, per = aggregates[rate.of], aggregates[rate.per]
-    is_binary = of.of in config.behaviours and config.behaviours[of.of].kind == "binary"
+    read = measured_columns(config).get(of.of or "")
+    is_binary = read is not None and read.kind == "binary"
     counts_events = of.agg == "count" or (of.agg == "sum" and is_binary)
-    is_part = per.agg == "count" and per.where in (None, of.where)
-    return counts_events and is_part and (rate.smoothing is None or 0 <= rate.smoothing.prior <= 1)
+    is_part = of == per or (per.agg == "count" and per.where in (None, of.where))
+    is_inside = rate.per_window is None or all(_days(w) <= _days(rate.per_window) for w in rate.windows)
+    is_smooth = rate.smoothing is None or 0 <= rate.smoothing.prior <= 1
+    return counts_events and is_part and is_inside and is_smooth
+
+
+def _days(window: str) -> float:
+    return inf if window == "all" else int(window.removesuffix("d"))
 
 
 # --- one rule -----------------------------------------------------------------------------------

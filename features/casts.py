@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from core.source import Behaviour, Mapping
+from core.source import Behaviour, Day, Mapping
 from features.expressions import readable
 
 INTEGERS = frozenset({"tinyint", "smallint", "int", "bigint"})
@@ -39,6 +39,12 @@ def read_mapping(mapping: Mapping, rows: DataFrame) -> Column:
     is_text = isinstance(rows.select(value.alias("value")).schema["value"].dataType, T.StringType)
     has_zone = F.coalesce(value.rlike(WITH_ZONE), F.lit(False)) if is_text else F.lit(False)
     return F.when(has_zone, time).otherwise(F.to_utc_timestamp(time, mapping.zone))
+
+
+def read_day(day: Day, rows: DataFrame, time_zone: str) -> Column:
+    """Return a declared day as a date: of a time its date in a time zone; null where it is no such value."""
+    value = read_mapping(day, rows)
+    return value if day.type == "date" else F.to_date(F.from_utc_timestamp(value, time_zone))
 
 
 def read_behaviour(behaviour: Behaviour, rows: DataFrame) -> Column:

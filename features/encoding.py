@@ -5,16 +5,17 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.errors import LamplighterError
 from core.inputs import CategoricalInput, DenseInput, Inputs
+from features.bags import bag
 
 _QUANTILES = 64
 _SAMPLED_ROWS = 200_000
@@ -112,22 +113,31 @@ def encoded(rows: DataFrame, encoder: Encoder) -> list[Column]:
             "configuration that the encoder was fitted with, or train again"
         )
     return [
-        *(ids for encoding in encoder.categorical for ids in _categorical(encoding)),
+        *(ids for encoding in encoder.categorical for ids in _categorical(encoding, rows)),
         *(F.col(d.column).cast("float").alias(f"dense_{d.column}") for d in encoder.dense),
     ]
 
 
-def _categorical(encoding: CategoricalEncoding) -> list[Column]:
+def _categorical(encoding: CategoricalEncoding, rows: DataFrame) -> list[Column]:
     """Return the ids of a value, or of the first values of a bag."""
-    if encoding.split is None:
-        values = [F.col(encoding.column).cast("string")]
-    else:
-        bag = _bag(encoding.column, encoding.split)
-        values = [F.get(bag, F.lit(n)) for n in range(encoding.max_values)]
+    value = _strings(encoding.column, encoding.split, rows)
+    is_bag = encoding.split is not None or _is_array(encoding.column, rows)
+    values = [F.get(value, F.lit(n)) for n in range(encoding.max_values)] if is_bag else [value]
     return [
-        _id(value, encoding).cast("int").alias(name)
-        for value, name in zip(values, encoding.id_columns, strict=True)
+        _id(each, encoding).cast("int").alias(name)
+        for each, name in zip(values, encoding.id_columns, strict=True)
     ]
+
+
+def _strings(column: str, separator: str | None, rows: DataFrame) -> Column:
+    """Return a categorical column as a string, or as an array of strings."""
+    if separator is not None:
+        return bag(column, separator)
+    return F.col(column).cast("array<string>" if _is_array(column, rows) else "string")
+
+
+def _is_array(column: str, rows: DataFrame) -> bool:
+    return isinstance(rows.schema[column].dataType, T.ArrayType)
 
 
 def _id(value: Column, encoding: CategoricalEncoding) -> Column:
@@ -142,14 +152,6 @@ def _id(value: Column, encoding: CategoricalEncoding) -> Column:
     return F.lit(0)
 
 
-def _bag(column: str, separator: str) -> Column:
-    """Return the values between separators, without blanks around them; empty ones are left out."""
-    pieces = F.split(F.col(column).cast("string"), re.escape(separator))
-    # Not F.trim itself: to a function of two parameters, transform passes the value's index as well.
-    trimmed = F.transform(pieces, lambda value: F.trim(value))  # noqa: PLW0108
-    return F.filter(trimmed, lambda value: value != "")
-
-
 def _to_summary(examples: DataFrame, inputs: Inputs) -> DataFrame:
     """Return the statistics of every input column, in the order of vocabulary ids.
 
@@ -158,9 +160,7 @@ def _to_summary(examples: DataFrame, inputs: Inputs) -> DataFrame:
     transformed, non-null values.
     """
     strings = [
-        (F.col(c.column).cast("string") if c.split is None else _bag(c.column, c.split)).alias(
-            f"cat_{n}_{c.table_name}"
-        )
+        _strings(c.column, c.split, examples).alias(f"cat_{n}_{c.table_name}")
         for n, c in enumerate(inputs.categorical)
         if not c.hash_size
     ]

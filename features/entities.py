@@ -2,24 +2,28 @@
 
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.config_model import EntityName
 from core.source import AttributeSource
-from features.casts import read_id, read_mapping
+from features.casts import read_day, read_id, read_mapping
 
 ALWAYS = date(1900, 1, 1)
 
 
 def to_entities(
-    raw_attributes: DataFrame, source: AttributeSource, entity: EntityName, id_type: str = "bigint"
+    raw_attributes: DataFrame,
+    source: AttributeSource,
+    entity: EntityName,
+    id_type: str = "bigint",
+    time_zone: str = "UTC",
 ) -> DataFrame:
-    """Read an attribute file as the table `users` or `items`.
+    """Read one undated snapshot as the table `users` or `items`.
 
     Grain: (<entity>_id, valid_from), if the file's key is unique; the table's key check says so.
-    As of: an undated snapshot is always valid. What cannot be read is null; a row whose key cannot be read
-    describes no user (item) and is left out.
+    As of: valid always, or since `valid_from` where the source says it; a row whose date cannot be read is
+    valid always, too.
     Cost: one narrow pass.
 
     Args:
@@ -27,43 +31,61 @@ def to_entities(
         source: key and columns.
         entity: whose attributes.
         id_type: type of the entity's id in `events`.
+        time_zone: in which days begin.
+    """
+    always = F.lit(ALWAYS)
+    if source.valid_from is not None:
+        always = F.coalesce(read_day(source.valid_from, raw_attributes, time_zone), always)
+    described = to_described(raw_attributes, source, entity, id_type, valid_from=always)
+    return described.withColumn("valid_to", F.lit(None).cast("date"))
+
+
+def to_described(
+    raw_attributes: DataFrame, source: AttributeSource, entity: EntityName, id_type: str, **more: Column
+) -> DataFrame:
+    """Read the declared columns of attributes.
+
+    Grain: the rows whose key can be read; another describes no user (item) and is left out. An attribute
+    that cannot be read is null.
+
+    Args:
+        raw_attributes: the source's columns.
+        source: key and columns.
+        entity: whose attributes.
+        id_type: type of the entity's id in `events`.
+        more: further columns, by name.
     """
     described = raw_attributes.select(
         read_id(source.key, id_type, raw_attributes).alias(f"{entity}_id"),
-        F.lit(ALWAYS).alias("valid_from"),
-        F.lit(None).cast("date").alias("valid_to"),
+        *(column.alias(name) for name, column in more.items()),
         *(read_mapping(column, raw_attributes).alias(name) for name, column in source.columns.items()),
     )
     return described.where(F.col(f"{entity}_id").isNotNull())
 
 
 def to_known_keys(
-    entities: DataFrame, tiles: DataFrame, state: DataFrame, entity: EntityName, first: date, last: date
+    entities: DataFrame | None, tiles: DataFrame, state: DataFrame, group: str, first: date, last: date
 ) -> DataFrame:
-    """Return all users (items) known as of each data date of a range, with or without events.
+    """Return all keys of a group known as of each data date of a range: all users (items), if it is of them.
 
     A key is known as of a date if its attributes are valid then, or if it has an event up to then.
 
-    Grain: (<entity>_id, data_date). As of: the end of data_date.
+    Grain: (<group>_id, data_date). As of: the end of data_date.
     Cost: one shuffle of (known keys x dates).
 
     Args:
-        entities: `users` or `items`: valid_from inclusive, valid_to exclusive, null while current.
+        entities: `users` or `items`: valid_from inclusive, valid_to exclusive, null while current; None: of
+            a group without attributes.
         tiles: daily tiles up to `last`.
         state: features as of the day before `first`, or `windows.no_state`.
-        entity: whose keys.
+        group: whose keys.
         first: first data date of the range.
         last: last data date of the range.
     """
-    key = F.col(f"{entity}_id")
-    has_been_seen = F.col(f"{entity}_last_data_date_all").isNotNull()
+    key = F.col(f"{group}_id")
+    has_been_seen = F.col(f"{group}_last_data_date_all").isNotNull()
     to_the_end = F.lit(last)
 
-    described = entities.select(
-        key,
-        F.greatest("valid_from", F.lit(first)).alias("known_from"),
-        F.least(F.date_sub("valid_to", 1), to_the_end).alias("known_to"),  # least skips null
-    )
     seen_before = state.where(has_been_seen).select(
         key, F.lit(first).alias("known_from"), to_the_end.alias("known_to")
     )
@@ -72,11 +94,17 @@ def to_known_keys(
         .agg(F.greatest(F.min("data_date"), F.lit(first)).alias("known_from"))
         .select(key, F.col("known_from"), to_the_end.alias("known_to"))
     )
+    known = seen_before.unionByName(seen_since)
+    if entities is not None:
+        described = entities.select(
+            key,
+            F.greatest("valid_from", F.lit(first)).alias("known_from"),
+            F.least(F.date_sub("valid_to", 1), to_the_end).alias("known_to"),  # least skips null
+        )
+        known = described.unionByName(known)
     dates = F.sequence(F.col("known_from"), F.col("known_to"))
     return (
-        described.unionByName(seen_before)
-        .unionByName(seen_since)
-        .where(F.col("known_from") <= F.col("known_to"))
+        known.where(F.col("known_from") <= F.col("known_to"))
         .select(key, F.explode(dates).alias("data_date"))
         .distinct()
     )

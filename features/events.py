@@ -24,7 +24,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     `lateness_days` before), else the file's date, under which the row goes to quarantine. A log without
     times has events of the midnight with which the file's date begins.
     Units: binary behaviours are tinyint (a 2 stays a 2), seconds are decimal(12,3); null where the
-    source cannot be read as such; days_late = file's date - event's date, negative for the future.
+    source cannot be read as such, 0 where it is of a log of actions; days_late = file's date - event's date,
+    negative for the future.
     Cost: one narrow pass.
 
     Args:
@@ -40,14 +41,17 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     if "event_time" not in mapped:
         midnight = F.col("file_date").cast("timestamp")
         mapped["event_time"] = F.to_utc_timestamp(midnight, config.source.time_zone)
-    behaved = {name: read_behaviour(behaviour, raw) for name, behaviour in config.behaviours.items()}
+    behaved = {
+        name: F.lit(0).cast(behaviour.data_type) if behaviour.action else read_behaviour(behaviour, raw)
+        for name, behaviour in config.behaviours.items()
+    }
 
     events = raw.select(
         F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),
         F.col("source_path"),
         F.col("file_date"),
         F.to_json(F.struct(*received), {"ignoreNullFields": "false"}).alias("raw_row"),
-        _event_id(source.event_id, raw).alias("event_id"),
+        event_id_of(source.event_id, raw).alias("event_id"),
         *(column.alias(name) for name, column in (mapped | behaved).items()),
     )
     event_date = F.to_date(F.from_utc_timestamp("event_time", config.source.time_zone))
@@ -148,8 +152,8 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     )
 
 
-def _event_id(columns: tuple[str, ...], raw: DataFrame) -> Column:
-    """Join the values by ":"; null when one of them is null or empty.
+def event_id_of(columns: tuple[str, ...], raw: DataFrame) -> Column:
+    """Join the values of source columns by ":"; null when one of them is null or empty.
 
     A ":" within a value gets a backslash before it, so that other values never make the same id.
     """

@@ -2,23 +2,26 @@
 
 spark-submit jobs/build_examples.py --data-date 2022-05-07
 
-Cost: the dates' events joined with the dense features and cohorts of as many dates; with `examples.repeats`
-two shuffles of the events more, by user and item.
+Cost: the dates' events joined with the dense features and cohorts of as many dates; users' and items'
+features joined with those of further groups; with `examples.repeats` two shuffles of the events more, by
+user and item.
 """
 
 from datetime import timedelta
 
 from features.examples import to_examples
 from features.repeats import to_repeat_counts
+from jobs.runtime.group_tables import read_keyed_groups
 from jobs.runtime.job import RANGE, job
-from jobs.runtime.reads import day_before, same_day
+from jobs.runtime.reads import STATE, day_before, same_day
 from jobs.runtime.run import Run
 
 
 @job(
     reads=(
         same_day("events"),
-        day_before("{entity}_features"),
+        day_before(STATE),
+        day_before("{group}_features"),
         day_before("{entity}_cohorts"),
     ),
     writes=("examples",),
@@ -38,6 +41,7 @@ def build_examples(run: Run) -> None:
         run.read("item_features", first, last),
         run.read("user_cohorts", first, last),
         run.read("item_cohorts", first, last),
+        read_keyed_groups(run, first, last),
         run.config,
     )
     run.commit("examples", examples)

@@ -1,50 +1,62 @@
-"""Build `user_features` and `item_features` as of each data date, one row for every known user and item.
+"""Build the features of each group as of each data date: of all known users and items, and of other keys.
 
 spark-submit jobs/build_features.py --data-date 2022-05-07
 
 A range is one pass and one commit per table, equal to date by date.
 Cost per night: tiles of the longest window, the state of the day before, and one row for every known
-user and item: linear in users, in items, and in those active within the window; not in history.
+user and item, and for every value of a further key seen so far: linear in keys, and in those active within
+the window; not in history. The date's events are read once.
 """
 
 from datetime import timedelta
 
 from pyspark.sql import DataFrame
 
-from core.config_model import ENTITIES, EntityName
+from core.columns import measured_columns
+from core.config_model import ENTITIES
 from core.errors import LamplighterError
+from core.expressions import attributes_read
 from core.schema import Config
+from features.attributes import with_attributes
 from features.entities import to_known_keys
+from features.groups import with_group_key
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features
 from jobs.runtime.arguments import span_of
+from jobs.runtime.functions import with_functions
+from jobs.runtime.group_tables import has_state, read_group
 from jobs.runtime.job import RANGE, job
-from jobs.runtime.reads import own_state, same_day, trailing
+from jobs.runtime.reads import STATE, own_state, same_day, trailing
 from jobs.runtime.run import Run
 
 
 def _longest_window(config: Config) -> int:
-    return max(longest_window_days(features) for features in (config.features.user, config.features.item))
+    return max(longest_window_days(features) for features in config.features.groups.values())
 
 
 @job(
     reads=(
         same_day("events"),
         same_day("{entity}s"),
-        trailing("{entity}_daily", _longest_window, "days of the longest window"),
-        own_state("{entity}_features"),
+        trailing("{group}_daily", _longest_window, "days of the longest window"),
+        own_state(STATE),
+        own_state("{group}_features"),
     ),
-    writes=("{entity}_daily", "{entity}_features"),
-    config=("features", "behaviours"),
+    writes=("{group}_daily", STATE, "{group}_features"),
+    config=("features", "behaviours", "derived"),
     dates=RANGE,
     after=("check",),
 )
 def build_features(run: Run) -> None:
-    """Replace the data dates of tiles and features of users and items."""
+    """Replace the data dates of tiles, state and features of all groups."""
     require_state(run)
-    events = run.compute(run.read("events", run.first, run.data_date))
+    events = run.read("events", run.first, run.data_date)
     for entity in ENTITIES:
-        build(run, events, entity)
+        if attributes := attributes_read(run.config.features, entity):
+            events = with_attributes(events, run.read(f"{entity}s"), attributes, f"{entity}_id")
+    events = run.compute(with_functions(run, events))
+    for group in run.config.features.groups:
+        build(run, events, group)
 
 
 def require_state(run: Run) -> None:
@@ -55,28 +67,37 @@ def require_state(run: Run) -> None:
     """
     day_before = run.first - timedelta(days=1)
     earlier = [data_date for data_date in run.data_dates("events") if data_date < run.first]
-    if earlier and day_before not in run.data_dates("user_features"):
-        span = span_of(earlier[0], day_before)
-        raise LamplighterError(
-            f"user_features has no rows as of {day_before}, which all-time counts continue (events begin on "
-            f"{earlier[0]}); run `lamplighter history --data-date {span}` first"
-        )
+    for group, features in run.config.features.groups.items():
+        table = f"{group}_features"
+        built = run.data_dates(table)
+        # A further key may have had no value yet: its table is there, without rows.
+        is_empty = features.key is not None and run.exists(table) and all(day > day_before for day in built)
+        if earlier and day_before not in built and not is_empty:
+            span = span_of(earlier[0], day_before)
+            raise LamplighterError(
+                f"{table} has no rows as of {day_before}, which all-time counts continue (events begin on "
+                f"{earlier[0]}); run `lamplighter history --data-date {span}` first"
+            )
 
 
-def build(run: Run, events: DataFrame, entity: EntityName) -> None:
-    """Build tiles, then features, of one entity."""
-    features = getattr(run.config.features, entity)
-    run.commit(f"{entity}_daily", to_daily_tiles(events, entity, features, run.config.behaviours))
+def build(run: Run, events: DataFrame, group: str) -> None:
+    """Build tiles, then state and features, of one group."""
+    features, first, last = run.config.features.groups[group], run.first, run.data_date
+    keyed = events if features.key is None else with_group_key(events, features, group)
+    run.commit(f"{group}_daily", to_daily_tiles(keyed, group, features, measured_columns(run.config)))
 
-    first, last = run.first, run.data_date
     day_before = first - timedelta(days=1)
-    tiles = run.read(f"{entity}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
-    state = run.read(f"{entity}_features", day_before)
-    if day_before not in run.data_dates(f"{entity}_features"):
-        state = no_state(tiles, features, entity)
-    entities = run.read(f"{entity}s")
-    keys = to_known_keys(entities, tiles, state, entity, first, last)
-    run.commit(f"{entity}_features", to_features(keys, tiles, state, entities, features, entity, first, last))
+    tiles = run.read(f"{group}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
+    state = no_state(tiles, features, group)
+    if day_before in run.data_dates(f"{group}_features"):
+        state = read_group(run, group, day_before)
+    entities = run.read(f"{group}s") if features.key is None else None
+    keys = to_known_keys(entities, tiles, state, group, first, last)
+    built = to_features(keys, tiles, state, entities, features, group, first, last)
+    if has_state(run, group):
+        built = run.compute(built)
+        run.commit(f"{group}_state", built.select(*run.catalog[f"{group}_state"].columns))
+    run.commit(f"{group}_features", built.select(*run.catalog[f"{group}_features"].columns))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ Cost: events of the dates and of `audits.days_before` days before them, joined w
 
 from datetime import date, timedelta
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from core.config_model import ENTITIES, EntityName
 from core.errors import BlockedError
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import same_day, trailing
@@ -54,18 +56,13 @@ def count_events(run: Run) -> dict[date, EventCounts]:
     """Count events of each date of ours and of the days before, and those whose ids have no attributes."""
     first = run.first - timedelta(days=run.config.audits.days_before)
     events = run.read("events", first, run.data_date)
-    users = run.read("users").select("user_id", F.lit(1).alias("known_user"))
-    items = run.read("items").select("item_id", F.lit(1).alias("known_item"))
-    counted = (
-        events.select("data_date", "user_id", "item_id")
-        .join(users, on="user_id", how="left")
-        .join(items, on="item_id", how="left")
-        .groupBy("data_date")
-        .agg(
-            F.count(F.lit(1)).alias("events"),
-            F.count_if(F.col("known_user").isNull()).alias("unknown_users"),
-            F.count_if(F.col("known_item").isNull()).alias("unknown_items"),
-        )
+    rows = events.select("data_date", "user_id", "item_id")
+    for entity in ENTITIES:
+        rows = with_known(rows, run.read(f"{entity}s"), entity)
+    counted = rows.groupBy("data_date").agg(
+        F.count(F.lit(1)).alias("events"),
+        F.count_if(F.col("known_user").isNull()).alias("unknown_users"),
+        F.count_if(F.col("known_item").isNull()).alias("unknown_items"),
     )
     has_users, has_items = run.config.source.users is not None, run.config.source.items is not None
     return {
@@ -76,6 +73,18 @@ def count_events(run: Run) -> dict[date, EventCounts]:
         )
         for row in counted.collect()
     }
+
+
+def with_known(rows: DataFrame, entities: DataFrame, entity: EntityName) -> DataFrame:
+    """Add whether a version of an entity's attributes is valid on the data date; rows stay as they are."""
+    versions = entities.select(
+        F.col(f"{entity}_id").alias("_id"), "valid_from", "valid_to", F.lit(1).alias(f"known_{entity}")
+    )
+    is_valid = (F.col("valid_from") <= F.col("data_date")) & (
+        F.col("valid_to").isNull() | (F.col("data_date") < F.col("valid_to"))
+    )
+    joined = rows.join(versions, on=(F.col(f"{entity}_id") == F.col("_id")) & is_valid, how="left")
+    return joined.drop("_id", "valid_from", "valid_to")
 
 
 if __name__ == "__main__":

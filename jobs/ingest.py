@@ -4,29 +4,37 @@ spark-submit jobs/ingest.py --data-date 2022-05-07
 
 Rows balance: read = accepted + duplicates + conflicts + failed, each counted in source rows; conflicts and
 failed rows are in quarantine. Late rows go to their event's data date, beyond the horizon if re-admitted.
-Cost: one read of the dates' files, one shuffle of their events by event_id.
+Actions of a log of their own go to their impression, see features/actions.py.
+Cost: one read of the dates' files, one shuffle of their events by event_id; with actions also of the files of
+`lateness_days` before and after, and one shuffle of both by the columns that join them.
 """
+
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.config_model import ENTITIES
 from core.errors import BlockedError
-from features.entities import to_entities
+from features.actions import with_actions
 from features.events import readmitted_by, to_events, with_readmissions, with_row_status
+from jobs.runtime.actions import attribute_actions
 from jobs.runtime.arguments import span_of
+from jobs.runtime.attributes import refresh_entities
 from jobs.runtime.checks import require_passed
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import source_files, source_log
 from jobs.runtime.run import Run
-from jobs.tables.raw import read_attributes, read_log, read_readmissions
+from jobs.tables.raw import read_log, read_readmissions
 from quality.failing import failing_filters, with_failed_rules
 
 
 @job(
     reads=(*source_log(), source_files("attributes")),
-    writes=("row_balance", "{entity}s", "quarantine", "events"),
-    config=("source.time_zone", "source.events", "source.users", "source.items", "behaviours"),
+    writes=("row_balance", "action_balance", "{entity}s", "quarantine", "events"),
+    config=(
+        *("source.time_zone", "source.events", "source.actions", "source.users", "source.items"),
+        "behaviours",
+    ),
     dates=RANGE,
     flags=("allow_empty",),
     entry_points=("quality.suites",),  # verdicts decide which rows and models pass
@@ -34,20 +42,27 @@ from quality.failing import failing_filters, with_failed_rules
 def ingest(run: Run) -> None:
     """Replace the data dates of `events` and `quarantine`; refresh `users` and `items`."""
     sources = run.sources("log")
-    raw = read_log(run.spark, sources, run.config.source.events, sources.files_of(run.dates))
+    raw = read_log(run.spark, run.config.source.events, sources.files_of(run.dates), sources.log.columns)
     readmissions = read_readmissions(run.spark, sources.readmissions(run.dates))
-    rows = with_readmissions(to_events(raw, run.config), readmissions, run.config)
-    rows = run.compute(rows.where(F.col("data_date").between(run.first, run.data_date)))
+    offered = with_readmissions(to_events(raw, run.config), readmissions, run.config)
+    rows = run.compute(offered.where(F.col("data_date").between(run.first, run.data_date)))
 
     verdicts = run.judge(rows, "events")
     require_passed(verdicts)
     filters = failing_filters(next(iter(verdicts.values())))  # those of each date are the same
     judged = run.compute(with_row_status(with_failed_rules(rows, filters), run.config))
     balance_rows(run, judged)
+    impressions = with_failed_rules(offered, filters).where(F.size("failed_rules") == 0)
+    actions = attribute_actions(run, impressions)
 
-    replace_entities(run)
-    run.commit("quarantine", to_quarantine(judged, run), is_judged=True)
+    refresh_entities(run)
+    rejected = reduce(
+        DataFrame.unionByName, (to_quarantine(rows, run) for rows in (judged, *actions.values()))
+    )
+    run.commit("quarantine", rejected, is_judged=True)
     accepted = judged.where(F.col("row_status") == "accepted")
+    for name, of_log in actions.items():
+        accepted = with_actions(accepted, of_log, name, run.config)
     columns = run.catalog["events"].columns
     run.commit("events", accepted.select(*columns), is_judged=True)
 
@@ -80,30 +95,10 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
         run.note(f"{late:,} late rows")
 
 
-def replace_entities(run: Run) -> None:
-    """Replace `users` and `items` by their undated snapshots, unless they are made of these files already.
-
-    Without files they are empty: users and items are then those that events name.
-    """
-    sources = run.sources("attributes")
-    for entity in ENTITIES:
-        source = run.config.source.users if entity == "user" else run.config.source.items
-        files = [] if source is None else sources.require_attribute_files(source)
-        made_of = ",".join(file.sha256 for file in files)
-        if run.is_made_of(f"{entity}s", made_of):
-            continue
-        if source is None:
-            entities = run.spark.createDataFrame([], run.catalog[f"{entity}s"].schema)
-        else:
-            raw = read_attributes(run.spark, source, files, sources.attribute_columns(source))
-            id_type = run.config.source.events.columns[f"{entity}_id"].type
-            entities = to_entities(raw, source, entity, id_type)
-        run.commit(f"{entity}s", entities, made_of=made_of)
-
-
 def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
     """Return the rows that failed a rule, as received, with all rules that they failed."""
-    return judged.where(F.size("failed_rules") > 0).select(
+    is_ours = F.col("data_date").between(run.first, run.data_date)
+    return judged.where(is_ours & (F.size("failed_rules") > 0)).select(
         "source_row_id",
         "source_path",
         "raw_row",

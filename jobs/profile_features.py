@@ -8,7 +8,8 @@ what is shuffled does not grow with users or items, but for the distinct texts o
 
 from typing import Any
 
-from core.config_model import ENTITIES
+from pyspark.sql import types as T
+
 from features.profiles import Profile, to_profiles
 from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import same_day
@@ -16,9 +17,9 @@ from jobs.runtime.run import Run
 
 
 @job(
-    reads=(same_day("{entity}_features"),),
+    reads=(same_day("{group}_features"),),
     writes=("feature_profiles",),
-    config=("inputs.categorical[].column", "source.time_zone"),
+    config=("features", "inputs.categorical[].column", "source.time_zone"),
     dates=ONE,
     after=("publish",),  # no list waits for it
 )
@@ -26,11 +27,15 @@ def profile_features(run: Run) -> None:
     """Replace the data date of `feature_profiles`."""
     names = [each.column for each in run.config.inputs.categorical]
     rows = []
-    for group in ENTITIES:
-        table = f"{group}_features"
-        features = [name for name in run.catalog[table].columns if name not in run.catalog[table].grain]
+    for table in run.job.reads[0].names(run.config):
+        declared = run.catalog[table]
+        features = [  # an array has no distribution of its own
+            name
+            for name, kind in declared.columns.items()
+            if name not in declared.grain and not isinstance(kind, T.ArrayType)
+        ]
         found = to_profiles(run.read(table, run.data_date), features, names, run.config.source.time_zone)
-        rows += [to_row(run, group, profile) for profile in found]
+        rows += [to_row(run, table.removesuffix("_features"), profile) for profile in found]
     run.commit_rows("feature_profiles", rows)
 
 

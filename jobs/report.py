@@ -11,7 +11,6 @@ import json
 from dataclasses import asdict, replace
 from datetime import date
 
-from core.config_model import ENTITIES
 from core.paths import exists, local_path, read_bytes, write_atomically
 from jobs.runtime.catalogue import feature_rows
 from jobs.runtime.job import ONE, job
@@ -22,7 +21,7 @@ from quality.report.model import FeatureRow, IndexEntry, NightReport, index_entr
 from quality.report.render import render_features, render_index, render_night
 
 OF_THE_NIGHT = (
-    *("source_file_dates", "{entity}_features", "{entity}_cohorts", "feature_profiles", "encoders"),
+    *("source_file_dates", "{group}_features", "{entity}_cohorts", "feature_profiles", "encoders"),
     *("model_warnings", "gate_weights"),
     *("calibration_curves", "evaluations", "promotion_cells", "promotions", "scores", "outcomes"),
 )
@@ -37,8 +36,8 @@ OF_THE_NIGHT = (
     ),
     writes=(),
     config=(
-        *("audits", "behaviours", "cohorts", "exposure", "features", "source.items", "source.users"),
-        *("tasks[].name", "tasks[].matures_days"),
+        *("audits", "behaviours", "cohorts", "derived", "exposure", "features", "source.items"),
+        *("source.users", "tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,
     entry_points=("jobs.check",),  # its verdicts are no table of its own
@@ -69,7 +68,9 @@ def features_of(run: Run, night: NightReport) -> list[FeatureRow]:
     if not profiles:
         return []
     since = {
-        column: day for entity in ENTITIES for column, day in run.columns_since(f"{entity}_features").items()
+        column: day
+        for group in run.config.features.groups
+        for column, day in run.columns_since(f"{group}_features").items()
     }
     candidate = () if night.decision is None else (night.decision.candidate,)
     versions = dict.fromkeys((night.champion, *candidate))

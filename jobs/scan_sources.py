@@ -10,19 +10,18 @@ Cost: one read of the event times of the dates' files.
 
 from dataclasses import asdict
 
-from features.events import to_events
 from jobs.runtime.arguments import span_of
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import source_files
 from jobs.runtime.run import Run
-from jobs.tables.file_dates import count_dates, to_manifest_row
-from jobs.tables.raw import read_log
+from jobs.tables.file_dates import FileDate, count_dates, rows_with_dates, to_manifest_row
+from jobs.tables.source_files import SourceFile
 
 
 @job(
     reads=(source_files("own"),),
     writes=("source_file_dates", "source_files"),
-    config=("source.time_zone", "source.events", "behaviours"),
+    config=("source.time_zone", "source.events", "source.actions", "behaviours"),
     dates=RANGE,
     flags=("allow_empty",),
 )
@@ -30,11 +29,11 @@ def scan_sources(run: Run) -> None:
     """Record in `source_file_dates` which dates files hold rows of, and new files in `source_files`."""
     sources = run.sources("own")
     known = {row["file_date"] for row in run.rows("source_files")}  # of these all files may be withdrawn
-    files = [
-        file for day in run.dates for file in sources.require_log_files(day, run.allow_empty or day in known)
-    ]
-    raw = read_log(run.spark, sources, run.config.source.events, files)
-    counts = count_dates(to_events(raw, run.config))
+    files, counts = list[SourceFile](), list[FileDate]()
+    for action, log in sources.logs.items():
+        of_log = [f for day in run.dates for f in log.require(day, run.allow_empty or day in known)]
+        counts += count_dates(rows_with_dates(run.spark, log, of_log, action, run.config))
+        files += of_log
     note_withdrawn(run, {file.path for file in files})
     run.commit_rows("source_file_dates", [asdict(count) for count in counts], file_date=run.dates)
     run.append_new_rows("source_files", [to_manifest_row(file, counts) for file in files])

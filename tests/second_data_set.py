@@ -23,6 +23,7 @@ FIRST, LAST = date(2023, 3, 20), date(2023, 3, 27)  # summer time begins on the 
 READERS = [f"Leser:{letter}{n}" for n in range(12) for letter in "äß東"]
 BOOKS = [f"Büch{n:02d}" for n in range(25)]
 GENRES = ["Märchen", "Krimi", "", None]
+AUTHORS = ["Böll", "Żak;Böll", " Żak ; 東野", "", None]  # several of a book, between semicolons
 
 DATASET = """
 dataset: library
@@ -58,6 +59,7 @@ source:
     columns:
       item_genre: {from: genre, type: string}
       item_pages: {from: pages, type: int}
+      item_authors: {from: authors, type: string}
 behaviours:
   has_borrowed: {from: CASE WHEN borrowed = 'yes' THEN 1 WHEN borrowed = 'no' THEN 0 END, kind: binary}
   reading_seconds: {from: reading_minutes, kind: seconds, unit: min}
@@ -78,7 +80,25 @@ features:
     aggregates:
       - {name: offer_count, agg: count, windows: [2d, all]}
       - {name: reading_seconds, agg: sum, of: reading_seconds, windows: [2d]}
-    attributes: [item_genre, item_pages]
+    attributes: [item_genre, item_pages, item_authors]
+  genre:
+    key: item_genre
+    aggregates:
+      - {name: offer_count, agg: count, windows: [2d, all]}
+      - {name: mean_stars, agg: mean, of: stars, windows: [3d, all]}
+      - {name: reader_count, agg: distinct, of: user_id, windows: [3d, all]}
+      - {name: last_shelf, agg: last, of: shelf, windows: [all]}
+    rates:
+      - {name: offer_trend, of: offer_count, per: offer_count, windows: [2d], per_window: all}
+  author:
+    key: item_authors
+    split: ";"
+    aggregates:
+      - {name: offer_count, agg: count, windows: [2d, all]}
+      - {name: stars_variance, agg: variance, of: stars, windows: [3d, all]}
+      - {name: top_shelves, agg: top_k, of: shelf, k: 2, windows: [3d, all]}
+      - {name: last_devices, agg: last_k, of: user_device, k: 3, windows: [all]}
+      - {name: borrowed_days, agg: recency, where: has_borrowed = 1, windows: [all]}
 cohorts:
   user:
     version: 1
@@ -96,6 +116,7 @@ inputs:
     - {column: item_genre, dim: 2}
     - {column: user_device, dim: 2}
     - {column: shelf, dim: 2}
+    - {column: author_top_shelves_3d, dim: 2, max_values: 2, table: shelf}
   dense:
     - {column: user_is_never_seen}
     - {column: user_offer_count_all, transform: log1p}
@@ -104,6 +125,9 @@ inputs:
     - {column: item_offer_count_2d, transform: log1p}
     - {column: item_reading_seconds_2d, transform: quantile}
     - {column: item_pages, transform: log1p}
+    - {column: genre_reader_count_3d, transform: log1p}
+    - {column: genre_offer_trend_2d}
+    - {column: author_stars_variance_all}
 tasks:
   - {name: borrow, label: has_borrowed = 1, kind: binary}
   - {name: minutes, label: reading_seconds / 60, kind: regression, where: has_borrowed = 1, huber: 5.0}
@@ -151,7 +175,15 @@ def write_second_data_set(folder: Path, rows_per_day: int = 120) -> Path:
     (data / "readers.json").write_text("\n".join(lines), encoding="utf-8")
     _write(
         data / "books.parquet",
-        [{"book": b, "genre": chance.choice(GENRES), "pages": str(chance.randint(20, 900))} for b in BOOKS],
+        [
+            {
+                "book": book,
+                "genre": chance.choice(GENRES),
+                "pages": str(chance.randint(20, 900)),
+                "authors": AUTHORS[number % len(AUTHORS)],
+            }
+            for number, book in enumerate(BOOKS)
+        ],
     )
     for number in range((LAST - FIRST).days + 1):
         day = FIRST + timedelta(days=number)

@@ -3,8 +3,9 @@
 from datetime import date
 
 from core.config_model import EntityName
-from core.schema import Aggregate, Config, Rate
-from features.windows import PRESENCE
+from core.features import Aggregate, Rate
+from core.schema import Config
+from features.measures import PRESENCE
 
 
 def features_sql(config: Config, entity: EntityName, data_date: date, types: dict[str, str]) -> str:

@@ -41,7 +41,7 @@ def skew(
         values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
         found = Project(arguments_for(first, last, allow_empty=allow_empty, **values))
         files = [file for day in found.dates for file in found.sources.require_log_files(day, allow_empty)]
-        raw = read_log(found.spark, found.sources, found.config.source.events, files)
+        raw = read_log(found.spark, found.config.source.events, files, found.sources.log.columns)
         ids = to_events(raw, found.config).select(*(f"{entity}_id" for entity in ENTITIES))
         table = sheet("key", "id", "rows", "share of all rows", "times the mean")
         for entity in ENTITIES:

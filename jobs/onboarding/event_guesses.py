@@ -10,7 +10,7 @@ from typing import Any, Literal
 from core.config_model import EntityName
 from core.expressions import RESERVED
 from jobs.onboarding import names
-from jobs.onboarding.facts import TRUE_TEXTS, Column, Times
+from jobs.onboarding.facts import MOST_UNREADABLE, TRUE_TEXTS, Column, Times
 from jobs.onboarding.names import our_name, quoted, text_constant, words
 from jobs.onboarding.samples import Sample
 from quality.verdicts import percent
@@ -238,10 +238,31 @@ def _flag(column: Column, taken: Collection[str]) -> BehaviourGuess:
     mean, expr = sum(column.numbers) / len(column.numbers), quoted(column.name)
     if column.true_text is not None:
         yes, no = text_constant(column.true_text), text_constant(TRUE_TEXTS[column.true_text])
-        expr = f"CASE WHEN lower({expr}) = {yes} THEN 1 WHEN lower({expr}) = {no} THEN 0 END"
+        nothing = f" OR {expr} IS NULL" if _is_often_null(column) else ""
+        expr = f"CASE WHEN lower({expr}) = {yes} THEN 1 WHEN lower({expr}) = {no}{nothing} THEN 0 END"
+    else:
+        expr = _filled(column, "false" if column.kind == "bool" else "0")
     name = our_name(column.name, taken)
     what = "yes and no, or true and false" if column.kind == "bool" else "0 and 1"
-    return BehaviourGuess(name, expr, "binary", f"{what}, {percent(mean)} of them 1", mean)
+    reason = f"{what}, {percent(mean)} of them 1{_on_nulls(column)}"
+    return BehaviourGuess(name, expr, "binary", reason, mean * (1 - column.null_share))
+
+
+def _is_often_null(column: Column) -> bool:
+    return column.null_share > MOST_UNREADABLE
+
+
+def _filled(column: Column, nothing: str) -> str:
+    """Return a column's expression; nulls, where there are many, say that nothing was done."""
+    name = quoted(column.name)
+    if not _is_often_null(column):
+        return name
+    return f"coalesce({name}, {text_constant(nothing) if column.type == 'text' else nothing})"
+
+
+def _on_nulls(column: Column) -> str:
+    share = percent(column.null_share)
+    return f"; {share} have none, which counts as 0" if _is_often_null(column) else ""
 
 
 def _actions(column: Column, actions: Mapping[Any, set[str]], taken: Collection[str]) -> list[BehaviourGuess]:
@@ -276,23 +297,26 @@ def _duration(column: Column, taken: Collection[str]) -> BehaviourGuess:
     name = our_name(f"{'_'.join(kept)}_seconds".replace("time_", "", 1), taken)
     mean = scale * sum(column.numbers) / len(column.numbers)
     middle = round(scale * typical, 1) or 1.0
-    return BehaviourGuess(name, quoted(column.name), "seconds", reason, mean, unit=unit, middle=middle)
+    return BehaviourGuess(
+        name, _filled(column, "0"), "seconds", reason + _on_nulls(column), mean, unit=unit, middle=middle
+    )  # fmt: skip
 
 
 def _number(column: Column, taken: Collection[str]) -> BehaviourGuess:
     low, high = min(column.numbers), max(column.numbers)
     mean, is_rating = sum(column.numbers) / len(column.numbers), column.distinct <= 101 and high <= 100
     top = float(ceil(high)) if is_rating else 10.0 ** ceil(log10(high + 1))
-    bounds = (float(floor(low)) if is_rating else 0.0, top)
+    least = float(floor(low)) if is_rating else 0.0
+    bounds = (min(least, 0.0) if _is_often_null(column) else least, top)
     values = sorted(set(column.numbers))
     rated = {each: sum(number >= each for number in column.numbers) / len(column.numbers) for each in values}
     middle = min(values[1:], key=lambda each: abs(rated[each] - 0.4))
     seen = f"{low:g} .. {high:g} in the sample; rows outside of the range go to quarantine"
     decimals = min(column.decimals, 6)
+    name, reason = our_name(column.name, taken), f"its name; {seen}{_on_nulls(column)}"
     return BehaviourGuess(
-        our_name(column.name, taken), quoted(column.name), "number", f"its name; {seen}", mean,
-        range=bounds, decimals=decimals, middle=middle,
-    )  # fmt: skip
+        name, _filled(column, "0"), "number", reason, mean, range=bounds, decimals=decimals, middle=middle
+    )
 
 
 def _why_unused(column: Column, found: EventGuesses, samples: Sequence[Sample]) -> str | None:

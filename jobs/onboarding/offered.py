@@ -24,6 +24,8 @@ SUFFIXES = {
 }
 """Ending of a name, without that of a compression -> format that is tried first."""
 
+_MADE_UP = re.compile(r"/.*(part-|[0-9a-f]{8})")
+"""Names below a folder that a program made up; the next ones may be others."""
 _BETWEEN = r"([-_. ]|/(?:[A-Za-z]{1,6}=)?)?"
 _DATE = re.compile(
     rf"(?<!\d)((?:19|20)\d\d){_BETWEEN}(0[1-9]|1[0-2]){_BETWEEN}(0[1-9]|[12]\d|3[01])(?!\d)", re.ASCII
@@ -164,7 +166,7 @@ def _day(found: re.Match[str]) -> date | None:
 
 def _common(texts: Sequence[str]) -> str | None:
     """Return one path for all names: what differs is left out below the date's folder, else it is `*`."""
-    if len(set(texts)) == 1:
+    if len(set(texts)) == 1 and not _MADE_UP.search(texts[0][texts[0].rindex("}") :]):
         return texts[0]
     folders = {text[: text.rindex("}") + len(text[text.rindex("}") :].split("/")[0])] for text in texts}
     if len(folders) == 1 and all("/" in text[text.rindex("}") :] for text in texts):

@@ -13,6 +13,7 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
+from core.config_model import ENTITIES
 from core.dated_path import DatedPath
 from core.errors import ConfigError
 from core.schema import Config
@@ -57,17 +58,26 @@ def write_sources(
         ConfigError: rows of a data set that declares no such file, or values of one column that do not fit
             together.
     """
+    if config.source.actions:
+        raise ConfigError("source.actions: tests have no rows of logs of actions yet")
     log = config.source.events
     every = [row for rows in events.values() for row in rows]
-    schema = _schema(every, sources.log_columns(), "events", log)
+    schema = _schema(every, set(sources.log.columns), "events", log)
     for day, rows in events.items():
         _write(folder / _file(DatedPath(_relative(log)).of(day), log), rows, schema, log, day)
-    for name in ("users", "items"):
+    for entity in ENTITIES:
+        name = f"{entity}s"
         source, rows = getattr(config.source, name), attributes.get(name, ())
         if source is None and rows:
             raise ConfigError(f"{name}: the data set declares no source.{name}; leave the rows out")
-        if source is not None:
-            needed = _schema(rows, sources.attribute_columns(source), name, source)
+        if source is not None and source.snapshot_date != "undated":
+            raise ConfigError(
+                f"source.{name}: tests take undated attributes only, and these have dates; look at them with "
+                "`lamplighter tables`"
+            )
+        offered = sources.attributes_of(entity)
+        if source is not None and offered is not None:
+            needed = _schema(rows, offered.columns(), name, source)
             _write(folder / _file(_relative(source), source), rows, needed, source, None)
 
 

@@ -131,7 +131,9 @@ def _settings(config: Config, folder: Path) -> tuple[str, ...]:
         f"paths.warehouse='{folder}/warehouse'",
         f"paths.reports='{folder}/reports'",
         "source.events.max_failing_share=1",  # of three rows one may be broken, and go to quarantine
-        "runtime.cores=1",  # rows are few, and tasks cost more than they do
+        # Rows are few: starting tasks and compiling plans would take longer than they do.
+        "runtime.cores=1",
+        "runtime.spark={spark.sql.codegen.wholeStage: 'false', spark.sql.codegen.factoryMode: NO_CODEGEN}",
     )
 
 

@@ -14,24 +14,25 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES, EntityName
 from core.errors import ConfigError, LamplighterError
 from core.expressions import columns_of
 from core.layers import Layers
 from core.source import AttributeSource, Behaviour, EventSource, FileSource, Mapping
 from features.casts import read_behaviour, read_id, read_mapping
 from features.cohorts import cohort_of
-from features.entities import to_entities
+from features.entities import to_described
 from features.events import IDS, to_events, with_row_status
 from features.expressions import readable
 from features.labels import label, mask
 from jobs.onboarding.zones import guess_zone
 from jobs.runtime.project import Project
-from jobs.tables.raw import read_attributes
+from jobs.tables.raw import CORRUPT, read_attributes
 from jobs.tables.source_files import SourceFile
 from quality.failing import failing_filters, with_failed_rules
 from quality.verdicts import percent
 
+_A = {"user": "a user", "item": "an item"}
 MOST_EVENTS, MOST_ENTITIES = 200_000, 1_000_000
 """Rows that are looked at: of the newest files of the log, and of the files of users or items."""
 SHOWN_OF = 500
@@ -84,7 +85,8 @@ def validate(project: Project, layers: Layers, data_date: date | None) -> Findin
     """
     validation = _Validation(project, layers)
     events = validation.events(data_date)
-    for entity in ("user", "item"):
+    validation.actions(data_date)
+    for entity in ENTITIES:
         validation.entities(entity, events)
     if events is not None:
         validation.tasks(events)
@@ -117,7 +119,7 @@ class _Validation:
             self.fault(f"{where}.event_id", f"{_lacks(missing, raw)}")
         expressions = [
             *(_mapped(f"{where}.columns", name, column) for name, column in source.columns.items()),
-            *(_behaved(name, behaviour) for name, behaviour in self.config.behaviours.items()),
+            *self._behaviours(None),
         ]
         sound = self.evaluate(raw, expressions, zone=self.config.source.time_zone)
         if missing or len(sound) < len(expressions):
@@ -127,12 +129,46 @@ class _Validation:
         self._wheres(rows)
         return self._accepted(rows)
 
+    def _behaviours(self, action: str | None) -> list[Expression]:
+        """Return the expressions of behaviours over the columns of one log."""
+        return [
+            _behaved(name, behaviour)
+            for name, behaviour in self.config.behaviours.items()
+            if behaviour.action == action
+        ]
+
+    def actions(self, data_date: date | None) -> None:
+        """Check the logs of actions."""
+        for name, source in self.config.source.actions.items():
+            log, where = self.project.sources.actions[name], f"source.actions.{name}"
+            day = data_date or log.last_date()
+            files = [] if day is None else log.of(day)
+            if not files:
+                self.fault(f"{where}.path", f"no files of {day or 'any date'} at {source.path!r}")
+                continue
+            raw = self.read(source, files, where)
+            if raw is None:
+                continue
+            if missing := sorted(set(source.action_id) - set(raw.columns)):
+                self.fault(f"{where}.action_id", f"{_lacks(missing, raw)}")
+            types = {column: self.config.source.events.columns[column].type for column in source.join}
+            time = Expression(
+                f"{where}.action_time.from",
+                source.action_time.expr,
+                partial(read_mapping, source.action_time),
+            )
+            keys = [
+                _identified(f"{where}.join.{column}", text, types[column])
+                for column, text in source.join.items()
+            ]
+            self.evaluate(raw.limit(MOST_EVENTS), [time, *keys, *self._behaviours(name)])
+
     def _raw_log(self, source: EventSource, data_date: date | None) -> tuple[DataFrame | None, date | None]:
         sources = self.project.sources
-        day = data_date or sources.last_log_date()
+        day = data_date or sources.log.last_date()
         files = [] if day is None else sources.log_files(day)
         if day is None or not files:
-            last = sources.last_log_date()
+            last = sources.log.last_date()
             newest = "there are none at all" if last is None else f"the newest are of {last}"
             self.fault(
                 "source.events.path", f"no files of {day or 'any date'} at {source.path!r}; {newest}, under "
@@ -240,7 +276,7 @@ class _Validation:
             return
         where = f"source.{entity}s"
         try:
-            files = self.project.sources.attribute_files(source)
+            files = self._newest(entity)
         except LamplighterError as error:
             self.fault(f"{where}.path", str(error))
             return
@@ -254,7 +290,17 @@ class _Validation:
             *(_mapped(f"{where}.columns", name, column) for name, column in source.columns.items()),
         ]
         if len(self.evaluate(raw, expressions)) == len(expressions):
-            self._keys(entity, to_entities(raw, source, entity, id_type), raw.count(), events)
+            self._keys(entity, to_described(raw, source, entity, id_type), raw.count(), events)
+
+    def _newest(self, entity: EntityName) -> list[SourceFile]:
+        """Return the files of an entity's attributes; of those with dates the newest."""
+        offered = self.project.sources.attributes_of(entity)
+        if offered is None:
+            return []
+        if not offered.is_by_date:
+            return offered.all_files()
+        offered.require(date.max)
+        return offered.files_of(offered.dates()[-1])
 
     def _keys(self, entity: EntityName, known: DataFrame, rows: int, events: DataFrame | None) -> None:
         key, where = f"{entity}_id", f"source.{entity}s"
@@ -269,12 +315,12 @@ class _Validation:
             return
         matched = events.join(known.select(key).distinct(), on=key, how="left_semi").count()
         share = matched / max(1, events.count())
-        self.found.notes.append(f"{note}; {percent(share)} of the events are of a {entity} in it")
+        self.found.notes.append(f"{note}; {percent(share)} of the events are of {_A[entity]} in it")
         least = 1 - self.config.audits.most_unknown_share
         if share < least and rows < MOST_ENTITIES:
             self.fault(
                 f"{where}.key",
-                f"{percent(share)} of the events are of a {entity} in this file, and a night asks for at "
+                f"{percent(share)} of the events are of {_A[entity]} in this file, and a night asks for at "
                 f"least {percent(least)}: compare the values of the key with those of events.columns.{key}",
             )
 
@@ -389,7 +435,8 @@ def _reader(text: str) -> Callable[[DataFrame], Column]:
 
 
 def _lacks(missing: Sequence[str], rows: DataFrame) -> str:
-    return f"columns {[*missing]} are missing; the files have {rows.columns}"
+    known = [name for name in rows.columns if name != CORRUPT]
+    return f"columns {[*missing]} are missing; the files have {known}"
 
 
 def _with_provenance(raw: DataFrame, day: date) -> DataFrame:

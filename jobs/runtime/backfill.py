@@ -9,19 +9,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 from core.errors import ConfigError
 from core.training_days import date_range
-from features.events import to_events
 from jobs.runtime.arguments import EARLIEST, Arguments, span_of
 from jobs.runtime.estimates import Estimate, estimate, past_runs
 from jobs.runtime.night import first_date_of, for_dates, run_night
 from jobs.runtime.pipeline import all_jobs, data_steps
 from jobs.runtime.plan import LATE_ROWS, Cause, PlannedStep, Planner, require_readable
 from jobs.runtime.project import Project
-from jobs.tables.file_dates import count_dates, to_manifest_row
+from jobs.tables.file_dates import count_dates, rows_with_dates, to_manifest_row
 from jobs.tables.ledger import RunKey
-from jobs.tables.raw import read_log
 
 log = logging.getLogger("lamplighter")
 
@@ -144,10 +143,14 @@ def look_at_new_files(project: Project) -> None:
     known = {(row["path"], row["sha256"]) for row in sources.manifest}
     ingested = {key.data_date for key in project.newest_runs(project.dates) if key.job == "ingest"}
     days = [day for day in project.dates if ingested & _days_before(day, events.lateness_days)]
-    new = [file for day in days for file in sources.log_files(day) if (file.path, file.sha256) not in known]
-    if new:
-        counts = count_dates(to_events(read_log(project.spark, sources, events, new), project.config))
-        sources.unrecorded = tuple(to_manifest_row(file, counts) for file in new)
+    found: list[dict[str, Any]] = []
+    for action, log in sources.logs.items():
+        new = [file for day in days for file in log.of(day) if (file.path, file.sha256) not in known]
+        if new:
+            rows = rows_with_dates(project.spark, log, new, action, project.config)
+            counts = count_dates(rows)
+            found += [to_manifest_row(file, counts) for file in new]
+    sources.unrecorded = tuple(found)
 
 
 def _days_before(day: date, days: int) -> set[date]:
@@ -188,9 +191,8 @@ def _rescore(asked: Arguments) -> list[PlannedStep]:
 
 def _require_files(project: Project) -> None:
     """Stop where the files of a data date that was never built are missing; others may be withdrawn."""
-    for attributes in (project.config.source.users, project.config.source.items):
-        if attributes is not None:
-            project.sources.require_attribute_files(attributes)
+    for attributes in project.sources.attributes():
+        attributes.require(max(project.dates))
     known = project.newest_runs(project.dates)
     for day in project.dates:
         if RunKey("ingest", "", day) not in known:

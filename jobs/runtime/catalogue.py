@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from core.config_model import ENTITIES
 from core.described_features import FeatureDescription, described_features
 from core.schema import Config
 from jobs.runtime.models import ModelFolders
@@ -20,7 +19,7 @@ def catalogue_of(project: Project) -> tuple[date | None, list[FeatureRow]]:
     profiles = project.store.rows_of("feature_profiles", {"data_date": dates[-1]}) if dates else []
     since = {
         column: day
-        for group in ENTITIES
+        for group in project.config.features.groups
         for column, day in columns_since(project.store, f"{group}_features").items()
     }
     rows = feature_rows(project.config, profiles, since, columns_of_models(project))

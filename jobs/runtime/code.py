@@ -25,6 +25,8 @@ NO_EFFECT_ON_CONTENT = frozenset(
             "core.config_model",
             "core.declared_config",
             "core.expressions",
+            "core.derived",
+            "core.features",
             "core.inputs",
             "core.layers",
             "core.load",
@@ -32,7 +34,9 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("core.model", "core.schema", "core.source"),
         # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.
         *("core.dated_path", "jobs.tables.catalog", "jobs.tables.table", "jobs.tables.delta_source"),
+        *("jobs.tables.attribute_files", "jobs.tables.log_files"),
         *("jobs.tables.declarations.entry", "jobs.tables.declarations.entities"),
+        "jobs.tables.declarations.groups",
         *("jobs.tables.declarations.training", "jobs.tables.declarations.evaluation"),
         *("jobs.tables.declarations.serving", "jobs.tables.declarations.records"),
         "jobs.tables.declarations.profiles",

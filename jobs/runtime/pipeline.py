@@ -62,6 +62,7 @@ def jobs_before(declared: Mapping[str, Job]) -> dict[str, set[str]]:
     before: dict[str, set[str]] = {}
     for job in declared.values():
         tables = [read.table for read in job.reads if read.is_of_tonight]
+        tables += [table.replace("{entity}", "{group}") for table in tables]  # users and items are groups
         read_from = {producers[table] for table in tables if table in producers}
         before[job.name] = (read_from | set(job.after)) - {job.name}
     return before

@@ -231,10 +231,8 @@ def require_sources(project: Project) -> None:
     Raises:
         LamplighterError: naming the file and the columns; before Spark starts.
     """
-    source = project.config.source
-    for attributes in (source.users, source.items):
-        if attributes is not None:
-            project.sources.require_attribute_files(attributes)
+    for attributes in project.sources.attributes():
+        attributes.require(max(project.dates))
     for day in project.dates:
         project.sources.require_log_files(day, project.arguments.allow_empty)
 

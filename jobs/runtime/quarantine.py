@@ -163,7 +163,9 @@ def _to_readmissions(project: Project, rows: DataFrame, is_of_lateness: bool) ->
     paths = sorted(row["source_path"] for row in rows.select("source_path").distinct().collect())
     files = _offered(project, paths)
     config = project.config
-    read = to_events(read_log(project.spark, project.sources, config.source.events, files), config)
+    read = to_events(
+        read_log(project.spark, config.source.events, files, project.sources.log.columns), config
+    )
     again = read.select("source_row_id", "file_date", "event_date", "days_late")
     is_let_in = F.lit(is_of_lateness) & (F.col("days_late") > config.source.events.lateness_days)
     counted = (

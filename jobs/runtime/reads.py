@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from core.columns import state_columns
 from core.config_model import ENTITIES
 from core.schema import Config
 from core.training_days import baseline_date, date_range, evaluation_days, labelled_date, training_days
@@ -16,6 +17,7 @@ from core.training_days import baseline_date, date_range, evaluation_days, label
 Dates = Callable[[Config, date], Sequence[date]]
 Kind = Literal["dates", "champion", "source"]
 SourcePart = Literal["own", "log", "attributes"]
+STATE = "{group}_state"
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,19 @@ class Read:
 
 
 def table_names(pattern: str, config: Config) -> tuple[str, ...]:
-    """Return the tables that a declaration names: of `{entity}_features` one per entity.
+    """Return the tables that a declaration names.
 
-    Order and edges of the night follow from the patterns alone, without a configuration.
+    Of `{entity}_cohorts` one per entity, of `{group}_features` one per group of features, of `{group}_state`
+    one per group that has a state. Order and edges of the night follow from the patterns alone.
     """
+    if "{group}" in pattern:
+        groups = config.features.groups
+        if pattern == STATE:
+            groups = {name: group for name, group in groups.items() if state_columns(group, name)}
+        return tuple(pattern.format(group=name) for name in groups)
     if "{entity}" not in pattern:
         return (pattern,)
-    declared = type(config.features).model_fields
-    return tuple(pattern.format(entity=entity) for entity in ENTITIES if entity in declared)
+    return tuple(pattern.format(entity=entity) for entity in ENTITIES)
 
 
 def same_day(table: str, is_needed: bool = True) -> Read:

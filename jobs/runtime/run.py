@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -77,6 +78,11 @@ class Run:
         """Fingerprint of the (last) data date."""
         return self.record.newest.fingerprint
 
+    @property
+    def folder(self) -> Path:
+        """The project's folder."""
+        return self._project.folder
+
     @cached_property
     def spark(self) -> SparkSession:
         """The session; made at the first use, so that jobs without Spark start none."""
@@ -142,6 +148,11 @@ class Run:
         self._declared.require_table(table)
         return self._project.store.data_dates(table)
 
+    def exists(self, table: str) -> bool:
+        """Return whether a table was ever written, with rows or without."""
+        self._declared.require_table(table)
+        return self._project.store.version(table) is not None
+
     def columns_since(self, table: str) -> dict[str, date]:
         """Return column -> the first data date from which on every one of a table has it."""
         self._declared.require_table(table)
@@ -193,6 +204,14 @@ class Run:
         """
         recorded = self._project.store.newest_metadata(table).get("made_of")
         return recorded == self.record.made_of(made_of) and self.is_whole(table)
+
+    def content_of(self, table: str) -> tuple[str, bool]:
+        """Return what a whole table is made of, and whether with the recipe of this run; "": of nothing."""
+        if not self.is_whole(table):
+            return "", False
+        recorded = str(self._project.store.newest_metadata(table).get("made_of", ""))
+        content = recorded.rpartition(":")[2]
+        return content, recorded == self.record.made_of(content)
 
     # --- check and write -----------------------------------------------------------------------
 
@@ -265,6 +284,25 @@ class Run:
         seconds = (checked - started, time.monotonic() - checked)
         log.debug("%s: checked in %.1f s, written in %.1f s", table, *seconds)
         return commit
+
+    def merge(self, table: str, frame: DataFrame, made_of: str) -> None:
+        """Make the rows of a whole table those of a frame, in one commit that writes only what differs.
+
+        Args:
+            table: name of a table that the job declares to write.
+            frame: all rows, in the declared columns; checked as by `commit`.
+            made_of: what they are made of, without `:`; not recorded if nothing differs.
+
+        Raises:
+            LamplighterError: a key is null or stands twice, or a constraint does not hold.
+        """
+        self._declared.require_written(table)
+        frame = self.compute(frame)
+        check_rows(frame, self.catalog[table])
+        metadata = self.record.metadata(table, [WHOLE_TABLE], made_of)
+        commit = self._project.store.merge(table, frame, metadata)
+        if commit is not None:
+            self.record.add(commit)
 
     def commit_rows(self, table: str, rows: Sequence[Mapping[str, Any]], **key: Any) -> Commit:
         """Replace rows of a small table in one commit, without Spark.

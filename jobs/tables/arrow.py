@@ -26,9 +26,11 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def arrow_type(kind: T.DataType) -> pa.DataType:
-    """Return the Arrow type of a Spark type: a scalar, a decimal, or an array of these."""
+    """Return the Arrow type of a Spark type: a scalar, a decimal, or an array or struct of these."""
     if isinstance(kind, T.DecimalType):
         return pa.decimal128(kind.precision, kind.scale)
     if isinstance(kind, T.ArrayType):
         return pa.list_(arrow_type(kind.elementType))
+    if isinstance(kind, T.StructType):
+        return pa.struct([(field.name, arrow_type(field.dataType)) for field in kind.fields])
     return SCALARS[type(kind)]

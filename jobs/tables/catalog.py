@@ -11,6 +11,7 @@ from core.schema import Config
 from jobs.tables.declarations.entities import entity_tables
 from jobs.tables.declarations.entry import entry_tables
 from jobs.tables.declarations.evaluation import evaluation_tables
+from jobs.tables.declarations.groups import group_tables
 from jobs.tables.declarations.profiles import profile_tables
 from jobs.tables.declarations.records import record_tables
 from jobs.tables.declarations.serving import serving_tables
@@ -49,8 +50,8 @@ class Catalog:
 
     def input_types(self) -> dict[str, str]:
         """Return column -> type of what a model may read: features, cohorts, and the context."""
-        tables = ("events", "user_features", "item_features")
-        columns = [column for table in tables for column in self.tables[table].columns.items()]
+        features = [name for name in self.tables if name.endswith("_features")]
+        columns = [column for table in ("events", *features) for column in self.tables[table].columns.items()]
         cohorts = [("user_cohort", STRING), ("item_cohort", STRING)]
         return {name: kind.simpleString() for name, kind in [*columns, *cohorts]}
 
@@ -66,6 +67,7 @@ def declared_tables(config: Config) -> list[Table]:
         *entry_tables(config),
         *entity_tables(config, "user"),
         *entity_tables(config, "item"),
+        *(table for group in config.features.keyed for table in group_tables(config, group)),
         *profile_tables(),
         *training_tables(config),
         *evaluation_tables(),

@@ -66,14 +66,15 @@ def as_declared(frame: DataFrame, declared: Table) -> DataFrame:
     Raises:
         LamplighterError: a column is missing, not declared, or of another type; nothing is cast.
     """
-    found = {field.name: field.dataType for field in frame.schema.fields}
+    # As in DDL: whether elements of an array can be null is of no account, as for whole columns.
+    found = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
     faults = [
         *(f"{name} is missing" for name in declared.columns if name not in found),
         *(f"{name} is not declared" for name in found if name not in declared.columns),
         *(
-            f"{name} is {found[name].simpleString()}, declared {kind.simpleString()}"
+            f"{name} is {found[name]}, declared {kind.simpleString()}"
             for name, kind in declared.columns.items()
-            if name in found and found[name] != kind
+            if name in found and found[name] != kind.simpleString()
         ),
     ]
     if faults:

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
+from core.schema import Config
+from features.actions import to_actions
+from features.events import to_events
+from jobs.tables.log_files import LogFiles
+from jobs.tables.raw import read_log
 from jobs.tables.source_files import SourceFile
 
 
@@ -20,6 +25,24 @@ class FileDate:
     file_date: date
     data_date: date
     rows: int
+
+
+def rows_with_dates(
+    spark: SparkSession, log: LogFiles, files: list[SourceFile], action: str | None, config: Config
+) -> DataFrame:
+    """Return the rows of files of one log with their data date, and in event_date that of event or action.
+
+    Args:
+        spark: the session.
+        log: of impressions, or of actions.
+        files: of it.
+        action: name of the log in `source.actions`; None: it is that of impressions.
+        config: its source and behaviours.
+    """
+    raw = read_log(spark, log.source, files, log.columns)
+    if action is None:
+        return to_events(raw, config)
+    return to_actions(raw, action, config).withColumn("event_date", F.col("action_date"))
 
 
 def count_dates(rows: DataFrame) -> list[FileDate]:

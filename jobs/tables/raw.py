@@ -10,16 +10,15 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from core.errors import LamplighterError
-from core.source import EventSource, FileSource
+from core.source import IN_TABLES, FileSource, LogSource
 from jobs.tables.source_files import SourceFile, check_columns, csv_header, has_header
-from jobs.tables.sources import Sources
 
 CORRUPT = "_corrupt_record"
 """Column of a line that is no CSV or JSON of the expected shape: the line as it was received."""
 
 
 def read_log(
-    spark: SparkSession, sources: Sources, source: EventSource, files: list[SourceFile]
+    spark: SparkSession, source: LogSource, files: list[SourceFile], needed: Iterable[str]
 ) -> DataFrame:
     """Return rows of log files with source_path, source_sha256, file_date and row_index.
 
@@ -29,20 +28,20 @@ def read_log(
 
     Args:
         spark: the session.
-        sources: which columns are read.
         source: how the files are read.
         files: the files.
+        needed: columns that are null where no file has them.
 
     Raises:
         LamplighterError: a Delta table has rows without a date.
     """
     if not files:
-        return spark.createDataFrame([], _declared_schema(sources))
-    if source.format == "delta":
+        return spark.createDataFrame([], _declared_schema(needed))
+    if source.format in IN_TABLES:
         rows = _read_table(spark, files, source)
     else:
         rows = _united(_read_files(spark, alike, source) for alike in _by_columns(files, source))
-    return _with_columns(rows, sources.log_columns())
+    return _with_columns(rows, needed)
 
 
 def read_readmissions(spark: SparkSession, rows: Iterable[Mapping[str, Any]]) -> DataFrame:
@@ -56,13 +55,34 @@ def read_readmissions(spark: SparkSession, rows: Iterable[Mapping[str, Any]]) ->
 def read_attributes(
     spark: SparkSession, source: FileSource, files: list[SourceFile], needed: Iterable[str]
 ) -> DataFrame:
-    """Return the rows of attribute files; a needed column that a JSON file lacks is null."""
-    if source.format == "delta":
+    """Return the rows of attribute files, with `file_date` where files are of dates.
+
+    A needed column that a JSON file lacks is null. Cost: one scan.
+    """
+    if source.format in IN_TABLES:
         rows = _table(spark, files[0])
+        if files[0].file_date is not None:
+            day = F.col(str(source.day_column)).try_cast("date")
+            rows = rows.where(day.isin([file.file_date for file in files])).withColumn("file_date", day)
     else:
         parts = _by_columns(files, source)
-        rows = _united(_read(spark, [file.full_path for file in alike], source) for alike in parts)
+        rows = _united(_with_file_dates(spark, _read_all(spark, alike, source), alike) for alike in parts)
     return _with_columns(_with_nulls(rows, source), needed)
+
+
+def _read_all(spark: SparkSession, files: list[SourceFile], source: FileSource) -> DataFrame:
+    rows = _read(spark, [file.full_path for file in files], source)
+    return rows.select(*rows.columns, F.col("_metadata.file_path").alias("_file"))
+
+
+def _with_file_dates(spark: SparkSession, rows: DataFrame, files: list[SourceFile]) -> DataFrame:
+    if files[0].file_date is None:
+        return rows.drop("_file")
+    dates = spark.createDataFrame(
+        [(str(file.full_path), file.file_date) for file in files], "_path string, file_date date"
+    )
+    is_it = _path(F.col("_file")) == F.col("_path")
+    return rows.join(F.broadcast(dates), on=is_it, how="inner").drop("_file", "_path")
 
 
 def _by_columns(files: list[SourceFile], source: FileSource) -> list[list[SourceFile]]:
@@ -113,14 +133,14 @@ def _read(spark: SparkSession, paths: list[Path], source: FileSource) -> DataFra
             return reader.parquet(*names)
 
 
-def _read_table(spark: SparkSession, files: list[SourceFile], source: EventSource) -> DataFrame:
+def _read_table(spark: SparkSession, files: list[SourceFile], source: LogSource) -> DataFrame:
     """Return the rows of a Delta table that are of some dates.
 
     Raises:
         LamplighterError: some rows have no readable date, so no night would read them.
     """
     table = _table(spark, files[0])
-    day = F.col(str(source.date_column)).try_cast("date")
+    day = F.col(str(source.day_column)).try_cast("date")
     if undated := table.where(day.isNull()).count():
         raise LamplighterError(
             f"{source.path}: {undated} rows have no readable date in {source.date_column}; expected one in "
@@ -184,9 +204,9 @@ def escaped(path: Path) -> str:
     return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in str(path))
 
 
-def _declared_schema(sources: Sources) -> T.StructType:
+def _declared_schema(needed: Iterable[str]) -> T.StructType:
     """The schema of no file at all: the columns that the mapping reads."""
-    fields = [T.StructField(name, T.LongType()) for name in sorted(sources.log_columns())]
+    fields = [T.StructField(name, T.LongType()) for name in sorted(needed)]
     provenance = [
         T.StructField("source_path", T.StringType()),
         T.StructField("source_sha256", T.StringType()),

@@ -1,18 +1,23 @@
 """What a data set's source offers: files of the log and of attributes, by date and by hash of content."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.errors import LamplighterError
+from core.config_model import ENTITIES, EntityName
 from core.expressions import columns_of
 from core.paths import local_path, resolve_uri
 from core.schema import Config
-from core.source import AttributeSource, Mapping
-from jobs.tables.delta_source import dates_of_table, table_of_date
-from jobs.tables.source_files import SourceFile, check_columns, files_at, found_at
+from core.source import FileSource, LogSource
+from core.source import Mapping as Column
+from core.training_days import date_range
+from jobs.tables.attribute_files import AttributeFiles
+from jobs.tables.delta_source import folder_of_table
+from jobs.tables.log_files import LogFiles
+from jobs.tables.session import spark_session
+from jobs.tables.source_files import SourceFile
 from jobs.tables.store import Store
 
 
@@ -32,85 +37,107 @@ class Sources:
     """
 
     def __init__(self, config: Config, store: Store, project: Path) -> None:
+        self._config = config
         self._source = config.source
-        self._behaviours = config.behaviours
+        self._folders: dict[str, Path] = {}  # of named tables
         self._store = store
         self.root = local_path(resolve_uri(config.source.root, project, "source.root"))
         self.unrecorded: tuple[dict[str, Any], ...] = ()
+        events = config.source.events
+        self.log = self._log(
+            events, [*_expressions(events.columns), *_behaviours(config, None)], events.event_id
+        )
+        self.actions = {
+            name: self._log(
+                action,
+                [action.action_time.expr, *action.join.values(), *_behaviours(config, name)],
+                action.action_id,
+            )
+            for name, action in config.source.actions.items()
+        }
+
+    def _log(self, source: LogSource, texts: Iterable[str], names: Iterable[str]) -> LogFiles:
+        columns = frozenset(names).union(*(columns_of(text, "source") for text in texts))
+        return LogFiles(self.root, source, columns, self._folder_of)
 
     def hashes(self, what: str, data_date: date) -> dict[str, str]:
         """Return `source <path>` -> SHA-256 of the files of a data date: the inputs of fingerprints.
 
         Args:
-            what: "own": log files that the date names; "log": all log files that hold rows of the date, and
-                the re-admissions of rows that the date loses or gains; "attributes": the files of users and
-                items.
+            what: "own": log files that the date names, actions included; "log": all log files that the events
+                of the date follow from, and the re-admissions of rows that the date loses or gains;
+                "attributes": the files of users and items that say what is valid on the date.
             data_date: the data date.
         """
         if what == "attributes":
-            parts = (self._source.users, self._source.items)
-            files = [file for part in parts if part is not None for file in self.attribute_files(part)]
-        elif what == "own":
-            files = self.log_files(data_date)
+            return {label: sha for part in self.attributes() for label, sha in part.hashes(data_date).items()}
+        if what == "own":
+            files = [file for log in self.logs.values() for file in log.of(data_date)]
         else:
             files = self.covering(data_date)
+            if self.actions:
+                files += [file for log in self.logs.values() for file in self._around(log, [data_date])]
         hashes = {f"source {file.path}": file.sha256 for file in files}
         for row in self.readmissions([data_date]) if what == "log" else ():
             hashes[f"re-admission of {row['selected']} of {row['source_path']}"] = row["source_sha256"]
         return hashes
 
-    # --- the log --------------------------------------------------------------------------------
+    # --- logs -----------------------------------------------------------------------------------
+
+    @property
+    def logs(self) -> dict[str | None, LogFiles]:
+        """None -> the log of impressions, name -> each log of actions."""
+        logs: dict[str | None, LogFiles] = {None: self.log}
+        logs.update(self.actions.items())
+        return logs
 
     def log_files(self, data_date: date) -> list[SourceFile]:
-        """Return the files of a date, in the order of their paths; none if there are none."""
-        events = self._source.events
-        if events.format == "delta":
-            return table_of_date(self.root, events, data_date)
-        return files_at(self.root, events.dated.of(data_date), events.format, data_date)
+        """Return the files of impressions of a date, in the order of their paths; none if there are none."""
+        return self.log.of(data_date)
 
     def require_log_files(self, data_date: date, allow_missing: bool) -> list[SourceFile]:
-        """Return the log files of a date, with their columns checked.
+        """Return the files of impressions of a date, with the columns of these and of actions checked.
 
         Raises:
             LamplighterError: there are none and `allow_missing` is not given, or one is not readable.
         """
-        files = self.log_files(data_date)
-        if not files and not allow_missing:
-            raise LamplighterError(self._missing(data_date))
-        for file in files:
-            check_columns(file, self._source.events, self.log_columns())
-        return files
+        for actions in self.actions.values():
+            actions.require(data_date, allow_missing)
+        return self.log.require(data_date, allow_missing)
 
     def files_of(self, dates: Sequence[date]) -> list[SourceFile]:
-        """Return all log files that hold rows of some data dates, in the order of their dates."""
+        """Return all log files that the events of some data dates follow from, in the order of their dates.
+
+        With actions, these are all files within `lateness_days` of the dates: an action of a later file may
+        belong to an impression of the dates, or to a later impression.
+        """
         files = {file.path: file for day in dates for file in self.covering(day)}
-        for file in files.values():
-            check_columns(file, self._source.events, self.log_columns())
-        return sorted(files.values(), key=lambda file: (str(file.file_date), file.path))
+        if self.actions:
+            files |= {file.path: file for file in self._around(self.log, dates)}
+        return self.log.checked(sorted(files.values(), key=lambda file: (str(file.file_date), file.path)))
+
+    def action_files_of(self, name: str, dates: Sequence[date]) -> list[SourceFile]:
+        """Return the files of actions that may belong to impressions of some dates, or come again."""
+        return self.actions[name].checked(self._around(self.actions[name], dates))
 
     def covering(self, data_date: date) -> list[SourceFile]:
         """Return the date's own files, and others that are known to hold rows of it.
 
         Those are later files of the manifest, within the horizon, and files with rows re-admitted to it.
         """
-        last_possible = data_date + timedelta(days=self._source.events.lateness_days)
-        later = [
-            row
-            for row in (*self.manifest, *self.unrecorded)
-            if data_date < row["file_date"] <= last_possible and row["first_data_date"] <= data_date
-        ]
-        known = {(row["path"], row["sha256"]) for row in later}
+        later = [row for row in self._later([data_date]) if row["first_data_date"] <= data_date]
         readmitted = [row for row in self._readmissions if row["data_date"] == data_date]
         paths = {row["source_path"] for row in readmitted}
-        dates = sorted({row["file_date"] for row in (*later, *readmitted)} - {data_date})
-        offered = [file for date_ in dates for file in self.log_files(date_)]
-        covering = [f for f in offered if (f.path, f.sha256) in known or f.path in paths]
-        return [*self.log_files(data_date), *covering]
+        days = sorted({row["file_date"] for row in readmitted} - {data_date})
+        let_in = [file for day in days for file in self.log_files(day) if file.path in paths]
+        found = [*self.log_files(data_date), *_known(self.log_files, later), *let_in]
+        return [*{file.path: file for file in found}.values()]
 
     def is_offered(self, label: str, data_date: date) -> bool:
         """Return whether the log file is still there that an input of a data date names: `source <path>`."""
         days = {f"source {row['path']}": row["file_date"] for row in self.manifest}
-        files = self.log_files(days.get(label, data_date))
+        day = days.get(label, data_date)
+        files = [file for log in self.logs.values() for file in log.of(day)]
         return label in {f"source {file.path}" for file in files}
 
     @cached_property
@@ -128,71 +155,54 @@ class Sources:
         rows = self._store.rows("readmissions")
         return sorted(rows, key=lambda row: (row["source_path"], row["selected"], row["data_date"]))
 
-    def last_log_date(self) -> date | None:
-        """Return the newest date that there are files of."""
-        events = self._source.events
-        if events.format == "delta":
-            return max(dates_of_table(self.root, events), default=None)
-        places = (
-            (place.relative_to(self.root) if place.is_relative_to(self.root) else place).as_posix()
-            for place in found_at(self.root, events.dated.pattern)
-        )
-        return max((day for place in places if (day := events.dated.date_of(place))), default=None)
+    def _around(self, log: LogFiles, dates: Sequence[date]) -> list[SourceFile]:
+        """Return a log's files from `lateness_days` before some dates; later ones as far as known."""
+        first = min(dates) - timedelta(days=self._source.events.lateness_days)
+        offered = [file for day in date_range(first, max(dates)) for file in log.of(day)]
+        return [*offered, *_known(log.of, self._later(dates))]
 
-    def log_columns(self) -> set[str]:
-        """Return the columns of a log file that the configuration reads."""
-        texts = [*_expressions(self._source.events.columns.values())]
-        texts += [behaviour.expr for behaviour in self._behaviours.values()]
-        return set(self._source.events.event_id).union(*(columns_of(text, "source") for text in texts))
-
-    def _missing(self, data_date: date) -> str:
-        events = self._source.events
-        path = events.path if events.format == "delta" else events.dated.of(data_date)
-        last = self.last_log_date()
-        if last is None:
-            root = self.root.name
-            return f"{path}: source file is missing, and so is every other; expected the log under {root}/"
-        if data_date > last:
-            return (
-                f"{path}: data date {data_date} is after the last file, of {last}; wait for the file, or run "
-                "with --allow-empty to continue without new events"
-            )
-        return f"{path}: source file is missing (the last is of {last}); deliver it, then run again"
+    def _later(self, dates: Sequence[date]) -> list[dict[str, Any]]:
+        """Return the rows of the manifest of files up to `lateness_days` after some dates."""
+        last = max(dates)
+        last_possible = last + timedelta(days=self._source.events.lateness_days)
+        offered = (*self.manifest, *self.unrecorded)
+        return [row for row in offered if last < row["file_date"] <= last_possible]
 
     # --- attributes -----------------------------------------------------------------------------
 
-    def attribute_files(self, source: AttributeSource) -> list[SourceFile]:
-        """Return the files of attributes.
+    def attributes(self) -> list[AttributeFiles]:
+        """Return what is offered of items and of users, where the data set has attributes."""
+        return [files for entity in ENTITIES if (files := self.attributes_of(entity)) is not None]
 
-        Raises:
-            LamplighterError: there are none.
-        """
-        if source.format == "delta":
-            return table_of_date(self.root, source, None)
-        files = files_at(self.root, source.path, source.format, None)
-        if not files:
-            raise LamplighterError(
-                f"{source.path}: attribute file is missing in {self.root.name}/; expected {source.format} "
-                f"with a row per {source.key}; put it there, then run again"
-            )
-        return files
+    def attributes_of(self, entity: EntityName) -> AttributeFiles | None:
+        """Return what is offered of one entity; None: it has no attributes."""
+        source = self._source.of(entity)
+        return None if source is None else AttributeFiles(self.root, source, self._folder_of)
 
-    def require_attribute_files(self, source: AttributeSource) -> list[SourceFile]:
-        """Return the files of attributes, with their columns checked.
+    # --- tables ---------------------------------------------------------------------------------
 
-        Raises:
-            LamplighterError: there are none, or one is not readable or lacks a column.
-        """
-        files = self.attribute_files(source)
-        for file in files:
-            check_columns(file, source, self.attribute_columns(source))
-        return files
-
-    def attribute_columns(self, source: AttributeSource) -> set[str]:
-        """Return the columns of an attribute file that the configuration reads."""
-        texts = [source.key, *_expressions(source.columns.values())]
-        return set().union(*(columns_of(text, "source") for text in texts))
+    def _folder_of(self, source: FileSource) -> Path:
+        """Return the folder of a table; one that only has a name is looked up in the session's catalog."""
+        if source.format != "table":
+            return self.root / source.path
+        if source.path not in self._folders:
+            self._folders[source.path] = folder_of_table(spark_session(self._config), source.path)
+        return self._folders[source.path]
 
 
-def _expressions(columns: Iterable[Mapping]) -> list[str]:
-    return [column.expr for column in columns]
+def _known(
+    files_of: Callable[[date], list[SourceFile]], rows: Iterable[Mapping[str, Any]]
+) -> list[SourceFile]:
+    """Return the files of a log that rows of the manifest name, as they were offered then."""
+    known = {(row["path"], row["sha256"]): row["file_date"] for row in rows}
+    offered = [file for day in sorted(set(known.values())) for file in files_of(day)]
+    return [file for file in offered if (file.path, file.sha256) in known]
+
+
+def _expressions(columns: Mapping[str, Column]) -> list[str]:
+    return [column.expr for column in columns.values()]
+
+
+def _behaviours(config: Config, action: str | None) -> list[str]:
+    """Return the expressions over the columns of one log."""
+    return [behaviour.expr for behaviour in config.behaviours.values() if behaviour.action == action]

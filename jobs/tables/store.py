@@ -33,6 +33,7 @@ from jobs.tables.checks import (
 from jobs.tables.faults import explained
 from jobs.tables.history import Commits, Metadata, refuse_empty_commit
 from jobs.tables.locks import Locks
+from jobs.tables.merge import changed_rows, merge_rows
 from jobs.tables.table import Table
 
 __all__ = ["Commit", "Store", "check_rows", "dates_where", "key_where"]
@@ -236,6 +237,44 @@ class Store:
             writer.save(str(folder))
             table.update_incremental()
             return Commit(name, table.version(), rows)
+
+    def merge(self, name: str, frame: DataFrame, metadata: Mapping[str, Any]) -> Commit | None:
+        """Make the rows of a table those of the frame, in one MERGE that writes only what differs.
+
+        Cost: one join of the table with the frame, and the files that hold a row that differs.
+
+        Args:
+            name: name of the table.
+            frame: all its rows, one per key.
+            metadata: what the commit carries, written as JSON.
+
+        Returns:
+            The commit, with the number of rows that differ; None: none does, and the table is as it was.
+
+        Raises:
+            LamplighterError: the frame is not what the catalog declares.
+            ConfigError: the existing table has other columns than the catalog declares.
+        """
+        declared = self.catalog[name]
+        frame = as_declared(frame, declared)
+        folder = self.catalog.path(name)
+        with explained(name, folder):
+            table = self._ensure(declared)
+            refuse_differences(name, schema_differences(declared, table))
+            version = table.version()
+            changes = changed_rows(
+                self.read(frame.sparkSession, name), frame, declared.grain
+            ).localCheckpoint()
+            count = changes.count()
+            if not count:
+                return None
+            merge_rows(folder, changes, declared.grain, json.dumps(metadata))
+            table.update_incremental()
+            if table.version() != version + 1:
+                raise LamplighterError(
+                    f"{name}: version {table.version()} follows {version}; expected one commit"
+                )
+            return Commit(name, table.version(), count)
 
     def append_rows(
         self, name: str, rows: Sequence[Mapping[str, Any]], owner: str, metadata: Mapping[str, Any]

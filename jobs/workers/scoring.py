@@ -1,5 +1,6 @@
 """Lists by a model: the pool of a night and all users, encoded, through the bundle in Spark workers."""
 
+from collections.abc import Mapping
 from datetime import date
 
 import pandas as pd
@@ -11,21 +12,30 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from core.errors import LamplighterError
 from core.schema import Config
 from features.encoding import encoded
+from features.groups import with_group_features
 from jobs.workers.bundles import to_arrays
 from jobs.workers.listing import to_lists
 from models.serving.bundle import Bundle
 from models.serving.scorer import Pool
 
 
-def to_pool(spark: SparkSession, items: DataFrame, bundle: Bundle, config: Config, data_date: date) -> Pool:
+def to_pool(
+    spark: SparkSession,
+    items: DataFrame,
+    groups: Mapping[str, DataFrame],
+    bundle: Bundle,
+    config: Config,
+    data_date: date,
+) -> Pool:
     """Return the night's items and the context of lists, encoded; bounded by `candidates`.
 
     Args:
         spark: the session.
-        items: features of the pool's items, with item_cohort.
+        items: features of the pool's items and of their groups, with item_cohort.
+        groups: features of further groups as of the data date, of which those of context columns are joined.
         bundle: of the model.
-        config: its list_context.
-        data_date: for messages.
+        config: its list_context and features.
+        data_date: of the features.
 
     Raises:
         LamplighterError: there is no item.
@@ -39,6 +49,8 @@ def to_pool(spark: SparkSession, items: DataFrame, bundle: Bundle, config: Confi
     context = spark.createDataFrame(
         [tuple(config.list_context.values())], list(config.list_context)
     ).withColumns({name: F.col(name).cast(types[name]) for name in config.list_context if name in types})
+    as_of = context.withColumn("data_date", F.lit(data_date))
+    context = with_group_features(as_of, groups, config, "context")
     context_side = bundle.encoder.side("context")
     one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
     categorical, dense = to_arrays(one_row, context_side)

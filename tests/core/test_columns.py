@@ -1,10 +1,10 @@
 """The columns that a configuration declares, in their order."""
 
 from core.columns import context_columns, event_columns, feature_columns
+from core.features import FeatureGroup
 from core.load import load_config
-from core.schema import EntityFeatures
 
-FEATURES = EntityFeatures.model_validate(
+FEATURES = FeatureGroup.model_validate(
     {
         "aggregates": [
             {"name": "shown", "agg": "count", "windows": ["7d", "all"]},

@@ -48,3 +48,22 @@ def test_descriptions_say_expression_window_unit_and_null() -> None:
     assert said("item_recency_days") == (
         "all", "data_date - max(data_date of events)", "days", "without events",
     )  # fmt: skip
+
+
+def test_features_of_a_further_group_are_described() -> None:
+    seconds = "{name: seconds, agg: mean, of: play_seconds, where: is_click = 1, windows: [7d]}"
+    authors = "{name: authors, agg: top_k, of: item_author_id, k: 3, windows: [all]}"
+    shown = "{name: shown, agg: count, windows: [1d, 7d]}"
+    trend = "{name: trend, of: shown, per: shown, windows: [1d], per_window: 7d}"
+    tag = f"features.tag={{key: item_tag, aggregates: [{shown}, {seconds}, {authors}], rates: [{trend}]}}"
+
+    found = {
+        each.name: each for each in described_features(load_config(overrides=[tag])) if each.group == "tag"
+    }
+
+    assert (found["tag_seconds_7d"].source, found["tag_seconds_7d"].unit) == (
+        "mean(play_seconds) where is_click = 1",
+        "seconds",
+    )
+    assert found["tag_authors_all"].source == "top_k(item_author_id, 3)"
+    assert (found["tag_trend_1d"].source, found["tag_trend_1d"].key) == ("shown / shown of 7d", "tag_id")

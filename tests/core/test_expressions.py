@@ -82,7 +82,8 @@ def test_sums_are_of_behaviours() -> None:
     declared = [f"features.user.aggregates=[{shown}, {hours}]", "features.user.rates=[]"]
 
     with pytest.raises(
-        ConfigError, match=r"^--set: features\.user\.aggregates\.hours\.of: hour is no behaviour; sums"
+        ConfigError,
+        match=r"^--set: features\.user\.aggregates\.hours\.of: hour is no behaviour; sum is exact",
     ):
         load_config(overrides=declared)
 

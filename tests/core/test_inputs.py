@@ -19,7 +19,6 @@ INPUTS: dict[str, Any] = {
     ("columns", "message"),
     [
         ([], "neither categorical nor dense inputs are declared"),
-        ([{"column": "tag", "dim": 4, "max_values": 3}], "tag: max_values is 3, and split is missing"),
         ([{"column": "tag", "dim": 4, "split": ""}], "at least 1 character"),
         ([{"column": "tag", "dim": 0}], "greater than or equal to 1"),
         ([{"column": "tag", "dim": 4, "hash_size": 1}], "greater than or equal to 2"),  # 0 is for missing

@@ -93,6 +93,8 @@ def test_the_only_data_set_of_a_project_needs_no_name(project: Path) -> None:
     assert load_config(folder=project).dataset == "kuairand"  # of several, that of the demo
 
     (folder / "kuairand.yaml").rename(folder / "other.yaml")
+    for shipped in ("awkward", "census", "synthetic"):
+        (folder / f"{shipped}.yaml").unlink()
     with pytest.raises(ConfigError, match=r"conf/datasets holds \['mine', 'other'\]; name one of them"):
         load_config(overrides=["training.seed=2"], folder=project)
 
@@ -177,9 +179,8 @@ def test_a_wrong_value_says_what_was_expected(override: str, message: str) -> No
 
 
 def test_a_layer_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^datasets/netflix.yaml does not exist; there are \[.*'kuairand'.*\]"
-    ):
+    match = r"^datasets/netflix.yaml does not exist; there are \[.*'kuairand'.*\]"
+    with pytest.raises(ConfigError, match=match):
         load_config(dataset="netflix")
     with pytest.raises(ConfigError, match=r"^nowhere.yaml does not exist; there are \['base', 'cluster'"):
         load_config(env="nowhere")
@@ -257,3 +258,8 @@ def test_a_copied_model_yaml_must_have_a_name_of_its_own(tmp_path: Path) -> None
         ConfigError, match=r"models/copy\.yaml:3: model\.name: ple, expected copy, as the file"
     ):
         load_config(model="copy", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (CONF_DIR / "datasets").glob("*.yaml")))
+def test_each_data_set_of_the_repository_can_be_read(name: str) -> None:
+    assert load_config(name, folder=CONF_DIR.parent).dataset == name

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from core.schema import Aggregate, Config, EntityFeatures, Promotion, Task
+from core.features import Aggregate, FeatureGroup
+from core.schema import Config, Promotion, Task
 from tests.features.small import CONFIG
 
 
@@ -19,7 +20,7 @@ def test_a_weight_of_a_task_is_not_negative(option: str) -> None:
 @pytest.mark.parametrize("name", ["recency_days", "first_event_time"])
 def test_a_feature_that_every_entity_has_is_not_declared_again(name: str) -> None:
     with pytest.raises(ValueError, match=f"features \\['{name}'\\] are named twice"):
-        EntityFeatures(aggregates=(Aggregate(name=name, agg="count", windows=("all",)),))
+        FeatureGroup(aggregates=(Aggregate(name=name, agg="count", windows=("all",)),))
 
 
 def test_the_variance_of_seeds_of_each_metric_that_decides_is_declared() -> None:

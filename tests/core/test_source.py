@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from core.source import AttributeSource, Behaviour, EventSource, Mapping
+from core.source import AttributeSource, Behaviour, EventSource, Mapping, Source
 
 EVENTS: dict[str, Any] = {
     "path": "log/{data_date}.parquet",
@@ -42,7 +42,7 @@ def typed(name: str, kind: str) -> dict[str, Any]:
         ({"format": "delta"}, "date_column is missing"),
         ({"date_column": "day"}, "date_column is for Delta tables, and the format is parquet"),
         ({"version": 3}, "version is for Delta tables, and the format is parquet"),
-        ({"format": "xlsx"}, "Input should be 'parquet', 'csv', 'json', 'orc' or 'delta'"),
+        ({"format": "xlsx"}, "Input should be 'parquet', 'csv', 'json', 'orc', 'delta' or 'table'"),
         (
             without("item_id"),
             "event columns ['item_id'] are missing; every event has a user and an item",
@@ -135,9 +135,92 @@ def test_a_behaviour_has_bounds_and_types_of_its_kind(
     assert (made.data_type, made.sum_type) == types
 
 
-def test_attributes_are_of_an_undated_snapshot() -> None:
-    users = {"path": "users.parquet", "key": "u", "columns": {}}
+USERS = {"path": "users.csv", "format": "csv", "key": "u", "columns": {}}
+DAY = {"from": "d", "type": "date"}
 
-    assert AttributeSource.model_validate(users | {"snapshot_date": "undated"}).key == "u"
-    with pytest.raises(ValidationError, match="Input should be 'undated'"):
-        AttributeSource.model_validate(users | {"snapshot_date": "2022-05-07"})
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"snapshot_date": "undated"},
+        {"snapshot_date": "undated", "valid_from": {"from": "t", "type": "timestamp", "unit": "ms"}},
+        {"snapshot_date": "path", "path": "users/{data_date:%Y%j}.csv"},
+        {"snapshot_date": DAY},
+        {"changed_at": DAY},
+        {"changed_at": DAY, "path": "changes/{data_date}"},
+        {"snapshot_date": DAY, "format": "table", "path": "shop.users", "version": 3},
+    ],
+)
+def test_attributes_are_undated_or_snapshots_or_changes(change: dict[str, Any]) -> None:
+    source = AttributeSource.model_validate(USERS | change)
+
+    assert (source.dated is not None) == ("{" in source.path)
+    assert source.day_column == ("d" if source.format == "table" else None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "expected snapshot_date (undated, path, or an expression) or changed_at"),
+        ({"snapshot_date": "undated", "changed_at": DAY}, "expected snapshot_date"),
+        ({"snapshot_date": "2022-05-07"}, "Input should be 'undated' or 'path'"),
+        ({"snapshot_date": "path"}, "path 'users.csv' must hold a whole date"),
+        ({"snapshot_date": "undated", "path": "{data_date}.csv"}, "set `snapshot_date: path`"),
+        ({"snapshot_date": DAY | {"type": "int"}}, "type is int; expected date or timestamp"),
+        ({"changed_at": DAY, "valid_from": DAY}, "valid_from is for `snapshot_date: undated`"),
+        (
+            {"changed_at": DAY, "format": "delta", "path": "u/{data_date}"},
+            "a Delta table holds all dates; set snapshot_date to a column",
+        ),
+        (
+            {"snapshot_date": "undated", "format": "table"} | {"path": "a.b.c.d"},
+            "path 'a.b.c.d': expected the name of a table",
+        ),
+    ],
+)
+def test_attributes_that_nobody_can_date_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        AttributeSource.model_validate(USERS | change)
+
+    assert message in str(error.value)
+
+
+ORDERS: dict[str, Any] = {
+    "path": "orders/{data_date}",
+    "action_id": ["no"],
+    "action_time": {"from": "at", "type": "timestamp"},
+    "join": {"user_id": "who"},
+    "horizon_hours": 24,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"path": "orders.csv"}, "must hold a whole date"),
+        ({"action_time": {"from": "at", "type": "date"}}, "action_time is of type date; expected timestamp"),
+        ({"join": {}}, "at least 1 item"),
+        (
+            {"join": {"shop": "s"}},
+            "actions.order.join: ['shop'] are no columns that an impression is found by",
+        ),
+        ({"join": {"event_time": "at"}}, "actions.order.join: ['event_time'] are no columns"),
+        (
+            {"horizon_hours": 25},
+            "actions.order: up to 25 hours after it, an impression may change, 2 dates late; set "
+            "events.lateness_days to that or more",
+        ),
+    ],
+)
+def test_actions_reach_their_impressions_within_the_lateness(
+    change: dict[str, Any], message: str | None
+) -> None:
+    source = {"root": "data", "time_zone": "UTC", "events": EVENTS, "actions": {"order": ORDERS | change}}
+    if message is None:
+        assert Source.model_validate(source).actions["order"].horizon_days == 1
+        return
+    with pytest.raises(ValidationError) as error:
+        Source.model_validate(source)
+
+    assert message in str(error.value)

@@ -77,6 +77,26 @@ def test_counts_are_never_null_extremes_may_be_and_shares_are_at_most_1(project:
     }
 
 
+def test_numbers_of_a_further_group_are_bounded_by_their_behaviours(project: Path) -> None:
+    assert words(load_config(NAME, folder=project), "genre_features") == {
+        "genre_id_not_null": "not null, 0, critical",
+        "data_date_not_null": "not null, 0, critical",
+        "genre_is_never_seen_not_null": "not null, 0, critical",
+        "genre_recency_days_between": "at least 0, 0, critical",
+        "genre_offer_count_2d_not_null": "not null, 0, critical",
+        "genre_offer_count_2d_between": "at least 0, 0, critical",
+        "genre_offer_count_all_not_null": "not null, 0, critical",
+        "genre_offer_count_all_between": "at least 0, 0, critical",
+        "genre_mean_stars_3d_between": "in [-1.0, 5.0], 0, critical",
+        "genre_mean_stars_all_between": "in [-1.0, 5.0], 0, critical",
+        "genre_reader_count_3d_not_null": "not null, 0, critical",
+        "genre_reader_count_3d_between": "at least 0, 0, critical",
+        "genre_reader_count_all_not_null": "not null, 0, critical",
+        "genre_reader_count_all_between": "at least 0, 0, critical",
+        "genre_offer_trend_2d_between": "in [0, 1], 0, critical",
+    }
+
+
 @pytest.mark.parametrize(
     ("of", "per", "high"),
     [

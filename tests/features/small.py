@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
-from core.config_model import EntityName
 from core.schema import Config
+from features.attributes import with_attributes
 from features.cohorts import to_cohorts
 from features.entities import to_known_keys
 from features.examples import to_examples
+from features.groups import with_group_key
 from features.tiles import to_daily_tiles
 from features.windows import no_state, to_features
 
@@ -201,6 +202,7 @@ class Tables:
     item_features: DataFrame
     user_cohorts: DataFrame
     item_cohorts: DataFrame
+    groups: dict[str, DataFrame]
     examples: DataFrame
 
 
@@ -209,16 +211,23 @@ def build(
 ) -> Tables:
     """Features and cohorts as of first .. last, examples of the days after; all events are given."""
 
-    def features_of(entity: EntityName, entities: DataFrame) -> DataFrame:
-        declared = getattr(config.features, entity)
-        tiles = to_daily_tiles(events, entity, declared, config.behaviours)
-        state = no_state(tiles, declared, entity)
-        keys = to_known_keys(entities, tiles.where(tiles.data_date <= last), state, entity, first, last)
-        return to_features(keys, tiles, state, entities, declared, entity, first, last).localCheckpoint()
+    known = events
+    for entity, entities in (("user", users), ("item", items)):
+        attributes = list(config.features.groups[entity].attributes)
+        known = with_attributes(known, entities, attributes, f"{entity}_id")
+
+    def features_of(group: str, entities: DataFrame | None = None) -> DataFrame:
+        declared = config.features.groups[group]
+        keyed = known if declared.key is None else with_group_key(known, declared, group)
+        tiles = to_daily_tiles(keyed, group, declared, config.behaviours)
+        state = no_state(tiles, declared, group)
+        keys = to_known_keys(entities, tiles.where(tiles.data_date <= last), state, group, first, last)
+        return to_features(keys, tiles, state, entities, declared, group, first, last).localCheckpoint()
 
     users_as_of, items_as_of = features_of("user", users), features_of("item", items)
+    groups = {group: features_of(group) for group in config.features.keyed}
     user_cohorts = to_cohorts(users_as_of, config.cohorts.user, "user")
     item_cohorts = to_cohorts(items_as_of, config.cohorts.item, "item")
     following = events.where(events.data_date.between(first + timedelta(days=1), last + timedelta(days=1)))
-    examples = to_examples(following, users_as_of, items_as_of, user_cohorts, item_cohorts, config)
-    return Tables(users_as_of, items_as_of, user_cohorts, item_cohorts, examples.localCheckpoint())
+    examples = to_examples(following, users_as_of, items_as_of, user_cohorts, item_cohorts, groups, config)
+    return Tables(users_as_of, items_as_of, user_cohorts, item_cohorts, groups, examples.localCheckpoint())

@@ -230,6 +230,31 @@ def test_the_values_of_a_bag_have_an_id_each_and_lacking_ones_zero(spark: SparkS
     ]
 
 
+def test_an_array_is_a_bag(spark: SparkSession) -> None:
+    inputs = Inputs.model_validate(
+        {
+            "vocabulary_min_count": 1,
+            "vocabulary_max_size": 9,
+            "categorical": [
+                {"column": "user_tabs", "dim": 2, "max_values": 2, "table": "tab"},
+                {"column": "user_last", "dim": 2, "table": "tab"},  # of several values the first
+            ],
+            "dense": [],
+        }
+    )
+    rows = spark.createDataFrame(
+        [("1", [7, 8, 9], [8]), ("2", [8], []), ("3", None, None)],
+        "event_id string, user_tabs array<int>, user_last array<int>",
+    )
+
+    encoder = fit_encoder(rows, inputs, {"user_tabs": "user", "user_last": "user"})
+    found = rows.select("event_id", *encoded(rows, encoder)).orderBy("event_id").collect()
+
+    assert encoder.id_columns == ("cat_user_tabs__1", "cat_user_tabs__2", "cat_user_last")
+    assert encoder.categorical[0].vocabulary == ("8", "7", "9")  # 8 three times, over both columns
+    assert [tuple(row) for row in found] == [("1", 2, 1, 1), ("2", 1, 0, 0), ("3", 0, 0, 0)]
+
+
 def test_quantiles_are_each_value_once_with_the_middle_of_the_levels_it_takes_up(spark: SparkSession) -> None:
     inputs = Inputs.model_validate(
         {
@@ -261,10 +286,6 @@ def test_quantiles_are_each_value_once_with_the_middle_of_the_levels_it_takes_up
 @pytest.mark.parametrize(
     ("categorical", "message"),
     [
-        (
-            [{"column": "item_tag", "dim": 4, "max_values": 2}],
-            "max_values is 2, and split is missing",
-        ),
         (
             [{"column": "item_tag", "dim": 4, "table": "t"}, {"column": "user_tag", "dim": 8, "table": "t"}],
             "item_tag and user_tag share table t, but their hash_size and dim are",

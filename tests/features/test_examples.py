@@ -182,3 +182,18 @@ def test_of_repeated_impressions_one_counts_and_all_stay(
     repeated = {events[0].event_id, events[2].event_id}
     assert counting(config) == {event.event_id for event in events}
     assert counting(config.model_copy(update={"examples": declared})) == counting(config) - repeated
+
+
+def test_an_example_has_the_attributes_that_were_valid_at_the_end_of_the_day_before(
+    spark: SparkSession, items: DataFrame, config: Config
+) -> None:
+    users = spark.createDataFrame(
+        [(1, EVER, date(2022, 5, 4), "old", 1), (1, date(2022, 5, 4), date(2022, 5, 5), "new", 1)], USERS
+    )
+    events = to_frame(spark, [Event(user=1, item=1, day=day) for day in (4, 5, 6)])
+
+    found = build(events, users, items, config, date(2022, 5, 3), date(2022, 5, 5))
+
+    # On the 4th it changed: the example of that day has what it was before. On the 5th it was gone.
+    cities = [(row["data_date"].day, row["user_city"]) for row in rows_of(found.examples, "data_date")]
+    assert cities == [(4, "old"), (5, "new"), (6, None)]

@@ -11,7 +11,6 @@ from core.columns import input_sides
 from core.config_model import EntityName
 from core.load import load_config
 from core.schema import Config
-from core.source import AttributeSource
 from core.training_days import date_range
 from features.candidates import to_item_pool
 from features.encoding import encoded, fit_encoder
@@ -42,8 +41,8 @@ def library(project: Path) -> Config:
 def judged(spark: SparkSession, project: Path, library: Config) -> DataFrame:
     """All rows of all files, each with its status; null where something could not be read."""
     sources = sources_of(project)
-    files = [file for day in date_range(FIRST, LAST) for file in sources.log_files(day)]
-    events = to_events(read_log(spark, sources, library.source.events, files), library)
+    files = [file for day in date_range(FIRST, LAST) for file in sources.log.of(day)]
+    events = to_events(read_log(spark, library.source.events, files, sources.log.columns), library)
     needed = ("user_id", "item_id", "event_time", "has_borrowed", "reading_seconds", "stars")
     unreadable = F.array_compact(F.array(*(F.when(F.col(name).isNull(), F.lit(name)) for name in needed)))
     return with_row_status(events.withColumn("failed_rules", unreadable), library).localCheckpoint()
@@ -58,12 +57,13 @@ def tables(spark: SparkSession, project: Path, judged: DataFrame, library: Confi
     sources = sources_of(project)
     accepted = judged.where(F.col("row_status") == "accepted")
 
-    def entities(source: AttributeSource | None, entity: EntityName) -> DataFrame:
-        assert source is not None
-        files, needed = sources.require_attribute_files(source), sources.attribute_columns(source)
-        return to_entities(read_attributes(spark, source, files, needed), source, entity, "string")
+    def entities(entity: EntityName) -> DataFrame:
+        offered = sources.attributes_of(entity)
+        assert offered is not None
+        raw = read_attributes(spark, offered.source, offered.all_files(), offered.columns())
+        return to_entities(raw, offered.source, entity, "string")
 
-    users, items = entities(library.source.users, "user"), entities(library.source.items, "item")
+    users, items = entities("user"), entities("item")
     return build(accepted, users, items, library, FIRST, LAST - timedelta(days=1))
 
 

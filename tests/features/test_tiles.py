@@ -5,7 +5,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from core.errors import ConfigError
-from core.schema import Aggregate, Config, EntityFeatures
+from core.features import Aggregate, FeatureGroup
+from core.schema import Config
 from features.tiles import to_daily_tiles
 from tests.features.small import Event, rows_of, to_frame
 
@@ -56,7 +57,7 @@ def test_a_sum_without_rows_is_zero_not_null(spark: SparkSession, config: Config
     clicked = Aggregate(
         name="clicked_seconds", agg="sum", of="play_seconds", where="is_click = 1", windows=("1d",)
     )
-    features = EntityFeatures(aggregates=(clicked,))
+    features = FeatureGroup(aggregates=(clicked,))
 
     tiles = to_daily_tiles(
         to_frame(spark, [Event(user=1, item=7, day=1, seconds="5")]), "item", features, config.behaviours
@@ -66,7 +67,7 @@ def test_a_sum_without_rows_is_zero_not_null(spark: SparkSession, config: Config
 
 
 def test_only_behaviours_can_be_summed(spark: SparkSession, config: Config) -> None:
-    features = EntityFeatures(aggregates=(Aggregate(name="tabs", agg="sum", of="tab", windows=("1d",)),))
+    features = FeatureGroup(aggregates=(Aggregate(name="tabs", agg="sum", of="tab", windows=("1d",)),))
 
     with pytest.raises(ConfigError, match="aggregate tabs sums 'tab', which is no behaviour"):
         to_daily_tiles(to_frame(spark, []), "user", features, config.behaviours)

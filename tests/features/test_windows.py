@@ -8,7 +8,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from core.columns import feature_columns
-from core.schema import Aggregate, Config, EntityFeatures
+from core.features import Aggregate, FeatureGroup
+from core.schema import Config
 from features.entities import to_known_keys
 from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features, unknown_defaults
@@ -88,8 +89,8 @@ def test_one_date_reads_as_many_days_of_tiles_as_its_longest_window(config: Conf
     all_time = Aggregate(name="impression_count", agg="count", windows=("all",))
 
     assert longest_window_days(config.features.user) == 3
-    assert longest_window_days(EntityFeatures(aggregates=(all_time,))) == 1
-    assert longest_window_days(EntityFeatures(aggregates=())) == 1
+    assert longest_window_days(FeatureGroup(aggregates=(all_time,))) == 1
+    assert longest_window_days(FeatureGroup(aggregates=())) == 1
 
 
 # --- a range, its dates, and a recomputation from raw events ----------------------------------------

@@ -5,13 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.paths import exists
+from features.entities import to_known_keys
+from features.windows import no_state, to_features
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.night import run_history, run_night
 from jobs.runtime.project import Project
+from tests.features.small import rows_of
 from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
 
 SETTINGS = (
@@ -21,14 +24,33 @@ SETTINGS = (
     "evaluation.replicates=20",
     "promotion.min_users=3",
 )
+FUNCTION = """
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+
+def with_visits(events):
+    before = F.lag("event_time").over(Window.partitionBy("user_id").orderBy("event_time", "event_id"))
+    is_start = before.isNull() | (F.timestamp_diff("MINUTE", before, F.col("event_time")) > 30)
+    return events.select("event_id", is_start.cast("int").alias("starts"))
+"""
+DERIVED = (
+    "derived.visits.call=functions/visits.py:with_visits",
+    "derived.visits.columns={is_visit: {from: starts, kind: binary}}",
+    "features.page.key=shelf",
+    "features.page.aggregates=[{name: visit_count, agg: sum, of: is_visit, windows: [2d, all]}]",
+)
 WITHOUT_ATTRIBUTES = (
     "source.users=null",
     "source.items=null",
     "features.user.attributes=[]",
     "features.item.attributes=[]",
+    "features.genre.key=shelf",
+    "features.author.key=user_device",
     "baselines.group=item_id",
     "inputs.categorical=[{column: item_id, hash_size: 64, dim: 4}, {column: shelf, dim: 2}]",
-    "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: user_lowest_shelf_3d}]",
+    "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: user_lowest_shelf_3d}, "
+    "{column: genre_offer_count_2d}, {column: author_borrowed_days_all}]",
 )
 
 
@@ -39,7 +61,9 @@ def test_two_nights_give_each_user_a_list(
 ) -> None:
     folder = write_second_data_set(tmp_path, rows_per_day=150)
     until = LAST - timedelta(days=2)
-    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SETTINGS, *settings), project=folder)
+    (folder / "functions").mkdir()
+    (folder / "functions" / "visits.py").write_text(FUNCTION)
+    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SETTINGS, *DERIVED, *settings), project=folder)
 
     run_history(ask)
     for day in (until + timedelta(days=1), LAST):
@@ -62,3 +86,25 @@ def test_two_nights_give_each_user_a_list(
     assert sum(row["late"] for row in balance) == (LAST - FIRST).days  # that of the first file is too early
     assert sum(row["failed"] for row in balance) > 0
     assert exists(project.report_uri(f"{LAST}.html"))
+    pages = project.store.read(spark, "page_features").where(F.col("data_date") == LAST)
+    visits = pages.agg(
+        F.sum("page_visit_count_all").alias("v"), F.max("page_recency_days").alias("d")
+    ).first()
+    assert visits is not None
+    assert len(READERS) < visits["v"] < pages.count() * 1_000
+    assert visits["d"] == 0
+
+    for group in ("genre", "author", "page"):
+        stored = project.store.read(spark, f"{group}_features").where(F.col("data_date") == LAST)
+        assert rows_of(stored, f"{group}_id") == rows_of(at_once(spark, project, group), f"{group}_id")
+
+
+def at_once(spark: SparkSession, project: Project, group: str) -> DataFrame:
+    """Features of a group as of the last date, from all tiles and no state."""
+    features = project.config.features.groups[group]
+    tiles = project.store.read(spark, f"{group}_daily")
+    state = no_state(tiles, features, group)
+    keys = to_known_keys(None, tiles, state, group, FIRST, LAST)
+    every = to_features(keys, tiles, state, None, features, group, FIRST, LAST)
+    columns = project.catalog[f"{group}_features"].columns
+    return every.where(F.col("data_date") == LAST).select(*columns)

@@ -33,7 +33,7 @@ TYPES = {
     "TimeUnit": "`s`, `ms` or `us`",
     "DurationUnit": "`ms`, `s`, `min` or `h`",
     "GainMetric": "`auc`, `gauc`, `mse` or `mae`",
-    "FileFormat": "`parquet`, `csv`, `json`, `orc` or `delta`",
+    "FileFormat": "`parquet`, `csv`, `json`, `orc`, `delta` or `table`",
     "StoragePath": "path",
     "SourcePath": "text",
     "None": "null",
@@ -73,6 +73,8 @@ def schema_classes(top: type[ConfigModel]) -> list[SchemaClass]:
             for name, field in model.model_fields.items()
             for inner, suffix in _models_in(field.annotation, "")
         ]
+        if others := inspect.get_annotations(model).get("__pydantic_extra__"):
+            below += [(inner, f"{path}{suffix}") for inner, suffix in _models_in(others, "")]
         waiting = [*below, *waiting]
     return [
         SchemaClass(model.__name__, tuple(found), inspect.getdoc(model) or "", tuple(_keys(model)))
@@ -108,6 +110,9 @@ def _own_keys(model: type[ConfigModel]) -> Iterator[Key]:
     }
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            if node.target.id == "__pydantic_extra__":
+                yield Key("<name>", _type(node.annotation.slice.elts[1]), "none", "")
+                continue
             field = model.model_fields[node.target.id]
             lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
             said = [comments[line] for line in lines if line in comments]

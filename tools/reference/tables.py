@@ -45,8 +45,8 @@ def table_section(table: Table, config: Config, used: dict[str, list[str]]) -> s
         facts.append(f"- suite: {len(config.suites[table.name].rules)} rules (`lamplighter rules`)")
     if table.not_content and table.has_content:
         facts.append(f"- outside of the digest: {code(table.not_content)}")
-    entity = table.name.removesuffix("_features")
-    if entity in ("user", "item"):
+    group = table.name.removesuffix("_features")
+    if group in config.features.groups:
         meanings = {each.name: meaning(each) for each in described_features(config)}
         rows = [
             (f"`{name}`", kind.simpleString(), meanings.get(name, ""), ", ".join(used.get(name, [])))

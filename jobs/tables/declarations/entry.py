@@ -51,6 +51,13 @@ def entry_tables(config: Config) -> list[Table]:
             holds="source rows by status; conflicts and failed add up to the rows of quarantine",
         ),
         Table(
+            "action_balance",
+            ("action", "data_date"),
+            {"action": STRING, "data_date": DATE, "read": LONG, "attributed": LONG}
+            | {"duplicates": LONG, "failed": LONG},
+            holds="rows of logs of actions by status, per date of their files; failed ones are in quarantine",
+        ),
+        Table(
             "quarantine",
             ("source_row_id",),
             {"source_row_id": STRING, "source_path": STRING, "raw_row": STRING, "failed_rules": STRINGS}

@@ -1,8 +1,8 @@
 """Tables that training reads: examples, pinned sets, blocks; and the baseline of group means."""
 
 from core.schema import Config
-from jobs.tables.declarations.entities import feature_types
 from jobs.tables.declarations.entry import context_types, key_types
+from jobs.tables.declarations.groups import feature_types
 from jobs.tables.table import BINARY, BOOLEAN, DATE, DOUBLE, INT, STRING, STRINGS, TIME, Table
 
 
@@ -10,6 +10,8 @@ def training_tables(config: Config) -> list[Table]:
     """Return what training reads, from examples to blocks, and the baseline."""
     key = key_types(config)
     features = feature_types(config, "user") | feature_types(config, "item")
+    for group in config.features.keyed:
+        features |= feature_types(config, group)
     labels = {f"label_{task.name}": DOUBLE for task in config.tasks}
     masks = {f"mask_{task.name}": BOOLEAN for task in config.tasks}
     return [

@@ -1,5 +1,6 @@
 """`lamplighter test` runs the jobs of a history on rows of a file, and says cell by cell what differs."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +32,18 @@ expect:
 """  # noqa: E501  # as a file holds it
 
 
+@pytest.fixture(autouse=True)
+def session_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of rows set options of the session, which other tests share."""
+    yield
+    if "spark" in request.fixturenames:
+        session: SparkSession = request.getfixturevalue("spark")
+        for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"):
+            session.conf.unset(name)
+        session.conf.set("spark.sql.shuffle.partitions", "2")
+
+
+@pytest.mark.slow
 def test_the_test_of_the_demo_passes(spark: SparkSession) -> None:
     assert run_test(KUAIRAND, None) == []
 
@@ -66,7 +79,7 @@ def test_differences_are_named_cell_by_cell(spark: SparkSession, tmp_path: Path)
 def test_rows_are_written_in_the_format_of_the_data_set(spark: SparkSession, tmp_path: Path) -> None:
     write_second_data_set(tmp_path, rows_per_day=10)
     folder = tmp_path / "conf" / "tests"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "library.yaml").write_text(LIBRARY, encoding="utf-8")
 
     (file,) = (each for each in files_of_tests(tmp_path, ()) if each.name == "library.yaml")

@@ -278,9 +278,16 @@ class ModelSources(Sources):
 
     def __init__(self, world: World, config: Config) -> None:
         super().__init__(config, world, Path("/"))  # type: ignore[arg-type]
+        self.log = ModelLog(world)  # type: ignore[assignment]
+
+
+class ModelLog:
+    """A log whose files are in memory."""
+
+    def __init__(self, world: World) -> None:
         self._world = world
 
-    def log_files(self, data_date: date) -> list[SourceFile]:
+    def of(self, data_date: date) -> list[SourceFile]:
         """Return the files of a date; a file's hash is its rows."""
         return [
             SourceFile(f"log/{day}/{name}", Path(name), _sha256(f"{name}{day}{sorted(held)}"), day)
@@ -288,9 +295,9 @@ class ModelSources(Sources):
             if day == data_date
         ]
 
-    def require_log_files(self, data_date: date, allow_missing: bool) -> list[SourceFile]:
+    def require(self, data_date: date, allow_missing: bool) -> list[SourceFile]:
         """Return them, if there are any or not."""
-        return self.log_files(data_date)
+        return self.of(data_date)
 
 
 def _sha256(text: str) -> str:
@@ -325,10 +332,9 @@ def inside(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backfill, "Project", world.opened)
         patch.setattr(backfill, "all_jobs", lambda: {name: ModelJob(world, name) for name in all_jobs()})
-        patch.setattr(backfill, "read_log", lambda spark, sources, source, files: files)
-        patch.setattr(backfill, "to_events", lambda files, config: files)
+        patch.setattr(backfill, "rows_with_dates", lambda spark, log, files, action, config: files)
         patch.setattr(backfill, "count_dates", count_dates)
-        patch.setattr(Sources, "require_attribute_files", lambda sources, source: [])
+        patch.setattr(Sources, "attributes", lambda sources: [])
         yield
 
 

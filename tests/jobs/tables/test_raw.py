@@ -15,7 +15,6 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
-from core.config_model import ConfigModel
 from core.errors import LamplighterError
 from core.source import EventSource
 from jobs.tables.delta_source import dates_of_table, table_of_date
@@ -30,11 +29,7 @@ ROWS = [
 ]
 
 
-class Columns(ConfigModel):
-    """Stands for `Sources`, of which reading asks the declared columns alone."""
-
-    def log_columns(self) -> set[str]:
-        return {"who", "what", "n"}
+COLUMNS = {"who", "what", "n"}
 
 
 def source(**values: Any) -> EventSource:
@@ -97,7 +92,7 @@ def test_every_format_gives_the_rows_of_all_files_with_their_positions(
     (folder / "_SUCCESS").touch()
     files = files_at(tmp_path, f"log [[]1]/{DAY}", "csv", DAY)
 
-    rows = read_log(spark, Columns(), source(**values), files).collect()  # type: ignore[arg-type]
+    rows = read_log(spark, source(**values), files, COLUMNS).collect()
 
     for name in ("part-0", "part-1"):
         of_file = sorted(
@@ -117,7 +112,7 @@ def test_positions_do_not_depend_on_how_many_tasks_read_a_file(spark: SparkSessi
     found = []
     for size in ("134217728", "4096"):
         spark.conf.set("spark.sql.files.maxPartitionBytes", size)
-        rows = read_log(spark, Columns(), declared, files)  # type: ignore[arg-type]
+        rows = read_log(spark, declared, files, COLUMNS)
         found.append({(row["n"], row["row_index"]) for row in rows.collect()})
     spark.conf.unset("spark.sql.files.maxPartitionBytes")
 
@@ -128,8 +123,8 @@ def test_a_broken_line_is_kept_as_it_was_received(spark: SparkSession, tmp_path:
     (tmp_path / "a.json").write_text('{"who": "1", "n": 7}\n{"who": "2", \n')
     (tmp_path / "a.csv").write_text("who,what,n\n1,2,3,4\n")
 
-    broken = read_log(spark, Columns(), source(format="json"), files_at(tmp_path, "a.json", "json", DAY))  # type: ignore[arg-type]
-    surplus = read_log(spark, Columns(), source(format="csv"), files_at(tmp_path, "a.csv", "csv", DAY))  # type: ignore[arg-type]
+    broken = read_log(spark, source(format="json"), files_at(tmp_path, "a.json", "json", DAY), COLUMNS)
+    surplus = read_log(spark, source(format="csv"), files_at(tmp_path, "a.csv", "csv", DAY), COLUMNS)
 
     assert [
         (row["who"], row["n"], row["_corrupt_record"]) for row in broken.orderBy("row_index").collect()
@@ -144,7 +139,7 @@ def test_csv_without_a_header_has_numbered_columns(spark: SparkSession, tmp_path
     (tmp_path / "a.csv").write_text("1,2\n3,4\n")
     declared = source(format="csv", options={"header": False})
 
-    rows = read_log(spark, Columns(), declared, files_at(tmp_path, "a.csv", "csv", DAY))  # type: ignore[arg-type]
+    rows = read_log(spark, declared, files_at(tmp_path, "a.csv", "csv", DAY), COLUMNS)
 
     assert [(row["_c0"], row["_c1"], row["who"]) for row in rows.orderBy("row_index").collect()] == [
         ("1", "2", None),
@@ -156,7 +151,7 @@ def test_files_with_other_columns_are_read_side_by_side(spark: SparkSession, tmp
     (tmp_path / "a.csv").write_text("who,what,n\n1,2,3\n")
     (tmp_path / "b.csv").write_text("n,what,who,more\n4,5,6,7\n")
 
-    rows = read_log(spark, Columns(), source(format="csv"), files_at(tmp_path, "*.csv", "csv", DAY))  # type: ignore[arg-type]
+    rows = read_log(spark, source(format="csv"), files_at(tmp_path, "*.csv", "csv", DAY), COLUMNS)
 
     assert [(r["who"], r["what"], r["n"], r["more"]) for r in rows.orderBy("source_path").collect()] == [
         ("1", "2", "3", None),
@@ -174,19 +169,19 @@ def test_a_delta_table_holds_all_dates_and_only_changed_ones_have_another_hash(
     )
     write_deltalake(table, days, partition_by=["day"])
     declared = source(path="orders", format="delta", date_column="day")
-    before = [table_of_date(tmp_path, declared, day) for day in (DAY, other)]
+    before = [table_of_date(tmp_path / "orders", declared, day) for day in (DAY, other)]
     write_deltalake(table, pa.Table.from_pylist([{"who": "4", "day": other}]), mode="append")
-    after = [table_of_date(tmp_path, declared, day) for day in (DAY, other)]
+    after = [table_of_date(tmp_path / "orders", declared, day) for day in (DAY, other)]
 
     assert before[0][0].sha256 == after[0][0].sha256
     assert before[1][0].sha256 != after[1][0].sha256
-    assert sorted(dates_of_table(tmp_path, declared)) == [DAY, other]
-    assert table_of_date(tmp_path, declared, date(2024, 3, 2)) == []
-    rows = read_log(spark, Columns(), declared, after[1]).collect()  # type: ignore[arg-type]
+    assert sorted(dates_of_table(tmp_path / "orders", declared)) == [DAY, other]
+    assert table_of_date(tmp_path / "orders", declared, date(2024, 3, 2)) == []
+    rows = read_log(spark, declared, after[1], COLUMNS).collect()
     assert {row["who"] for row in rows} == {"3", "4"}
     assert len({(row["source_sha256"], row["row_index"]) for row in rows}) == 2
     pinned = source(path="orders", format="delta", date_column="day", version=0)
-    rows = read_log(spark, Columns(), pinned, table_of_date(tmp_path, pinned, other)).collect()  # type: ignore[arg-type]
+    rows = read_log(spark, pinned, table_of_date(tmp_path / "orders", pinned, other), COLUMNS).collect()
     assert {row["who"] for row in rows} == {"3"}
 
 
@@ -196,4 +191,4 @@ def test_rows_of_a_table_without_a_date_are_an_error(spark: SparkSession, tmp_pa
     declared = source(path="orders", format="delta", date_column="day")
 
     with pytest.raises(LamplighterError, match="orders: 1 rows have no readable date in day"):
-        read_log(spark, Columns(), declared, table_of_date(tmp_path, declared, DAY))  # type: ignore[arg-type]
+        read_log(spark, declared, table_of_date(tmp_path / "orders", declared, DAY), COLUMNS)

@@ -381,3 +381,20 @@ def test_the_index_lists_the_newest_night_first(night: NightReport) -> None:
         ["2022-05-08", "1 warned", "13,411", "17", "27,285", "mfh-41c09e7d (promoted)", "2 min 38 s"],
         ["2022-05-07", "2 failed", "10", "0", "\N{EN DASH}", "none", "61 s"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("labelled", "text"),
+    [
+        (None, "The lists of the night before against what their users did on 2022-05-07."),
+        (
+            date(2022, 5, 4),
+            "What users did on 2022-05-04, the newest data date whose labels are final, against",
+        ),
+    ],
+)
+def test_outcomes_say_of_which_day_they_are(labelled: date | None, text: str) -> None:
+    outcome = OutcomeRow("like", "all", "hit_rate", 0.5, 2, 3)
+    page = render_night(replace(EMPTY, outcomes=(outcome,), labelled_date=labelled))
+
+    assert text in page

@@ -1,0 +1,79 @@
+"""What one log offers: files of each data date, or the rows of a date in a Delta table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from core.errors import LamplighterError
+from core.source import IN_TABLES, FileSource, LogSource
+from jobs.tables.delta_source import dates_of_table, table_of_date
+from jobs.tables.source_files import SourceFile, check_columns, files_at, found_at
+
+
+@dataclass(frozen=True)
+class LogFiles:
+    """The files of the log of impressions, or of a log of actions.
+
+    Attributes:
+        root: folder that relative paths begin at.
+        source: how they are declared.
+        columns: columns of a file that the configuration reads.
+        folder_of: returns the folder of a table.
+    """
+
+    root: Path
+    source: LogSource
+    columns: frozenset[str]
+    folder_of: Callable[[FileSource], Path]
+
+    def of(self, data_date: date) -> list[SourceFile]:
+        """Return the files of a date, in the order of their paths; none if there are none."""
+        if self.source.format in IN_TABLES:
+            return table_of_date(self.folder_of(self.source), self.source, data_date)
+        return files_at(self.root, self.source.dated.of(data_date), self.source.format, data_date)
+
+    def require(self, data_date: date, allow_missing: bool) -> list[SourceFile]:
+        """Return the files of a date, with their columns checked.
+
+        Raises:
+            LamplighterError: there are none and `allow_missing` is not given, or one is not readable.
+        """
+        files = self.of(data_date)
+        if not files and not allow_missing:
+            raise LamplighterError(self._missing(data_date))
+        return self.checked(files)
+
+    def checked(self, files: list[SourceFile]) -> list[SourceFile]:
+        """Return files whose columns are there.
+
+        Raises:
+            LamplighterError: one is not readable or lacks a column.
+        """
+        for file in files:
+            check_columns(file, self.source, set(self.columns))
+        return files
+
+    def last_date(self) -> date | None:
+        """Return the newest date that there are files of."""
+        if self.source.format in IN_TABLES:
+            return max(dates_of_table(self.folder_of(self.source), self.source), default=None)
+        dated = self.source.dated
+        places = (
+            (place.relative_to(self.root) if place.is_relative_to(self.root) else place).as_posix()
+            for place in found_at(self.root, dated.pattern)
+        )
+        return max((day for place in places if (day := dated.date_of(place))), default=None)
+
+    def _missing(self, data_date: date) -> str:
+        path = self.source.path if self.source.format in IN_TABLES else self.source.dated.of(data_date)
+        last = self.last_date()
+        if last is None:
+            root = self.root.name
+            return f"{path}: source file is missing, and so is every other; expected the log under {root}/"
+        if data_date > last:
+            return (
+                f"{path}: data date {data_date} is after the last file, of {last}; wait for the file, or run "
+                "with --allow-empty to continue without new events"
+            )
+        return f"{path}: source file is missing (the last is of {last}); deliver it, then run again"

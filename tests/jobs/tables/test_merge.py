@@ -1,0 +1,26 @@
+"""One MERGE makes the rows of a table those of a frame, and writes only what differs."""
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from tests.jobs.tables.small import DAY, NEXT, numbers, small_store, write_numbers
+
+
+def test_a_merge_is_one_commit_of_the_rows_that_differ(spark: SparkSession, tmp_path: Path) -> None:
+    store = small_store(tmp_path)
+    write_numbers(spark, store, (1, 10), (2, 20), (3, 30))
+    wanted = numbers(spark, (1, 10), (2, 21)).unionByName(numbers(spark, (2, 22), day=NEXT))
+
+    commit = store.merge("numbers", wanted, {"run_id": "merged"})
+    again = store.merge("numbers", wanted, {"run_id": "again"})
+
+    assert commit is not None
+    assert (commit.version, commit.rows) == (2, 3)  # changed, gone, new
+    assert again is None
+    assert sorted((row["id"], row["value"], row["data_date"]) for row in store.rows("numbers")) == [
+        (1, 10, DAY),
+        (2, 21, DAY),
+        (2, 22, NEXT),
+    ]
+    assert store.newest_metadata("numbers") == {"run_id": "merged"}
