@@ -102,6 +102,7 @@ def features_of(
     return to_features(keys, tiles, state, entities, features, group, *dates)
 
 
+@pytest.mark.slow
 @given(log=st.lists(events_, min_size=20, max_size=60, unique_by=lambda e: e.event_id))
 @settings(max_examples=2, deadline=None, database=None)
 def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
@@ -152,6 +153,7 @@ def recomputed(config: Config, group: str, log: Sequence[Event]) -> Iterator[dic
             yield row
 
 
+@pytest.mark.slow
 def test_examples_and_scoring_read_the_features_of_the_key_as_of_the_day_before(
     spark: SparkSession, grouped: Config, users: DataFrame, items: DataFrame
 ) -> None:
