@@ -5,7 +5,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
+
+# How long an example takes depends on what else the machine does; a property says what holds.
+settings.register_profile("lamplighter", deadline=None)
+settings.load_profile("lamplighter")
 
 pytest_plugins = ["tests.jobs.fixtures"]  # projects, for tests of jobs, of the Python API and of the docs
 

@@ -219,7 +219,6 @@ EXAMPLES, MOST_DISCARDED = 60, 0.05
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],  # to shrink takes minutes

@@ -104,7 +104,7 @@ def features_of(
 
 @pytest.mark.slow
 @given(log=st.lists(events_, min_size=20, max_size=60, unique_by=lambda e: e.event_id))
-@settings(max_examples=2, deadline=None, database=None)
+@settings(max_examples=2, database=None)
 def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
     spark: SparkSession, grouped: Config, users: DataFrame, items: DataFrame, log: list[Event]
 ) -> None:

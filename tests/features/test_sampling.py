@@ -102,7 +102,7 @@ def test_the_sample_is_the_same_whatever_the_parallelism_and_another_for_another
     assert abs(both - 0.04 * 0.9 * ROWS) < 6 * math.sqrt(0.04 * 0.9 * ROWS)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(share=st.floats(0.05, 0.95), seed=st.integers(1, 2**31))
 def test_sums_of_weights_are_those_of_all_rows_in_expectation(
     examples: DataFrame, config: Config, share: float, seed: int

@@ -66,7 +66,7 @@ SNAPSHOTS = st.dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(snapshots=SNAPSHOTS, wrong=SNAPSHOTS, seed=st.integers(0, 99), batch=st.integers(1, 3))
 def test_versions_are_a_function_of_the_set_of_snapshots(
     spark: SparkSession, snapshots: dict[date, Snapshot], wrong: dict[date, Snapshot], seed: int, batch: int

@@ -23,7 +23,7 @@ from tests.models.conftest import make_positive
 
 D = 4
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
-FEW = settings(deadline=None, derandomize=True, max_examples=40)
+FEW = settings(derandomize=True, max_examples=40)
 
 few = st.integers(1, 3)
 widths = st.lists(st.integers(1, 5), min_size=1, max_size=3)

@@ -53,7 +53,7 @@ def test_a_date_in_names_becomes_a_placeholder(tmp_path: Path, names: list[str],
     start=st.sampled_from(["", "log-", "a/b_", "v2/x."]),
     end=st.sampled_from([".csv", "/part-0.csv", "_eu.csv.gz", "/x/y.csv"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_path_that_is_found_names_the_file_of_each_date(
     days: list[date], form: str, start: str, end: str
 ) -> None:

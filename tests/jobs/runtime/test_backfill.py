@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from core.load import load_config
@@ -349,7 +349,6 @@ def history(world: World) -> None:
 # --- what holds --------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(before_the_first_run, st.lists(happenings, max_size=8))
 def test_after_any_order_of_arrival_tables_are_as_if_all_had_been_there(
     files: dict[tuple[date, str], frozenset[Row]], happened: list[Happening]
@@ -373,7 +372,6 @@ def test_after_any_order_of_arrival_tables_are_as_if_all_had_been_there(
         assert plan_backfill(asked).steps == ()
 
 
-@settings(deadline=None)
 @given(before_the_first_run, st.lists(arrivals, min_size=1, max_size=3))
 def test_a_backfill_from_the_first_changed_file_on_reaches_back_within_the_horizon_and_no_further(
     files: dict[tuple[date, str], frozenset[Row]], arrived: list[Deliver | Withdraw]

@@ -38,7 +38,7 @@ def test_auc_counts_won_pairs_and_half_of_the_ties() -> None:
 
 
 @given(ROWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_auc_and_log_loss_equal_those_of_scikit_learn(rows: list[tuple[int, bool, int, int]]) -> None:
     bins, labels, _, weight = (np.array(column) for column in zip(*rows, strict=True))
     z = (bins + 0.5) * BIN
@@ -86,7 +86,7 @@ def test_metrics_equal_their_plain_definitions_on_weighted_rows(shift: float) ->
 
 
 @given(ROWS, ROWS, ROWS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_states_merge_in_any_order_to_the_state_of_all_rows(
     a: list[tuple[int, bool, int, int]],
     b: list[tuple[int, bool, int, int]],

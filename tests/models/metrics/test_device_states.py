@@ -88,7 +88,7 @@ def assert_equal(found: Any, expected: Any) -> None:
     st.integers(0, 10_000),
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=80),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rows_on_any_ranks_in_any_batches_give_the_state_of_all_rows(
     seed: int, places: list[tuple[int, int]]
 ) -> None:

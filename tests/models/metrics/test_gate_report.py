@@ -112,7 +112,7 @@ def test_a_row_counts_only_at_gates_that_its_own_groups_cells_need(
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_states_of_parts_add_up_in_any_order_to_the_very_same_numbers(places: list[int], random: Any) -> None:
     rng = np.random.default_rng(len(places))
     sums = [GateSums(1, int(w > 0.5), v, v * w, v * w * w) for w, v in rng.random((len(places), 2))]

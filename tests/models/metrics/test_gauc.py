@@ -32,7 +32,7 @@ def test_gauc_weighs_users_by_impressions_and_skips_those_with_one_class() -> No
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.booleans()), min_size=1, max_size=50))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_gauc_equals_scikit_learn_user_by_user_and_merges_over_users_and_through_bytes(
     rows: list[tuple[int, int, bool]],
 ) -> None:

@@ -28,7 +28,7 @@ def test_errors_are_weighted_means_over_rows_and_padding_does_not_count() -> Non
 
 
 @given(ROWS, ROWS, ROWS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_states_merge_in_any_order_and_through_bytes_to_the_plain_definitions(
     a: Rows, b: Rows, c: Rows
 ) -> None:

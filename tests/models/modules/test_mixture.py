@@ -48,7 +48,7 @@ def plain(
     return {gate: (w[:, :, None] * seen[gate]).sum(1) for gate, w in weights.items()}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     counts=st.tuples(*[st.integers(1, 3)] * 3),
     rows=st.integers(1, 9),

@@ -21,7 +21,7 @@ def spec(**values: object) -> LogSpec:
     return LogSpec.model_validate({**sizes, **values})
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32),
     events_per_day=st.integers(1, 800),
