@@ -93,8 +93,6 @@ def test_the_only_data_set_of_a_project_needs_no_name(project: Path) -> None:
     assert load_config(folder=project).dataset == "kuairand"  # of several, that of the demo
 
     (folder / "kuairand.yaml").rename(folder / "other.yaml")
-    for shipped in ("awkward", "census", "synthetic"):
-        (folder / f"{shipped}.yaml").unlink()
     with pytest.raises(ConfigError, match=r"conf/datasets holds \['mine', 'other'\]; name one of them"):
         load_config(overrides=["training.seed=2"], folder=project)
 
