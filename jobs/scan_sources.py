@@ -30,7 +30,8 @@ def scan_sources(run: Run) -> None:
     sources = run.sources("own")
     known = {row["file_date"] for row in run.rows("source_files")}  # of these all files may be withdrawn
     files, counts = list[SourceFile](), list[FileDate]()
-    for action, log in sources.logs.items():
+    for action in (None, *run.config.source.actions):
+        log = sources.logs[action]
         of_log = [f for day in run.dates for f in log.require(day, run.allow_empty or day in known)]
         counts += count_dates(rows_with_dates(run.spark, log, of_log, action, run.config))
         files += of_log

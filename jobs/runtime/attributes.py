@@ -29,10 +29,10 @@ def refresh_entities(run: Run) -> None:
     """
     sources = run.sources("attributes")
     for entity in ENTITIES:
-        offered = sources.attributes_of(entity)
-        if offered is None or offered.source.snapshot_date == "undated":
+        source, offered = run.config.source.of(entity), sources.attributes_of(entity)
+        if source is None or offered is None or source.snapshot_date == "undated":
             _replace_undated(run, entity, offered)
-        elif offered.source.changed_at is not None:
+        elif source.changed_at is not None:
             _merge_changes(run, entity, offered)
         else:
             _merge_snapshots(run, entity, offered)

@@ -214,7 +214,7 @@ def discarded() -> Iterator[list[str]]:
     assert len(found) <= MOST_DISCARDED * EXAMPLES, found
 
 
-EXAMPLES, MOST_DISCARDED = 60, 0.05
+EXAMPLES, MOST_DISCARDED = 20, 0.05
 
 
 @settings(

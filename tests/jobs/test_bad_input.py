@@ -184,6 +184,7 @@ def test_too_many_bad_rows_block_the_date(spark: SparkSession, project: SamplePr
         take_in(project, DAY)
 
 
+@pytest.mark.slow
 def test_users_of_which_a_file_is_lost_are_taken_in_again(
     spark: SparkSession, project: SampleProject
 ) -> None:

@@ -14,6 +14,8 @@ from jobs.tables.digest import digests
 from tests.jobs.sample_project import FIRST_LOG_DATE, FIRST_NIGHT, SECOND_NIGHT, SampleProject
 from tests.jobs.test_bad_input import rewrite
 
+pytestmark = pytest.mark.slow
+
 DAYS = (FIRST_LOG_DATE, date(2022, 5, 4), date(2022, 5, 5))
 LATE = 10
 Repaired = tuple[SampleProject, dict[date, set[str]]]
@@ -116,7 +118,6 @@ def test_a_plan_names_the_file_that_was_delivered_anew(night_by_night: Repaired,
     assert steps["ingest"].why == "repairs 2022-05-04: source log/2022-05-04.parquet changed"
 
 
-@pytest.mark.slow
 def test_what_was_decided_and_published_stays_after_a_repair(
     spark: SparkSession, used_project: SampleProject
 ) -> None:
@@ -141,7 +142,6 @@ def test_what_was_decided_and_published_stays_after_a_repair(
     assert kept() == before
 
 
-@pytest.mark.slow
 def test_two_histories_end_as_one(
     spark: SparkSession,
     fresh: SampleProject,

@@ -1,5 +1,6 @@
 """The Python API: what the command line does, as functions that return values."""
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -160,9 +161,14 @@ def test_a_spine_made_of_examples_gets_their_features(
 
 
 def test_a_spine_of_pandas_is_joined_and_unknown_keys_are_counted(
-    spark: SparkSession, after_two_nights: SampleProject, caplog: pytest.LogCaptureFixture
+    spark: SparkSession,
+    after_two_nights: SampleProject,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     project = opened(after_two_nights)
+    # A night sets the logger up for itself, and what it says then does not reach pytest.
+    monkeypatch.setattr(logging.getLogger("lamplighter"), "propagate", True)
     spine = pd.DataFrame({"user_id": ["40", "41", "40"], "data_date": [str(SECOND_NIGHT)] * 3})
 
     joined = project.join(spine, ["user.user_is_video_author", "user.cohort"]).toPandas()

@@ -9,8 +9,7 @@ from pyspark.sql import functions as F
 
 from core.errors import ConfigError
 from features import cohorts
-from jobs import ingest as ingest_job
-from jobs.runtime import fingerprints
+from jobs.runtime import attributes, fingerprints
 from jobs.runtime.adopt import adopt
 from jobs.runtime.code import code_of
 from jobs.runtime.night import plan_night
@@ -85,7 +84,7 @@ def test_a_table_that_is_made_of_the_same_files_already_is_made_anew_in_a_trial(
     project: SampleProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change_code(monkeypatch, "features/entities.py")
-    read = ingest_job.to_entities
+    read = attributes.to_entities
 
     def to_entities(*arguments: object) -> DataFrame:
         found = read(*arguments)  # type: ignore[arg-type]
@@ -93,13 +92,14 @@ def test_a_table_that_is_made_of_the_same_files_already_is_made_anew_in_a_trial(
             return found
         return found.withColumn("user_fans_range", F.upper("user_fans_range"))
 
-    monkeypatch.setattr(ingest_job, "to_entities", to_entities)
+    monkeypatch.setattr(attributes, "to_entities", to_entities)
 
     found = adopt("ingest", project.ask(SECOND_NIGHT))
 
     assert {difference.table for difference in found.differences} == {"users"}
 
 
+@pytest.mark.slow
 def test_a_trial_writes_nothing(project: SampleProject, monkeypatch: pytest.MonkeyPatch) -> None:
     change_code(monkeypatch, "features/tiles.py")
     store = project.opened().store
