@@ -98,13 +98,14 @@ def balance_rows(run: Run, judged: DataFrame) -> None:
 def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
     """Return the rows that failed a rule, as received, with all rules that they failed."""
     is_ours = F.col("data_date").between(run.first, run.data_date)
+    is_of_impressions = "readmissions" in judged.columns  # actions cannot be re-admitted
     return judged.where(is_ours & (F.size("failed_rules") > 0)).select(
         "source_row_id",
         "source_path",
         "raw_row",
         "failed_rules",
         *(F.lit(run.record.run_id).alias(name) for name in ("first_run_id", "last_run_id")),
-        readmitted_by().alias("readmitted_by"),
+        (readmitted_by() if is_of_impressions else F.lit(None).cast("string")).alias("readmitted_by"),
         "data_date",
     )
 
