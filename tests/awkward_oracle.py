@@ -31,6 +31,11 @@ class View:
     def date(self) -> date:
         return date_of(self.at)
 
+    @property
+    def event_id(self) -> str:
+        """The visitor, the product, the second; a product's ":" has a backslash before it."""
+        return ":".join((self.visitor, self.product.replace(":", r"\:"), str(self.at)))
+
 
 @dataclass
 class Expected:
@@ -78,7 +83,7 @@ def _read_views(root: Path, found: Expected) -> list[View]:
                 continue
             view = View(row["visitor"], row["product"], at, Decimal(row["dwell"]), file_date)
             shown.append(view)
-            key = (day, f"{view.visitor}:{view.product}:{view.at}")
+            key = (day, view.event_id)
             kept = found.views.setdefault(key, view)
             kept.dwell = max(kept.dwell, view.dwell)
     return shown
@@ -112,7 +117,7 @@ def _place(
         return "too_late" if date_of(at - HORIZON) < file_date - LATENESS else "no_impression"
     found.attributed[file_date] += 1
     latest = max(candidates, key=lambda view: view.at)
-    kept = found.views[latest.date, f"{latest.visitor}:{latest.product}:{latest.at}"]
+    kept = found.views[latest.date, latest.event_id]
     kept.orders += 1
     kept.value += amount
     return None
