@@ -69,7 +69,7 @@ class Warehouse:
         project = self.project(2, last)
         dates = F.col("data_date").between(project.arguments.first, project.arguments.last)
         with self.phases.phase(f"{phase} events"):
-            self._append(project, "events", self._to_events(project).where(dates))
+            self._append(project, "events", self.to_events_of(project).where(dates))
         with self.phases.phase(f"{phase} tiles"):
             for entity in ENTITIES:
                 features = getattr(project.config.features, entity)
@@ -129,7 +129,8 @@ class Warehouse:
         day = self.spec.date_of(number - 1)
         return project.spark.sql(features_sql(project.config, entity, day, types))
 
-    def _to_events(self, project: Project) -> DataFrame:
+    def to_events_of(self, project: Project) -> DataFrame:
+        """Return all rows of the log as events."""
         files = project.spark.read.parquet(str(self.folder / "source" / "log" / "*"))
         path = F.col("_metadata.file_path")
         raw = files.select(
