@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from core.schema import Config
 from core.source import ActionSource
 from features.casts import read_as, read_behaviour, read_id, read_mapping
-from features.events import IDS, PROVENANCE, event_id_of
+from features.events import IDS
+from features.received import as_received, id_of
 
 UNREADABLE, AFTER_ITS_FILE, TOO_LATE = "unreadable_action", "action_after_its_file", "too_late"
 NO_IMPRESSION = "no_impression"
@@ -30,7 +31,6 @@ def to_actions(raw: DataFrame, name: str, config: Config) -> DataFrame:
         config: its `source` and `behaviours`.
     """
     source = config.source.actions[name]
-    received = [column for column in raw.columns if column not in PROVENANCE]
     types = {column: config.source.events.columns[column].type for column in source.join}
     keys = {
         column: read_id(text, types[column], raw) if column in IDS else read_as(text, types[column], raw)
@@ -38,11 +38,8 @@ def to_actions(raw: DataFrame, name: str, config: Config) -> DataFrame:
     }
     values = {n: read_behaviour(b, raw) for n, b in config.behaviours.items() if b.action == name}
     rows = raw.select(
-        F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),
-        F.col("source_path"),
-        F.col("file_date"),
-        F.to_json(F.struct(*received), {"ignoreNullFields": "false"}).alias("raw_row"),
-        event_id_of(source.action_id, raw).alias("action_id"),
+        *as_received(raw),
+        id_of(source.action_id, raw).alias("action_id"),
         read_mapping(source.action_time, raw).alias("action_time"),
         *(column.alias(n) for n, column in (keys | values).items()),
     )

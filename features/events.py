@@ -1,17 +1,13 @@
 """From rows of a log file to events: typed columns, an identity, a data date, a row status."""
 
-from functools import reduce
-from operator import and_
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
 
 from core.rule_words import TOO_LATE
 from core.schema import Config
 from features.casts import read_behaviour, read_id, read_mapping
+from features.received import as_received, id_of
 
-PROVENANCE = ("source_path", "source_sha256", "file_date", "row_index")
 IDS = ("user_id", "item_id")
 CONFLICT = "conflicting_event"
 
@@ -33,7 +29,6 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
         config: its `source` and `behaviours`.
     """
     source = config.source.events
-    received = [name for name in raw.columns if name not in PROVENANCE]
     mapped = {
         name: read_id(column.expr, column.type, raw) if name in IDS else read_mapping(column, raw)
         for name, column in source.columns.items()
@@ -47,11 +42,8 @@ def to_events(raw: DataFrame, config: Config) -> DataFrame:
     }
 
     events = raw.select(
-        F.concat_ws(":", F.col("source_sha256"), F.col("row_index").cast("string")).alias("source_row_id"),
-        F.col("source_path"),
-        F.col("file_date"),
-        F.to_json(F.struct(*received), {"ignoreNullFields": "false"}).alias("raw_row"),
-        event_id_of(source.event_id, raw).alias("event_id"),
+        *as_received(raw),
+        id_of(source.event_id, raw).alias("event_id"),
         *(column.alias(name) for name, column in (mapped | behaved).items()),
     )
     event_date = F.to_date(F.from_utc_timestamp("event_time", config.source.time_zone))
@@ -150,21 +142,6 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
         .withColumn("failed_rules", failed_rules)
         .drop("_place", "_is_like_the_kept")
     )
-
-
-def event_id_of(columns: tuple[str, ...], raw: DataFrame) -> Column:
-    """Join the values of source columns by ":"; null when one of them is null or empty.
-
-    A ":" within a value gets a backslash before it, so that other values never make the same id.
-    """
-    texts = [F.nullif(F.col(name).cast("string"), F.lit("")) for name in columns]
-    is_whole = reduce(and_, (text.isNotNull() for text in texts))
-    is_text = [isinstance(raw.schema[name].dataType, StringType) for name in columns]
-    parts = [
-        F.regexp_replace(text, r"([\\:])", r"\\$1") if escaped else text
-        for text, escaped in zip(texts, is_text, strict=True)
-    ]
-    return F.when(is_whole, F.concat_ws(":", *parts))
 
 
 def order_term(term: str) -> Column:

@@ -134,8 +134,8 @@ def after_a_loss(frame: DataFrame, way: str) -> str:
     kept = frame.persist(DISK) if way == "cache" else frame.localCheckpoint(eager=True)
     rows = kept.count()
     context = frame.sparkSession.sparkContext
-    blocks = context._jsc.sc().env().blockManager().master()  # type: ignore[union-attr]
-    for rdd_id in list(context._jsc.getPersistentRDDs()):  # type: ignore[union-attr]
+    blocks = context._jsc.sc().env().blockManager().master()
+    for rdd_id in list(context._jsc.getPersistentRDDs()):
         blocks.removeRdd(rdd_id, True)
     try:
         return "computed again" if kept.count() == rows else "other rows"
