@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from core.errors import ConfigError, LamplighterError
-from jobs.tables.table import Table
+from jobs.tables.table import Columns, Table
 
 # Reader features of a table's protocol that do not change what its data files say. With any other, a reader
 # that opens the files by itself (`Store.rows`, training) may see other rows or columns than Delta does.
@@ -82,26 +82,23 @@ def as_declared(frame: DataFrame, declared: Table) -> DataFrame:
     return frame.select(*declared.columns)
 
 
+def missing_columns(declared: Table, table: DeltaTable) -> Columns:
+    """Return the declared columns that an existing table lacks: the next commit adds them."""
+    stored = columns_of_table(table)
+    return {name: kind for name, kind in declared.columns.items() if name not in stored}
+
+
 def schema_differences(declared: Table, table: DeltaTable) -> list[str]:
-    """Return how an existing table differs from its declaration, one clause per column."""
+    """Return how an existing table contradicts its declaration, one clause per column.
+
+    A column that it lacks is added, and one that is not declared any more stays: neither is a contradiction.
+    """
     stored = columns_of_table(table)
     partition = tuple(table.metadata().partition_columns)
     differences = [
-        *(
-            f"column {name} ({kind.simpleString()}) is declared but not in the table"
-            for name, kind in declared.columns.items()
-            if name not in stored
-        ),
-        *(
-            f"column {name} ({kind.simpleString()}) is in the table but not declared"
-            for name, kind in stored.items()
-            if name not in declared.columns
-        ),
-        *(
-            f"column {name} is {stored[name].simpleString()} in the table, declared {kind.simpleString()}"
-            for name, kind in declared.columns.items()
-            if name in stored and stored[name] != kind
-        ),
+        f"column {name} is {stored[name].simpleString()} in the table, declared {kind.simpleString()}"
+        for name, kind in declared.columns.items()
+        if name in stored and stored[name] != kind
     ]
     if partition != declared.partition:
         differences.append(f"it is partitioned by {list(partition)}, declared {list(declared.partition)}")
@@ -109,15 +106,16 @@ def schema_differences(declared: Table, table: DeltaTable) -> list[str]:
 
 
 def refuse_differences(name: str, differences: list[str]) -> None:
-    """Raise the error of a table that differs from its declaration.
+    """Raise the error of a table that contradicts its declaration.
 
     Raises:
         ConfigError: there are differences.
     """
     if differences:
         raise ConfigError(
-            f"{name}: {'; '.join(differences)}; table unchanged. A table keeps the columns that it was made "
-            "with: undo the change of the configuration, or build a new warehouse (paths.warehouse) with it"
+            f"{name}: {'; '.join(differences)}; table unchanged. A table keeps the types that it was made "
+            "with: undo the change of the configuration, name the changed column anew, or build a new "
+            "warehouse (paths.warehouse) with it"
         )
 
 

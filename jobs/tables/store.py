@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
 from jobs.tables.arrow import arrow_schema
@@ -26,6 +27,8 @@ from jobs.tables.catalog import Catalog
 from jobs.tables.checks import (
     as_declared,
     check_rows,
+    columns_of_table,
+    missing_columns,
     refuse_differences,
     refuse_unknown_features,
     schema_differences,
@@ -34,7 +37,7 @@ from jobs.tables.faults import explained
 from jobs.tables.history import Commits, Metadata, refuse_empty_commit
 from jobs.tables.locks import Locks
 from jobs.tables.merge import changed_rows, merge_rows
-from jobs.tables.table import Table
+from jobs.tables.table import Columns, Table
 
 __all__ = ["Commit", "Store", "check_rows", "dates_where", "key_where"]
 
@@ -121,12 +124,22 @@ class Store:
         """Return what the newest commit of a table carries; empty if there is none of ours."""
         return next(reversed(list(self.commits(name).values())), {})
 
-    def schema_difference(self, name: str) -> list[str]:
-        """Return how an existing table differs from its declaration, one `TABLE: what differs` per column.
+    def new_columns(self, name: str) -> Columns:
+        """Return column -> type of what is declared and an existing table lacks.
 
-        Planning calls it for the tables that a job replaces (`replace`): these keep the columns that they
-        were made with. Tables written by `append_rows` and `replace_rows` gain declared columns.
+        A commit adds them, null in other data dates; planning asks first whether that is meant.
         """
+        table = self.delta(name)
+        return {} if table is None else missing_columns(self.catalog[name], table)
+
+    def old_columns(self, name: str) -> list[str]:
+        """Return the columns of an existing table that are not declared any more, null in new rows."""
+        table = self.delta(name)
+        stored = () if table is None else columns_of_table(table)
+        return [column for column in stored if column not in self.catalog[name].columns]
+
+    def schema_difference(self, name: str) -> list[str]:
+        """Return how an existing table contradicts its declaration, one `TABLE: what differs` per column."""
         table = self.delta(name)
         differences = [] if table is None else schema_differences(self.catalog[name], table)
         return [f"{name}: {difference}" for difference in differences]
@@ -211,7 +224,7 @@ class Store:
         """Replace the rows that meet `where` by those of the frame, in one commit, or nothing.
 
         Columns are put into the declared order; missing ones, surplus ones and other types are an
-        error, never cast away.
+        error, never cast away. Columns that the existing table lacks are added to it in the same commit.
 
         Args:
             name: name of the table.
@@ -222,7 +235,7 @@ class Store:
 
         Raises:
             LamplighterError: the frame is not what the catalog declares.
-            ConfigError: the existing table has other columns than the catalog declares.
+            ConfigError: the existing table has columns of other types than the catalog declares.
         """
         declared = self.catalog[name]
         frame = as_declared(frame, declared)
@@ -232,6 +245,8 @@ class Store:
             refuse_differences(name, schema_differences(declared, table))
             writer = frame.write.format("delta").mode("overwrite")
             writer = writer.option("userMetadata", json.dumps(metadata))
+            if missing_columns(declared, table):
+                writer = writer.option("mergeSchema", True)
             if where != "true":
                 writer = writer.option("replaceWhere", where)
             writer.save(str(folder))
@@ -253,7 +268,7 @@ class Store:
 
         Raises:
             LamplighterError: the frame is not what the catalog declares.
-            ConfigError: the existing table has other columns than the catalog declares.
+            ConfigError: the existing table has columns of other types than the catalog declares.
         """
         declared = self.catalog[name]
         frame = as_declared(frame, declared)
@@ -262,9 +277,11 @@ class Store:
             table = self._ensure(declared)
             refuse_differences(name, schema_differences(declared, table))
             version = table.version()
-            changes = changed_rows(
-                self.read(frame.sparkSession, name), frame, declared.grain
-            ).localCheckpoint()
+            nulls = {
+                column: F.lit(None).cast(kind) for column, kind in missing_columns(declared, table).items()
+            }
+            stored = self.read(frame.sparkSession, name).withColumns(nulls)
+            changes = changed_rows(stored, frame, declared.grain).localCheckpoint()
             count = changes.count()
             if not count:
                 return None
@@ -312,8 +329,7 @@ class Store:
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
         with self._locked(name, owner):
             table = self._ensure(declared)
-            differences = schema_differences(declared, table)
-            refuse_differences(name, [d for d in differences if not d.endswith("but not in the table")])
+            refuse_differences(name, schema_differences(declared, table))
             # merge: a table of an earlier release gains the columns that were declared since.
             if predicate is None:
                 write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)
