@@ -68,7 +68,7 @@ def with_filled_in(run: Run, group: str, tiles: DataFrame, state: DataFrame) -> 
 
     begin = begun[0] if all_time or is_new else max(begun[0], in_window)
     read = {column for each in features.aggregates if each.name in names for column in columns_read(each)}
-    of_events = {*read, features.key} & {*run.catalog["events"].columns}
+    of_events = {*read, str(features.key)} & {*run.catalog["events"].columns}
     run.require_filled_in("events", of_events, date_range(begin, day_before), f"a feature of group {group}")
     events = measured_events(run, begin, day_before)
     made = run.compute(to_tiles(run, events, group, names))

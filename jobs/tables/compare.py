@@ -87,18 +87,12 @@ def differing_rows(
     keys = list(table.grain)
     joined = _joined(stored, made, table, content)
     is_both = F.col("is_stored").isNotNull() & F.col("is_made").isNotNull()
-    rows = joined.where(is_both & _is_other(content)).orderBy(*keys).limit(number).collect()
-    return [
-        DifferingRow(
-            {name: row[name] for name in keys},
-            {
-                name: (row[f"stored_{name}"], row[name])
-                for name in content
-                if row[f"stored_{name}"] != row[name]
-            },
-        )
-        for row in rows
-    ]
+    found = []
+    for row in joined.where(is_both & _is_other(content)).orderBy(*keys).limit(number).collect():
+        values = {name: (row[f"stored_{name}"], row[name]) for name in content}
+        differ = {name: (before, now) for name, (before, now) in values.items() if before != now}
+        found.append(DifferingRow({name: row[name] for name in keys}, differ))
+    return found
 
 
 def transitions(stored: DataFrame, made: DataFrame, table: Table, column: str) -> list[tuple[Any, Any, int]]:

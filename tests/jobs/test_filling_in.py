@@ -115,10 +115,9 @@ def test_a_feature_added_after_several_nights_is_filled_in_over_a_range(
     assert "item_features: column item_user_count_2d (bigint), " in str(error.value)
     assert "hour_features: the group is declared but has no table" in str(error.value)
     assert f"fill in with `lamplighter backfill --from {ONE}`" in str(error.value)
-    assert of_steps(plan.steps)["build_features"] == {
-        THREE: "configuration: features.hour.aggregates[order]"
-        ", features.hour.aggregates[view_count].agg, features.hour.aggregates[view_count].k and 27 more changed"
-    }
+    steps = of_steps(plan.steps)
+    assert list(steps["build_features"]) == [THREE]
+    assert steps["build_features"][THREE].startswith("configuration: features.hour.aggregates")
     assert any("item_features: column item_user_count_2d" in notice for notice in plan.notices)
     after = digests(spark, ask(folder), old)
     assert {key: digest for key, digest in after.items() if key in before} == before
