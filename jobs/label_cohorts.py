@@ -6,6 +6,7 @@ Cost: one narrow pass over the features of the dates: linear in users and items.
 """
 
 from core.config_model import ENTITIES
+from core.expressions import columns_of
 from features.cohorts import to_cohorts
 from jobs.runtime.job import RANGE, job
 from jobs.runtime.reads import same_day
@@ -21,8 +22,11 @@ from jobs.runtime.run import Run
 def label_cohorts(run: Run) -> None:
     """Replace the data dates of `user_cohorts` and `item_cohorts`."""
     for entity in ENTITIES:
+        rules = getattr(run.config.cohorts, entity)
+        columns = {c for rule in rules.rules for c in columns_of(rule.when, f"cohorts.{entity}: {rule.name}")}
+        run.require_filled_in(f"{entity}_features", columns, run.dates, f"cohorts.{entity}")
         features = run.read(f"{entity}_features", run.first, run.data_date)
-        cohorts = to_cohorts(features, getattr(run.config.cohorts, entity), entity)
+        cohorts = to_cohorts(features, rules, entity)
         run.commit(f"{entity}_cohorts", cohorts)
 
 
