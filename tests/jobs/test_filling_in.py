@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from core import load
 from core.errors import ConfigError
+from jobs.label_cohorts import label_cohorts
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.backfill import plan_backfill, run_backfill
 from jobs.runtime.night import plan_night, run_history, run_night
@@ -46,6 +47,10 @@ def declare(folder: Path, *changes: tuple[str, str]) -> None:
     file.write_text(text, encoding="utf-8")
     load._read.cache_clear()  # which takes a project's files for constant
 
+
+VIEWS = "      - {name: view_count, agg: count, windows: [2d, all]}\n"
+CLICKS = "      - {name: click_count, agg: sum, of: is_click, windows: [2d, all]}\n"
+RATE = "    rates:\n      - {name: click_rate, of: click_count, per: view_count, windows: [all]}\n"
 
 WITH_HOUR = (
     (
@@ -122,6 +127,10 @@ def test_a_feature_added_after_several_nights_is_filled_in_over_a_range(
     after = digests(spark, ask(folder), old)
     assert {key: digest for key, digest in after.items() if key in before} == before
 
+    asked = ask(folder, TWO, TWO)
+    rule = "cohorts.item.rules=[{name: fresh, when: item_click_count_all < 1}]"
+    with pytest.raises(ConfigError, match=f"item_click_count_all is not filled in for {TWO}, where"):
+        label_cohorts(replace(asked, settings=(*asked.settings, rule)))
     run_night(ask(folder, FOUR, FOUR))  # goes on from there, without another word
 
     fresh = at_once(ask(folder), tmp_path / "fresh")
@@ -140,4 +149,26 @@ def test_a_feature_added_after_several_nights_is_filled_in_over_a_range(
 
     assert digests(spark, ask(folder), everything) == wanted
     assert not any(step.dates for step in run_backfill(ask(folder)))
-    assert timedelta(days=1)
+
+
+@pytest.mark.slow
+def test_an_aggregate_that_was_away_or_measured_otherwise_is_whole_again(
+    spark: SparkSession, folder: Path, tmp_path: Path
+) -> None:
+    run_history(ask(folder, ONE, TWO))
+    declare(folder, (CLICKS, ""), (RATE, ""))
+    run_night(ask(folder, THREE, THREE))  # nothing stops a night: the column stays in older rows
+    rows = Project(ask(folder)).store.rows("user_daily", f"data_date = '{THREE}'")
+    assert rows
+    assert "click_count" not in rows[0]
+
+    declare(folder, (VIEWS, VIEWS + CLICKS.replace("agg: sum", "agg: sum, where: item_id = 'x'")))
+    run_night(ask(folder, FOUR, FOUR))
+
+    fresh = at_once(ask(folder), tmp_path / "fresh")
+    features = {table: columns_of(fresh, table) for table in ("user_features", "user_daily")}
+    wanted, found = (digests(spark, each, features) for each in (fresh, ask(folder)))
+    assert since(found, FOUR) == since(wanted, FOUR)
+    assert found["user_features", THREE] != wanted["user_features", THREE]
+    messages = [row["message"] for row in Project(ask(folder)).store.rows("runs")]
+    assert f"user: click_count filled in from events of {ONE}..{THREE}" in messages
