@@ -45,7 +45,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         # see of it; never what a table holds.
         *("core.errors", "core.paths", "jobs.runtime.architectures", "jobs.runtime.arguments"),
         *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.declared"),
-        "jobs.runtime.fingerprints",
+        *("jobs.runtime.fingerprints", "jobs.runtime.lacking"),
         *("jobs.runtime.job", "jobs.runtime.logs", "jobs.runtime.lost", "jobs.runtime.models"),
         "jobs.runtime.pipeline",
         *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),

@@ -9,49 +9,65 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from core.declared_config import NULL_HASH, hashes_of_keys
+from core.declared_config import NULL_HASH
 from core.errors import ConfigError
 from core.expressions import columns_of
 from core.features import Aggregate
 from core.schema import Config
 from jobs.runtime.arguments import span_of
+from jobs.runtime.code import hash_of
+from jobs.runtime.fingerprints import Lineage
 from jobs.runtime.pipeline import all_jobs, writers
+from jobs.tables.ledger import RunKey
 from jobs.tables.store import Store, key_where
 
 if TYPE_CHECKING:
     from jobs.runtime.project import Project
 
-NEVER_DONE = ""
-"""In place of the hash of a configuration: of a data date for which no run is done."""
+Lacking = dict[date, frozenset[str]]
+"""Data date -> aggregates that its tiles and state lack as they are declared now."""
 
 
-def lacking_aggregates(project: "Project", group: str, dates: Sequence[date]) -> dict[date, frozenset[str]]:
-    """Return the data dates whose tiles and state lack aggregates as they are declared now -> which ones.
+def lacking_aggregates(project: "Project", lineage: Lineage, group: str, dates: Sequence[date]) -> Lacking:
+    """Return the aggregates of a group that some data dates lack.
 
     As the configurations say that these dates were made with: of the newest run that is done, and of
     later ones, which may have been cut off between tables. A date that was never built lacks nothing.
+    Cost: nothing is read where all dates were made with the configuration of now.
 
     Args:
         project: whose ledger.
+        lineage: the newest runs of these dates, and the configuration of now.
         group: of features.
         dates: to look at.
     """
-    job = all_jobs()[writers(all_jobs())["{group}_features"]]
-    made_with: dict[date, list[str]] = {}
-    for row in project.ledger.rows(dates):
-        if row["job"] == job.name:
-            before = [] if row["state"] == "done" else made_with.get(row["data_date"], [NEVER_DONE])
-            made_with[row["data_date"]] = [*before, row["config_hash"]]
-    recipes = {row["hash"]: row["entries"] for row in project.store.rows("recipes")}
-    now = declared_aggregates(hashes_of_keys(project.config, job.config), project.config, group)
-    found: dict[date, frozenset[str]] = {}
-    for day, hashes in made_with.items():
-        for entries in (recipes.get(each, ()) for each in set(hashes)):
-            named = dict(entry.rpartition("=")[::2] for entry in entries)
-            then = declared_aggregates(named, project.config, group)
-            lacks = frozenset(name for name, keys in now.items() if then[name] != keys)
+    job = writers(all_jobs())["{group}_features"]
+    now = lineage.recipe(job).config
+    others: dict[date, set[str]] = {}
+    for day in dates:
+        run = lineage.known.get(RunKey(job, "", day))
+        if run is not None and run.state != "done":
+            others[day] = _made_with(project, job, day)
+        elif run is not None and run.config_hash != hash_of(now):
+            others[day] = {run.config_hash}
+    recipes = {row["hash"]: row["entries"] for row in project.store.rows("recipes")} if others else {}
+    wanted, found = declared_aggregates(now, project.config, group), Lacking()
+    for day, hashes in others.items():
+        for each in hashes:
+            entries = dict(entry.rpartition("=")[::2] for entry in recipes.get(each, ()))
+            then = declared_aggregates(entries, project.config, group)
+            lacks = frozenset(name for name, keys in wanted.items() if then[name] != keys)
             found[day] = found.get(day, frozenset()) | lacks
     return {day: names for day, names in found.items() if names}
+
+
+def _made_with(project: "Project", job: str, day: date) -> set[str]:
+    """Return the hashes of the configurations of the newest run that is done and of all after it."""
+    found: set[str] = {"never done"}  # the hash of no configuration
+    for row in project.ledger.rows([day]):
+        if row["job"] == job:
+            found = (set() if row["state"] == "done" else found) | {row["config_hash"]}
+    return found
 
 
 def declared_aggregates(

@@ -247,8 +247,8 @@ def added_columns(project: Project) -> dict[str, str]:
         for table, new in columns.items()
         if new
     }
-    is_begun = store.version("user_features") is not None
     new_groups = [name for name in features.keyed if store.version(f"{name}_features") is None]
+    is_begun = bool(new_groups) and store.version("user_features") is not None
     no_table = "the group is declared but has no table"
     return found | {f"{name}_features": no_table for name in new_groups if is_begun}
 

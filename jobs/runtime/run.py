@@ -17,7 +17,7 @@ from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
 from jobs.runtime.declared import DeclaredInputs
 from jobs.runtime.job import Job
-from jobs.runtime.lacking import lacking_aggregates, require_filled_in
+from jobs.runtime.lacking import Lacking, lacking_aggregates, require_filled_in
 from jobs.runtime.models import ModelFolders
 from jobs.runtime.project import Project
 from jobs.runtime.reads import SourcePart
@@ -159,9 +159,9 @@ class Run:
         self._declared.require_table(table)
         return columns_since(self._project.store, table)
 
-    def lacking_aggregates(self, group: str, dates: Sequence[date]) -> dict[date, frozenset[str]]:
-        """Return the data dates whose tiles and state lack aggregates of a group; see the function."""
-        return lacking_aggregates(self._project, group, dates)
+    def lacking_aggregates(self, group: str, dates: Sequence[date]) -> Lacking:
+        """Return the data dates whose tiles and state lack aggregates of a group, and which ones."""
+        return lacking_aggregates(self._project, self.record.lineage, group, dates)
 
     def require_filled_in(
         self, table: str, columns: Collection[str], dates: Sequence[date], reader: str
