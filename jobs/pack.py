@@ -77,7 +77,7 @@ def pack(run: Run) -> None:
 
 
 def require_features(run: Run, days: list[date]) -> None:
-    """Stop where an input was declared after the features or examples of training days were made.
+    """Stop where an input or a task was declared after features or examples of training days were made.
 
     Raises:
         ConfigError: with the columns and the days.
@@ -88,6 +88,7 @@ def require_features(run: Run, days: list[date]) -> None:
     for group, features in run.config.features.groups.items():
         of_group = columns & {*feature_columns(features, group)}
         run.require_filled_in(f"{group}_features", of_group, before, "the training set")
+    columns |= {f"{kind}_{task.name}" for task in run.config.tasks for kind in ("label", "mask")}
     run.require_filled_in("examples", columns & {*run.catalog["examples"].columns}, days, "the training set")
 
 

@@ -17,7 +17,7 @@ from jobs.runtime.arguments import span_of
 from jobs.runtime.fingerprints import Fingerprint, Lineage
 from jobs.runtime.job import RANGE
 from jobs.runtime.lost import lost_commit
-from jobs.runtime.pipeline import all_jobs, writers
+from jobs.runtime.pipeline import all_jobs, data_steps, writers
 from jobs.runtime.project import Project
 from jobs.tables.ledger import NewestRun, RunKey
 
@@ -237,9 +237,13 @@ def require_readable(project: Project) -> None:
 
 
 def added_columns(project: Project) -> dict[str, str]:
-    """Return table -> what is declared of it and not there yet, in words; of tables that Spark writes."""
+    """Return table -> what is declared of it and not there yet, in words; of tables that backfills make.
+
+    Other tables, such as `scores`, gain a column with the next night, which is the first that can fill it.
+    """
     store, features = project.store, project.config.features
-    large = [name for name, table in project.catalog.tables.items() if table.is_large]
+    made = {table for name in data_steps() for table in all_jobs()[name].tables(project.config)}
+    large = [name for name, table in project.catalog.tables.items() if table.is_large and name in made]
     columns = {table: store.new_columns(table) for table in large}
     found = {
         table: ", ".join(f"column {name} ({kind.simpleString()})" for name, kind in new.items())
