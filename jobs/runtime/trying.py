@@ -17,8 +17,9 @@ from core.errors import ConfigError, LamplighterError
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.code import hash_of
 from jobs.runtime.pipeline import all_jobs
-from jobs.runtime.plan import Planner, require_readable
+from jobs.runtime.plan import Planner
 from jobs.runtime.project import Project
+from jobs.runtime.readable import require_readable
 from jobs.runtime.running import require_inputs
 from jobs.runtime.trial import TrialRun
 from jobs.tables.compare import Difference, DifferingRow, counted, differing_rows, transitions
