@@ -36,6 +36,8 @@ def run_job(job: Job, arguments: Arguments) -> Run:
             no_training = project.no_training(run.data_date) if job.is_per_model else None
             if no_training is None:
                 require_inputs(job, project)
+                if job.requires is not None:
+                    job.requires(run)
             with locked(run, project):
                 run.record.write_recipe()
                 run.record.write_state("started")
