@@ -1,7 +1,7 @@
 """What one log offers: files of each data date, or the rows of a date in a Delta table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class LogFiles:
         typed: those of them that it does not read through a CAST.
         folder_of: returns the folder of a table.
         accepted: returns (path, sha256) -> data date of the files that were scanned before.
+        passed: the same of the files whose columns were found right since.
     """
 
     root: Path
@@ -31,6 +32,7 @@ class LogFiles:
     typed: frozenset[str]
     folder_of: Callable[[FileSource], Path]
     accepted: Callable[[], Mapping[tuple[str, str], date]]
+    passed: dict[tuple[str, str], date] = field(default_factory=dict)
 
     def of(self, data_date: date) -> list[SourceFile]:
         """Return the files of a date, in the order of their paths; none if there are none."""
@@ -61,6 +63,7 @@ class LogFiles:
                 columns, columns_before = self._columns(file), self._columns(before)
                 refuse_changed(file, columns, before, columns_before, self.columns, self.typed)
             check_columns(file, self.source, set(self.columns))
+            self.passed[file.path, file.sha256] = file.file_date or date.min
         return files
 
     def notices(self, files: list[SourceFile]) -> list[str]:
@@ -73,14 +76,14 @@ class LogFiles:
         ]
 
     def _before(self, file: SourceFile) -> SourceFile | None:
-        """Return the newest accepted file of an earlier date, for a new file with columns to compare."""
+        """Return the newest file of an earlier date that was accepted or has passed, for a new file."""
         accepted = self.accepted()
         if self.source.format in (*IN_TABLES, "json") or (file.path, file.sha256) in accepted:
             return None
-        own = file.file_date or date.min
-        for day in sorted({day for day in accepted.values() if day < own}, reverse=True):
+        known, own = {**accepted, **self.passed}, file.file_date or date.min
+        for day in sorted({day for day in known.values() if day < own}, reverse=True):
             for other in self.of(day):
-                if (other.path, other.sha256) in accepted:
+                if (other.path, other.sha256) in known:
                     return other
         return None
 

@@ -1,5 +1,6 @@
 """Columns of a new log file against those of the file before: what stops it, and what is only noticed."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def test_a_column_that_nothing_reads_is_noticed_when_it_comes_and_goes(tmp_path:
         "log/2024-02-29.parquet: column page, which nothing reads, is gone",
     ]
     assert log.notices(log.of(BEFORE)) == []  # it was accepted as it is
+
+
+def test_in_a_first_history_each_file_is_compared_with_the_one_before(tmp_path: Path) -> None:
+    write(tmp_path, BEFORE, **COLUMNS)
+    write(tmp_path, DAY, **(COLUMNS | {"user": pa.string()}))
+    log = replace(log_of(tmp_path, *READ), accepted=dict)  # nothing was scanned yet
+
+    log.require(BEFORE, allow_missing=False)
+    with pytest.raises(LamplighterError, match="column user is string, expected int64, as in log/2024-02-28"):
+        log.require(DAY, allow_missing=False)
 
 
 def test_a_wider_type_of_the_same_kind_is_no_other_type() -> None:
