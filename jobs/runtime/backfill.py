@@ -19,7 +19,7 @@ from jobs.runtime.night import first_date_of, for_dates, run_night
 from jobs.runtime.pipeline import all_jobs, data_steps
 from jobs.runtime.plan import LATE_ROWS, Cause, PlannedStep, Planner
 from jobs.runtime.project import Project
-from jobs.runtime.readable import added_columns, require_readable
+from jobs.runtime.readable import added_columns, require_readable, schema_differences
 from jobs.tables.file_dates import count_dates, rows_with_dates, to_manifest_row
 from jobs.tables.ledger import RunKey
 
@@ -234,11 +234,13 @@ def spans(dates: Sequence[date]) -> list[list[date]]:
 def _notices(project: Project, steps: Sequence[Redo]) -> Iterator[str]:
     """Yield how columns change, and what dates after the last one that was asked for would miss."""
     first = min((step.data_date for step in steps), default=project.arguments.first)
-    for table, what in added_columns(project).items():
+    differences = schema_differences(project)
+    for table, what in added_columns(project, differences).items():
         yield f"{table}: {what}; it is added, and null before {first}"
-    for table, declared in project.catalog.tables.items():
-        if declared.is_large and (columns := project.store.old_columns(table)):
-            yield f"{table}: {', '.join(columns)} is not declared any more: it stays as it is in older rows"
+    for table, difference in differences.items():
+        if difference.old:
+            names = ", ".join(difference.old)
+            yield f"{table}: {names} is not declared any more: it stays as it is in older rows"
     runs = project.ledger.newest_of_all()
     last = project.arguments.last
     after = sorted(key.data_date for key in runs if key.job == "build_features" and key.data_date > last)

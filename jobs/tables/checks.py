@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
@@ -82,39 +82,45 @@ def as_declared(frame: DataFrame, declared: Table) -> DataFrame:
     return frame.select(*declared.columns)
 
 
-def missing_columns(declared: Table, table: DeltaTable) -> Columns:
-    """Return the declared columns that an existing table lacks: the next commit adds them."""
-    stored = columns_of_table(table)
-    return {name: kind for name, kind in declared.columns.items() if name not in stored}
+class SchemaDifference(NamedTuple):
+    """How an existing table differs from its declaration.
 
-
-def schema_differences(declared: Table, table: DeltaTable) -> list[str]:
-    """Return how an existing table contradicts its declaration, one clause per column.
-
-    A column that it lacks is added, and one that is not declared any more stays: neither is a contradiction.
+    Attributes:
+        faults: columns of another type, other partitions: one clause each.
+        new: declared columns that the table lacks; the next commit adds them.
+        old: columns that are not declared any more; they stay in older rows.
     """
+
+    faults: list[str]
+    new: Columns
+    old: list[str]
+
+
+def schema_difference(declared: Table, table: DeltaTable) -> SchemaDifference:
+    """Return how an existing table differs from its declaration."""
     stored = columns_of_table(table)
     partition = tuple(table.metadata().partition_columns)
-    differences = [
+    faults = [
         f"column {name} is {stored[name].simpleString()} in the table, declared {kind.simpleString()}"
         for name, kind in declared.columns.items()
         if name in stored and stored[name] != kind
     ]
     if partition != declared.partition:
-        differences.append(f"it is partitioned by {list(partition)}, declared {list(declared.partition)}")
-    return differences
+        faults.append(f"it is partitioned by {list(partition)}, declared {list(declared.partition)}")
+    new = {name: kind for name, kind in declared.columns.items() if name not in stored}
+    return SchemaDifference(faults, new, [name for name in stored if name not in declared.columns])
 
 
-def refuse_differences(name: str, differences: list[str]) -> None:
+def refuse_faults(name: str, difference: SchemaDifference) -> None:
     """Raise the error of a table that contradicts its declaration.
 
     Raises:
-        ConfigError: there are differences.
+        ConfigError: there are faults.
     """
-    if differences:
+    if difference.faults:
         raise ConfigError(
-            f"{name}: {'; '.join(differences)}; table unchanged. A table keeps the types that it was made "
-            "with: undo the change of the configuration, name the changed column anew, or build a new "
+            f"{name}: {'; '.join(difference.faults)}; table unchanged. A table keeps the types that it was "
+            "made with: undo the change of the configuration, name the changed column anew, or build a new "
             "warehouse (paths.warehouse) with it"
         )
 

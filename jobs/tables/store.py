@@ -25,19 +25,18 @@ from core.errors import LamplighterError
 from jobs.tables.arrow import arrow_schema
 from jobs.tables.catalog import Catalog
 from jobs.tables.checks import (
+    SchemaDifference,
     as_declared,
     check_rows,
-    columns_of_table,
-    missing_columns,
-    refuse_differences,
+    refuse_faults,
     refuse_unknown_features,
-    schema_differences,
+    schema_difference,
 )
 from jobs.tables.faults import explained
 from jobs.tables.history import Commits, Metadata, refuse_empty_commit
 from jobs.tables.locks import Locks
 from jobs.tables.merge import changed_rows, merge_rows
-from jobs.tables.table import Columns, Table
+from jobs.tables.table import Table
 
 __all__ = ["Commit", "Store", "check_rows", "dates_where", "key_where"]
 
@@ -124,25 +123,11 @@ class Store:
         """Return what the newest commit of a table carries; empty if there is none of ours."""
         return next(reversed(list(self.commits(name).values())), {})
 
-    def new_columns(self, name: str) -> Columns:
-        """Return column -> type of what is declared and an existing table lacks.
-
-        A commit adds them, null in other data dates; planning asks first whether that is meant.
-        """
+    def schema_difference(self, name: str) -> SchemaDifference:
+        """Return how an existing table differs from its declaration; not at all if it was never written."""
         table = self.delta(name)
-        return {} if table is None else missing_columns(self.catalog[name], table)
-
-    def old_columns(self, name: str) -> list[str]:
-        """Return the columns of an existing table that are not declared any more, null in new rows."""
-        table = self.delta(name)
-        stored = () if table is None else columns_of_table(table)
-        return [column for column in stored if column not in self.catalog[name].columns]
-
-    def schema_difference(self, name: str) -> list[str]:
-        """Return how an existing table contradicts its declaration, one `TABLE: what differs` per column."""
-        table = self.delta(name)
-        differences = [] if table is None else schema_differences(self.catalog[name], table)
-        return [f"{name}: {difference}" for difference in differences]
+        nothing = SchemaDifference([], {}, [])
+        return nothing if table is None else schema_difference(self.catalog[name], table)
 
     # --- read --------------------------------------------------------------------------------
 
@@ -242,10 +227,11 @@ class Store:
         folder = self.catalog.path(name)
         with explained(name, folder):
             table = self._ensure(declared)
-            refuse_differences(name, schema_differences(declared, table))
+            difference = schema_difference(declared, table)
+            refuse_faults(name, difference)
             writer = frame.write.format("delta").mode("overwrite")
             writer = writer.option("userMetadata", json.dumps(metadata))
-            if missing_columns(declared, table):
+            if difference.new:
                 writer = writer.option("mergeSchema", True)
             if where != "true":
                 writer = writer.option("replaceWhere", where)
@@ -275,15 +261,14 @@ class Store:
         folder = self.catalog.path(name)
         with explained(name, folder):
             table = self._ensure(declared)
-            refuse_differences(name, schema_differences(declared, table))
+            difference = schema_difference(declared, table)
+            refuse_faults(name, difference)
             version = table.version()
-            nulls = {
-                column: F.lit(None).cast(kind) for column, kind in missing_columns(declared, table).items()
-            }
+            nulls = {column: F.lit(None).cast(kind) for column, kind in difference.new.items()}
             stored = self.read(frame.sparkSession, name).withColumns(nulls)
             changes = changed_rows(stored, frame, declared.grain).localCheckpoint()
             count = changes.count()
-            if not count:
+            if not count and not difference.new:
                 return None
             merge_rows(folder, changes, declared.grain, json.dumps(metadata))
             table.update_incremental()
@@ -329,7 +314,7 @@ class Store:
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
         with self._locked(name, owner):
             table = self._ensure(declared)
-            refuse_differences(name, schema_differences(declared, table))
+            refuse_faults(name, schema_difference(declared, table))
             # merge: a table of an earlier release gains the columns that were declared since.
             if predicate is None:
                 write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)

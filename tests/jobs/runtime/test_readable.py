@@ -13,7 +13,7 @@ from core.errors import ConfigError, LamplighterError
 from core.load import load_config
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.project import Project
-from jobs.runtime.readable import added_columns, require_readable, require_sources
+from jobs.runtime.readable import added_columns, require_readable, require_sources, schema_differences
 from tests.jobs.test_backfill import ask, rows_of
 from tests.tiny_log import DAYS, deliver, write_tiny_project
 
@@ -61,8 +61,9 @@ def test_a_column_of_a_table_that_no_backfill_makes_comes_with_the_next_night(as
     weights = dict(load_config().ranking.weights) | {"follow": 1.0}
     project = Project(with_setting(asked, tasks=tasks, ranking__weights=weights))
 
-    assert project.store.new_columns("scores") == {"p_follow": project.catalog["scores"].columns["p_follow"]}
-    assert set(added_columns(project)) == {"examples"}
+    differences = schema_differences(project)
+    assert set(differences["scores"].new) == {"p_follow"}
+    assert set(added_columns(project, differences)) == {"examples"}
 
 
 def test_a_column_that_is_not_declared_any_more_is_no_reason_to_stop(asked: Arguments) -> None:
@@ -72,7 +73,7 @@ def test_a_column_that_is_not_declared_any_more_is_no_reason_to_stop(asked: Argu
 
     require_readable(project)
 
-    assert project.store.old_columns("user_daily") == ["night_count"]
+    assert project.store.schema_difference("user_daily").old == ["night_count"]
 
 
 def test_a_column_that_left_the_source_files_is_named_with_file_and_data_date(tmp_path: Path) -> None:

@@ -42,3 +42,16 @@ def test_a_merge_adds_a_column_that_the_table_lacks(spark: SparkSession, tmp_pat
         (2, 20, 7),
     }
     assert [*store.read(spark, "numbers").columns] == [*NUMBERS.columns, "clicks"]
+
+
+def test_a_merge_adds_a_column_that_is_null_in_every_row(spark: SparkSession, tmp_path: Path) -> None:
+    write_numbers(spark, small_store(tmp_path), (1, 10))
+    store = small_store(tmp_path, WIDER)
+
+    commit = store.merge(
+        "numbers", numbers(spark, (1, 10)).withColumn("clicks", F.lit(None).cast("bigint")), {}
+    )
+
+    assert commit is not None
+    assert commit.rows == 0
+    assert store.schema_difference("numbers").new == {}
