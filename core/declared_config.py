@@ -112,3 +112,7 @@ def _label(element: Any, number: int) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+NULL_HASH = _hash(None)
+"""Hash of a key that is not set."""

@@ -86,6 +86,12 @@ def columns_of(text: str, where: str) -> set[str]:
     return columns
 
 
+def columns_without_cast(text: str) -> set[str]:
+    """Return the columns that one checked expression reads as they are, and not through a CAST alone."""
+    tree = sqlglot.parse_one(text, dialect="spark")
+    return {node.name for node in tree.find_all(exp.Column) if not isinstance(node.parent, exp.Cast)}
+
+
 def _require_constants(node: exp.Expr, text: str, where: str) -> None:
     """Refuse patterns, zones and formats that depend on a row, since a bad one could not be read as null."""
     for kind, argument, what in CONSTANTS:

@@ -12,21 +12,15 @@ from datetime import timedelta
 
 from pyspark.sql import DataFrame
 
-from core.columns import measured_columns
-from core.config_model import ENTITIES
 from core.errors import LamplighterError
-from core.expressions import attributes_read
 from core.schema import Config
-from features.attributes import with_attributes
 from features.entities import to_known_keys
-from features.groups import with_group_key
-from features.tiles import to_daily_tiles
 from features.windows import longest_window_days, no_state, to_features
 from jobs.runtime.arguments import span_of
-from jobs.runtime.functions import with_functions
+from jobs.runtime.filling import measured_events, to_tiles, with_filled_in
 from jobs.runtime.group_tables import has_state, read_group
 from jobs.runtime.job import RANGE, job
-from jobs.runtime.reads import STATE, own_state, same_day, trailing
+from jobs.runtime.reads import STATE, earlier, own_state, same_day, trailing
 from jobs.runtime.run import Run
 
 
@@ -37,6 +31,7 @@ def _longest_window(config: Config) -> int:
 @job(
     reads=(
         same_day("events"),
+        earlier("events", "for measures that were not declared then"),
         same_day("{entity}s"),
         trailing("{group}_daily", _longest_window, "days of the longest window"),
         own_state(STATE),
@@ -50,11 +45,7 @@ def _longest_window(config: Config) -> int:
 def build_features(run: Run) -> None:
     """Replace the data dates of tiles, state and features of all groups."""
     require_state(run)
-    events = run.read("events", run.first, run.data_date)
-    for entity in ENTITIES:
-        if attributes := attributes_read(run.config.features, entity):
-            events = with_attributes(events, run.read(f"{entity}s"), attributes, f"{entity}_id")
-    events = run.compute(with_functions(run, events))
+    events = run.compute(measured_events(run, run.first, run.data_date))
     for group in run.config.features.groups:
         build(run, events, group)
 
@@ -66,31 +57,32 @@ def require_state(run: Run) -> None:
         LamplighterError: features of the day before are missing though there are earlier events.
     """
     day_before = run.first - timedelta(days=1)
-    earlier = [data_date for data_date in run.data_dates("events") if data_date < run.first]
+    before = [data_date for data_date in run.data_dates("events") if data_date < run.first]
     for group, features in run.config.features.groups.items():
         table = f"{group}_features"
         built = run.data_dates(table)
         # A further key may have had no value yet: its table is there, without rows.
         is_empty = features.key is not None and run.exists(table) and all(day > day_before for day in built)
-        if earlier and day_before not in built and not is_empty:
-            span = span_of(earlier[0], day_before)
+        is_new = features.key is not None and bool(run.lacking_aggregates(group, [day_before]))
+        if before and day_before not in built and not is_empty and not is_new:
+            span = span_of(before[0], day_before)
             raise LamplighterError(
                 f"{table} has no rows as of {day_before}, which all-time counts continue (events begin on "
-                f"{earlier[0]}); run `lamplighter history --data-date {span}` first"
+                f"{before[0]}); run `lamplighter history --data-date {span}` first"
             )
 
 
 def build(run: Run, events: DataFrame, group: str) -> None:
     """Build tiles, then state and features, of one group."""
     features, first, last = run.config.features.groups[group], run.first, run.data_date
-    keyed = events if features.key is None else with_group_key(events, features, group)
-    run.commit(f"{group}_daily", to_daily_tiles(keyed, group, features, measured_columns(run.config)))
+    run.commit(f"{group}_daily", to_tiles(run, events, group))
 
     day_before = first - timedelta(days=1)
     tiles = run.read(f"{group}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
     state = no_state(tiles, features, group)
     if day_before in run.data_dates(f"{group}_features"):
         state = read_group(run, group, day_before)
+    tiles, state = with_filled_in(run, group, tiles, state)
     entities = run.read(f"{group}s") if features.key is None else None
     keys = to_known_keys(entities, tiles, state, group, first, last)
     built = to_features(keys, tiles, state, entities, features, group, first, last)

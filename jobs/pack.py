@@ -10,9 +10,9 @@ training days with a share of the negatives (`training.keep_negatives`), of the 
 Cost: one pass to fit the encoder, one shuffle and sort of the window's examples.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
-from core.columns import input_sides
+from core.columns import feature_columns, input_sides
 from core.errors import LamplighterError
 from core.training_days import pinned_date, training_days
 from features.encoding import fit_encoder
@@ -53,6 +53,7 @@ def pack(run: Run) -> None:
         run.note("packed already")
         return
 
+    require_features(run, days)
     split = len(days) - run.config.training.validation_days
     train = run.compute(run.read("examples", days[0], days[split - 1]))
     validation = run.read("examples", days[split], days[-1])
@@ -73,6 +74,22 @@ def pack(run: Run) -> None:
     pinned = {"data_date": pinned_date(run.config.training, run.data_date), "recipe": run.record.recipe_hash}
     row = of_set | pinned | {"inputs": list(run.record.newest.inputs)}
     run.commit_rows("training_sets", [row], training_set=training_set)
+
+
+def require_features(run: Run, days: list[date]) -> None:
+    """Stop where an input or a task was declared after features or examples of training days were made.
+
+    Raises:
+        ConfigError: with the columns and the days.
+    """
+    inputs = run.config.inputs
+    columns = {each.column for each in inputs.categorical} | {each.column for each in inputs.dense}
+    before = [day - timedelta(days=1) for day in days]
+    for group, features in run.config.features.groups.items():
+        of_group = columns & {*feature_columns(features, group)}
+        run.require_filled_in(f"{group}_features", of_group, before, "the training set")
+    columns |= {f"{kind}_{task.name}" for task in run.config.tasks for kind in ("label", "mask")}
+    run.require_filled_in("examples", columns & {*run.catalog["examples"].columns}, days, "the training set")
 
 
 def require_no_burn_in(days: list[date], earliest: date) -> None:

@@ -33,6 +33,8 @@ def scan_sources(run: Run) -> None:
     for action in (None, *run.config.source.actions):
         log = sources.logs[action]
         of_log = [f for day in run.dates for f in log.require(day, run.allow_empty or day in known)]
+        for notice in log.notices(of_log):
+            run.note(notice)
         counts += count_dates(rows_with_dates(run.spark, log, of_log, action, run.config))
         files += of_log
     note_withdrawn(run, {file.path for file in files})

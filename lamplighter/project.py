@@ -23,6 +23,7 @@ from jobs.runtime.pipeline import all_jobs
 from jobs.runtime.plan import PlannedStep
 from jobs.runtime.project import Project as JobProject
 from jobs.runtime.spine import join_spine
+from jobs.runtime.trying import Tried, try_change
 from jobs.tables.table import Table
 
 log = logging.getLogger("lamplighter")
@@ -210,6 +211,24 @@ class Project:
         """
         asked = replace(self._asked_since(first, last), allow_empty=allow_empty)
         return backfill.run_backfill(asked, rescore)
+
+    def try_(self, data_date: DataDate, settings: Sequence[str] = ()) -> Tried:
+        """Compute features and cohorts of a data date with other settings, beside the stored ones.
+
+        Nothing is written.
+
+        Args:
+            data_date: one data date that was built.
+            settings: `key=value` each, beside those that the project was opened with.
+
+        Raises:
+            ConfigError: no key of features or cohorts differs from what the date was made with.
+            LamplighterError: the data date was never built.
+            BlockedError: what was tried does not pass the suite of its table.
+        """
+        day = one_date(str(data_date), "try")
+        asked = replace(self._arguments, settings=(*self._arguments.settings, *settings))
+        return try_change(replace(asked, first=day, last=day))
 
     def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
         """Return a user's published list by rank; empty for a user who is not known.

@@ -19,6 +19,7 @@ from jobs.cli import (
     onboarding,
     quarantine,
     skew,
+    trying,
 )
 from jobs.runtime.command import command_of
 from jobs.runtime.pipeline import all_jobs
@@ -61,6 +62,7 @@ for name, command in ONBOARDING:
     app.command(name=name, rich_help_panel="A data set of one's own")(command)
 for command in QUERIES:
     app.command(rich_help_panel="Queries")(command)
+app.command(name="try", rich_help_panel="Queries")(trying.try_)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel="Queries")
 app.command(name="describe-model", rich_help_panel="Queries")(looking.describe_model)
 

@@ -25,6 +25,7 @@ class Arguments:
         model: name of a model YAML; None where none was given.
         allow_empty: whether a data date without events is accepted.
         project: folder of the project; None: the one that holds the code.
+        fills_in: whether columns are added that are declared and existing tables lack, as a backfill does.
     """
 
     first: date
@@ -35,6 +36,7 @@ class Arguments:
     model: str | None = None
     allow_empty: bool = False
     project: Path | None = None
+    fills_in: bool = False
 
     @property
     def model_name(self) -> str:

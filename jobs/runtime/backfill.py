@@ -17,8 +17,9 @@ from jobs.runtime.arguments import EARLIEST, Arguments, span_of
 from jobs.runtime.estimates import Estimate, estimate, past_runs
 from jobs.runtime.night import first_date_of, for_dates, run_night
 from jobs.runtime.pipeline import all_jobs, data_steps
-from jobs.runtime.plan import LATE_ROWS, Cause, PlannedStep, Planner, require_readable
+from jobs.runtime.plan import LATE_ROWS, Cause, PlannedStep, Planner
 from jobs.runtime.project import Project
+from jobs.runtime.readable import added_columns, require_readable, schema_differences
 from jobs.tables.file_dates import count_dates, rows_with_dates, to_manifest_row
 from jobs.tables.ledger import RunKey
 
@@ -87,7 +88,7 @@ def plan_backfill(arguments: Arguments) -> BackfillPlan:
 
     Cost: hashes of the dates' files; of files that were never looked at, one read of their event times.
     """
-    project = Project(arguments)
+    project = Project(replace(arguments, fills_in=True))
     require_readable(project)
     look_at_new_files(project)
     dates = date_range(_first_changed(project), arguments.last)
@@ -122,6 +123,7 @@ def run_backfill(arguments: Arguments, rescore: bool = False) -> list[PlannedSte
     Raises:
         LamplighterError: the file of a date that was never built is missing, or a job fails.
     """
+    arguments = replace(arguments, fills_in=True)
     project = Project(arguments)
     require_readable(project)
     _require_files(project)
@@ -230,7 +232,15 @@ def spans(dates: Sequence[date]) -> list[list[date]]:
 
 
 def _notices(project: Project, steps: Sequence[Redo]) -> Iterator[str]:
-    """Yield what dates after the last one that was asked for would miss."""
+    """Yield how columns change, and what dates after the last one that was asked for would miss."""
+    first = min((step.data_date for step in steps), default=project.arguments.first)
+    differences = schema_differences(project)
+    for table, what in added_columns(project, differences).items():
+        yield f"{table}: {what}; it is added, and null before {first}"
+    for table, difference in differences.items():
+        if difference.old:
+            names = ", ".join(difference.old)
+            yield f"{table}: {names} is not declared any more: it stays as it is in older rows"
     runs = project.ledger.newest_of_all()
     last = project.arguments.last
     after = sorted(key.data_date for key in runs if key.job == "build_features" and key.data_date > last)

@@ -45,10 +45,11 @@ NO_EFFECT_ON_CONTENT = frozenset(
         # see of it; never what a table holds.
         *("core.errors", "core.paths", "jobs.runtime.architectures", "jobs.runtime.arguments"),
         *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.declared"),
-        "jobs.runtime.fingerprints",
+        *("jobs.runtime.fingerprints", "jobs.runtime.lacking"),
         *("jobs.runtime.job", "jobs.runtime.logs", "jobs.runtime.lost", "jobs.runtime.models"),
         "jobs.runtime.pipeline",
-        *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.reads"),
+        *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.readable"),
+        "jobs.runtime.reads",
         *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
         *("jobs.tables.session", "jobs.tables.since"),

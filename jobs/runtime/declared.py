@@ -52,7 +52,12 @@ class DeclaredInputs:
         if first is None:
             raise self._undeclared("reads", table.name, f"{table.name} whatever the data date")
         allowed = self._dates_of(table.name)
-        surplus = [each for each in date_range(first, last or first) if each not in allowed]
+        is_history = any(read.kind == "earlier" for read in self._reads_of(table.name))
+        surplus = [
+            each
+            for each in date_range(first, last or first)
+            if each not in allowed and not (is_history and each < self._dates[0])
+        ]
         if surplus:
             raise self._undeclared("reads", table.name, f"{table.name} of {span_of(surplus[0], surplus[-1])}")
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
     from jobs.runtime.run import Run
 
 
-def with_functions(run: "Run", events: DataFrame) -> DataFrame:
+def with_functions(run: "Run", events: DataFrame, dates: Sequence[date]) -> DataFrame:
     """Add the columns that functions of the project derive from events; nothing where none is declared.
+
+    Args:
+        run: with the declarations.
+        events: accepted events.
+        dates: their data dates.
 
     Raises:
         LamplighterError: a function returns an event more than once.
@@ -26,7 +33,7 @@ def with_functions(run: "Run", events: DataFrame) -> DataFrame:
         return events
     events = run.compute(events)
     functions = {name: load_function(each, run.folder) for name, each in run.config.derived.items()}
-    found = run.compute(with_derived(events, run.config.derived, functions, run.dates))
+    found = run.compute(with_derived(events, run.config.derived, functions, dates))
     if more := found.count() - events.count():
         calls = ", ".join(each.call for each in run.config.derived.values())
         raise LamplighterError(

@@ -47,6 +47,7 @@ class Job:
         flags: flags of the command line that it uses beside the common ones: `model`, `allow_empty`.
         entry_points: modules that its subprocesses start with; part of its code.
         templates: folders of templates; part of its code.
+        requires: raises unless what the job reads is fit for it; asked before the run begins.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Job:
     flags: tuple[str, ...] = ()
     entry_points: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
+    requires: Callable[["Run"], None] | None = None
 
     def tables(self, config: Config) -> tuple[str, ...]:
         """Return the names of the tables that it replaces."""
@@ -110,6 +112,7 @@ def job(
     flags: tuple[str, ...] = (),
     entry_points: tuple[str, ...] = (),
     templates: tuple[str, ...] = (),
+    requires: Callable[["Run"], None] | None = None,
 ) -> Callable[[Callable[["Run"], None]], Job]:
     """Declare a job; see `Job` for what the arguments mean. The function's name is the job's."""
 
@@ -128,6 +131,7 @@ def job(
             flags=(*(("model",) if per_model else ()), *flags),
             entry_points=entry_points,
             templates=templates,
+            requires=requires,
         )
 
     return declare

@@ -14,16 +14,9 @@ from types import MappingProxyType
 from core.training_days import date_range
 from jobs.runtime.arguments import EARLIEST, Arguments, one_date, span_of
 from jobs.runtime.pipeline import all_jobs, data_steps
-from jobs.runtime.plan import (
-    PlannedStep,
-    Planner,
-    Reason,
-    covers_range,
-    plan,
-    require_readable,
-    require_sources,
-)
+from jobs.runtime.plan import PlannedStep, Planner, Reason, covers_range, plan
 from jobs.runtime.project import Project
+from jobs.runtime.readable import require_readable, require_sources
 
 log = logging.getLogger("lamplighter")
 

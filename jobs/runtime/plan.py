@@ -12,13 +12,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from core.errors import ConfigError
 from jobs.runtime.arguments import span_of
 from jobs.runtime.fingerprints import Fingerprint, Lineage
 from jobs.runtime.job import RANGE
 from jobs.runtime.lost import lost_commit
 from jobs.runtime.pipeline import all_jobs, writers
 from jobs.runtime.project import Project
+from jobs.runtime.readable import require_readable
 from jobs.tables.ledger import NewestRun, RunKey
 
 Cause = Literal["state", "table", "input", "attributes", "archived", "config", "code"]
@@ -208,33 +208,6 @@ def plan(
 
 
 OPEN = "the champion is not decided yet"
-
-
-def require_readable(project: Project) -> None:
-    """Stop where an existing table has other columns than the configuration declares.
-
-    Raises:
-        ConfigError: naming tables and columns; before Spark starts.
-    """
-    large = [name for name, table in project.catalog.tables.items() if table.is_large]
-    found = [text for table in large for text in project.store.schema_difference(table)]
-    if found:
-        raise ConfigError(
-            f"{'; '.join(found)}; restore the declaration, or start a warehouse of its own "
-            "(--set paths.warehouse=...): a column cannot be added to existing tables yet"
-        )
-
-
-def require_sources(project: Project) -> None:
-    """Stop where a source file of the project's data dates, or a column in it, is missing.
-
-    Raises:
-        LamplighterError: naming the file and the columns; before Spark starts.
-    """
-    for attributes in project.sources.attributes():
-        attributes.require(max(project.dates))
-    for day in project.dates:
-        project.sources.require_log_files(day, project.arguments.allow_empty)
 
 
 def covers_range(job: str) -> bool:

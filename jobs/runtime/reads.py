@@ -15,7 +15,7 @@ from core.schema import Config
 from core.training_days import baseline_date, date_range, evaluation_days, labelled_date, training_days
 
 Dates = Callable[[Config, date], Sequence[date]]
-Kind = Literal["dates", "champion", "source"]
+Kind = Literal["dates", "champion", "source", "earlier"]
 SourcePart = Literal["own", "log", "attributes"]
 STATE = "{group}_state"
 
@@ -30,7 +30,8 @@ class Read:
         when: which partitions, in words, for people.
         dates: (configuration, data date) -> the data dates of the table that are read.
         kind: `dates`: fingerprints of these partitions are inputs. `champion`: the input is the version
-            that serves as of the data date. `source`: the input is the content of source files.
+            that serves as of the data date. `source`: the input is the content of source files. `earlier`:
+            no input; any data date before may be read, of which the job's own state of the day before tells.
         is_needed: whether the job that writes the table must be done for all these dates.
         is_pinned: whether the input stays what it was when a training set was pinned.
         is_of_tonight: whether the job comes after the one that writes the table; False: it reads what
@@ -207,3 +208,13 @@ def own_state(table: str) -> Read:
         lambda _, data_date: [data_date - timedelta(days=1)],
         is_needed=False,
     )
+
+
+def earlier(table: str, what: str) -> Read:
+    """Read data dates before, where the state of the day before lacks something that follows from them.
+
+    Args:
+        table: name of the table.
+        what: for what, in words.
+    """
+    return Read(table, f"earlier days, {what}", lambda *_: [], "earlier", is_needed=False)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
 from jobs.runtime.declared import DeclaredInputs
 from jobs.runtime.job import Job
+from jobs.runtime.lacking import Lacking, lacking_aggregates, require_filled_in
 from jobs.runtime.models import ModelFolders
 from jobs.runtime.project import Project
 from jobs.runtime.reads import SourcePart
@@ -157,6 +158,16 @@ class Run:
         """Return column -> the first data date from which on every one of a table has it."""
         self._declared.require_table(table)
         return columns_since(self._project.store, table)
+
+    def lacking_aggregates(self, group: str, dates: Sequence[date]) -> Lacking:
+        """Return the data dates whose tiles and state lack aggregates of a group, and which ones."""
+        return lacking_aggregates(self._project, self.record.lineage, group, dates)
+
+    def require_filled_in(
+        self, table: str, columns: Collection[str], dates: Sequence[date], reader: str
+    ) -> None:
+        """Stop where rows of a table were written before a column was declared; see the function."""
+        require_filled_in(self._project.store, table, columns, dates, reader)
 
     def sources(self, part: SourcePart) -> Sources:
         """Return the source files of the data set, of which the job reads one part."""

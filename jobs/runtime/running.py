@@ -11,9 +11,9 @@ from jobs.runtime.job import RANGE, Job
 from jobs.runtime.logs import log_context
 from jobs.runtime.lost import lost_commit
 from jobs.runtime.pipeline import all_jobs, writers
-from jobs.runtime.plan import require_readable
 from jobs.runtime.progress import step_line, step_progress
 from jobs.runtime.project import Project
+from jobs.runtime.readable import require_readable
 from jobs.runtime.run import Run
 from jobs.tables.faults import explain
 from jobs.tables.ledger import NewestRun, RunKey, State
@@ -36,6 +36,8 @@ def run_job(job: Job, arguments: Arguments) -> Run:
             no_training = project.no_training(run.data_date) if job.is_per_model else None
             if no_training is None:
                 require_inputs(job, project)
+                if job.requires is not None:
+                    job.requires(run)
             with locked(run, project):
                 run.record.write_recipe()
                 run.record.write_state("started")

@@ -13,6 +13,7 @@ from core.errors import ConfigError, LamplighterError
 from core.schema import Config
 from features.spine import DATE_COLUMN, GroupTables, missing_keys, to_received, to_spine, with_features
 from jobs.runtime.arguments import span_of
+from jobs.runtime.lacking import require_filled_in
 from jobs.runtime.project import Project
 
 COHORT = "cohort"
@@ -65,6 +66,9 @@ def join_spine(project: Project, spine: DataFrame, features: Sequence[str]) -> J
     rows = to_spine(spine, keys, project.config.source.time_zone)
     before = sorted(day - timedelta(days=1) for day in _dates(rows))
     _require_built(project, groups, before)
+    for group in groups:
+        of_group = {*columns} & {*project.catalog[f"{group}_features"].columns}
+        require_filled_in(project.store, f"{group}_features", of_group, before, "the spine")
 
     tables = [_tables(project, group, before) for group in groups]
     joined = with_features(rows, tables, project.config)

@@ -4,33 +4,55 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.runtime.job import Job
 from jobs.runtime.models import TrialFolders
 from jobs.runtime.project import Project
 from jobs.runtime.run import Run
 from jobs.tables.compare import Difference, difference
-from jobs.tables.store import Commit
+from jobs.tables.store import Commit, dates_where
 from quality.verdicts import Verdict
+
+NOTHING: Mapping[str, DataFrame] = MappingProxyType({})
 
 
 class TrialRun(Run):
-    """A run whose commits are comparisons.
+    """A run whose commits are comparisons, and which reads what it has made in place of what is stored.
 
     Attributes:
         differences: what was made otherwise than it is stored.
         compared: tables that were compared.
+        made: table -> rows that were made for it.
     """
 
-    def __init__(self, job: Job, project: Project) -> None:
+    def __init__(self, job: Job, project: Project, made: Mapping[str, DataFrame] = NOTHING) -> None:
         super().__init__(job, project)
+        self.made = dict(made)
         self.differences: list[Difference] = []
         self.compared: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="lamplighter-trial-")
         self.models = TrialFolders(project.store, Path(self._folder.name))
+
+    def read(self, table: str, first: date | None = None, last: date | None = None) -> DataFrame:
+        """Return rows as a run does; those of its own data dates as it has made them."""
+        stored = super().read(table, first, last)
+        if table not in self.made:
+            return stored
+        if first is None:
+            return self.made[table]
+        made = self.made[table].where(dates_where(first, last or first))
+        others = stored.where(~F.col("data_date").between(self.first, self.data_date))
+        return made.unionByName(others, allowMissingColumns=True)
+
+    def merge(self, table: str, frame: DataFrame, made_of: str) -> None:
+        """Compare all rows of a table."""
+        self._declared.require_written(table)
+        self._compare(table, self.compute(frame), "true")
 
     def append_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Commit:
         """Compare rows with stored ones of the same keys."""
@@ -79,4 +101,5 @@ class TrialRun(Run):
         if (found := difference(stored, made, declared)) is not None:
             self.differences.append(found)
         self.compared.add(table)
+        self.made[table] = made
         return Commit(table, self._project.store.version(table) or 0, 0)

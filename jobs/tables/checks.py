@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from core.errors import ConfigError, LamplighterError
-from jobs.tables.table import Table
+from jobs.tables.table import Columns, Table
 
 # Reader features of a table's protocol that do not change what its data files say. With any other, a reader
 # that opens the files by itself (`Store.rows`, training) may see other rows or columns than Delta does.
@@ -82,42 +82,46 @@ def as_declared(frame: DataFrame, declared: Table) -> DataFrame:
     return frame.select(*declared.columns)
 
 
-def schema_differences(declared: Table, table: DeltaTable) -> list[str]:
-    """Return how an existing table differs from its declaration, one clause per column."""
+class SchemaDifference(NamedTuple):
+    """How an existing table differs from its declaration.
+
+    Attributes:
+        faults: columns of another type, other partitions: one clause each.
+        new: declared columns that the table lacks; the next commit adds them.
+        old: columns that are not declared any more; they stay in older rows.
+    """
+
+    faults: list[str]
+    new: Columns
+    old: list[str]
+
+
+def schema_difference(declared: Table, table: DeltaTable) -> SchemaDifference:
+    """Return how an existing table differs from its declaration."""
     stored = columns_of_table(table)
     partition = tuple(table.metadata().partition_columns)
-    differences = [
-        *(
-            f"column {name} ({kind.simpleString()}) is declared but not in the table"
-            for name, kind in declared.columns.items()
-            if name not in stored
-        ),
-        *(
-            f"column {name} ({kind.simpleString()}) is in the table but not declared"
-            for name, kind in stored.items()
-            if name not in declared.columns
-        ),
-        *(
-            f"column {name} is {stored[name].simpleString()} in the table, declared {kind.simpleString()}"
-            for name, kind in declared.columns.items()
-            if name in stored and stored[name] != kind
-        ),
+    faults = [
+        f"column {name} is {stored[name].simpleString()} in the table, declared {kind.simpleString()}"
+        for name, kind in declared.columns.items()
+        if name in stored and stored[name] != kind
     ]
     if partition != declared.partition:
-        differences.append(f"it is partitioned by {list(partition)}, declared {list(declared.partition)}")
-    return differences
+        faults.append(f"it is partitioned by {list(partition)}, declared {list(declared.partition)}")
+    new = {name: kind for name, kind in declared.columns.items() if name not in stored}
+    return SchemaDifference(faults, new, [name for name in stored if name not in declared.columns])
 
 
-def refuse_differences(name: str, differences: list[str]) -> None:
-    """Raise the error of a table that differs from its declaration.
+def refuse_faults(name: str, difference: SchemaDifference) -> None:
+    """Raise the error of a table that contradicts its declaration.
 
     Raises:
-        ConfigError: there are differences.
+        ConfigError: there are faults.
     """
-    if differences:
+    if difference.faults:
         raise ConfigError(
-            f"{name}: {'; '.join(differences)}; table unchanged. A table keeps the columns that it was made "
-            "with: undo the change of the configuration, or build a new warehouse (paths.warehouse) with it"
+            f"{name}: {'; '.join(difference.faults)}; table unchanged. A table keeps the types that it was "
+            "made with: undo the change of the configuration, name the changed column anew, or build a new "
+            "warehouse (paths.warehouse) with it"
         )
 
 

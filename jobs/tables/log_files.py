@@ -1,12 +1,13 @@
 """What one log offers: files of each data date, or the rows of a date in a Delta table."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from core.errors import LamplighterError
 from core.source import IN_TABLES, FileSource, LogSource
+from jobs.tables.column_changes import notices, refuse_changed
 from jobs.tables.delta_source import dates_of_table, table_of_date
 from jobs.tables.source_files import SourceFile, check_columns, files_at, found_at
 
@@ -19,13 +20,19 @@ class LogFiles:
         root: folder that relative paths begin at.
         source: how they are declared.
         columns: columns of a file that the configuration reads.
+        typed: those of them that it does not read through a CAST.
         folder_of: returns the folder of a table.
+        accepted: returns (path, sha256) -> data date of the files that were scanned before.
+        passed: the same of the files whose columns were found right since.
     """
 
     root: Path
     source: LogSource
     columns: frozenset[str]
+    typed: frozenset[str]
     folder_of: Callable[[FileSource], Path]
+    accepted: Callable[[], Mapping[tuple[str, str], date]]
+    passed: dict[tuple[str, str], date] = field(default_factory=dict)
 
     def of(self, data_date: date) -> list[SourceFile]:
         """Return the files of a date, in the order of their paths; none if there are none."""
@@ -45,14 +52,43 @@ class LogFiles:
         return self.checked(files)
 
     def checked(self, files: list[SourceFile]) -> list[SourceFile]:
-        """Return files whose columns are there.
+        """Return files whose columns are there, of new files with the types of the file before.
 
         Raises:
-            LamplighterError: one is not readable or lacks a column.
+            LamplighterError: one is not readable, lacks a column or has one with another type.
         """
         for file in files:
+            before = self._before(file)
+            if before is not None:
+                columns, columns_before = self._columns(file), self._columns(before)
+                refuse_changed(file, columns, before, columns_before, self.columns, self.typed)
             check_columns(file, self.source, set(self.columns))
+            self.passed[file.path, file.sha256] = file.file_date or date.min
         return files
+
+    def notices(self, files: list[SourceFile]) -> list[str]:
+        """Return what has changed in the columns of new files that stops none of them."""
+        pairs = [(file, before) for file in files if (before := self._before(file)) is not None]
+        return [
+            text
+            for file, before in pairs
+            for text in notices(file, self._columns(file), self._columns(before), self.columns)
+        ]
+
+    def _before(self, file: SourceFile) -> SourceFile | None:
+        """Return the newest file of an earlier date that was accepted or has passed, for a new file."""
+        accepted = self.accepted()
+        if self.source.format in (*IN_TABLES, "json") or (file.path, file.sha256) in accepted:
+            return None
+        known, own = {**accepted, **self.passed}, file.file_date or date.min
+        for day in sorted({day for day in known.values() if day < own}, reverse=True):
+            for other in self.of(day):
+                if (other.path, other.sha256) in known:
+                    return other
+        return None
+
+    def _columns(self, file: SourceFile) -> dict[str, str]:
+        return dict(column.split(" ", 1) for column in check_columns(file, self.source, set()))
 
     def last_date(self) -> date | None:
         """Return the newest date that there are files of."""

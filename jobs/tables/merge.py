@@ -36,7 +36,7 @@ def changed_rows(old: DataFrame, new: DataFrame, grain: Sequence[str]) -> DataFr
 
 
 def merge_rows(folder: Path, changes: DataFrame, grain: Sequence[str], metadata: str) -> None:
-    """Write changed rows into a table in one commit.
+    """Write changed rows into a table in one commit, which adds the columns that the table lacks.
 
     Args:
         folder: of the table.
@@ -53,6 +53,7 @@ def merge_rows(folder: Path, changes: DataFrame, grain: Sequence[str], metadata:
         DeltaTable.forPath(spark, str(folder))
         .alias("old")
         .merge(changes.alias("new"), is_row)
+        .withSchemaEvolution()
         .whenMatchedDelete(condition=F.col(f"new.{IS_GONE}"))
         .whenMatchedUpdate(set=values)
         .whenNotMatchedInsert(values=values)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config_model import ENTITIES, EntityName
-from core.expressions import columns_of
+from core.expressions import columns_of, columns_without_cast
 from core.paths import local_path, resolve_uri
 from core.schema import Config
 from core.source import FileSource, LogSource
@@ -57,8 +57,10 @@ class Sources:
         }
 
     def _log(self, source: LogSource, texts: Iterable[str], names: Iterable[str]) -> LogFiles:
+        texts = [*texts]
         columns = frozenset(names).union(*(columns_of(text, "source") for text in texts))
-        return LogFiles(self.root, source, columns, self._folder_of)
+        typed = frozenset(names).union(*(columns_without_cast(text) for text in texts))
+        return LogFiles(self.root, source, columns, typed, self._folder_of, lambda: self._accepted)
 
     def hashes(self, what: str, data_date: date) -> dict[str, str]:
         """Return `source <path>` -> SHA-256 of the files of a data date: the inputs of fingerprints.
@@ -144,6 +146,10 @@ class Sources:
     def manifest(self) -> list[dict[str, Any]]:
         """Rows of `source_files`: every file that was offered, with what it held."""
         return self._store.rows("source_files")
+
+    @cached_property
+    def _accepted(self) -> dict[tuple[str, str], date]:
+        return {(row["path"], row["sha256"]): row["file_date"] for row in self.manifest}
 
     def readmissions(self, dates: Sequence[date]) -> list[dict[str, Any]]:
         """Return the rows of `readmissions` that take rows from some data dates, or bring rows to them."""

@@ -19,16 +19,18 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
 from jobs.tables.arrow import arrow_schema
 from jobs.tables.catalog import Catalog
 from jobs.tables.checks import (
+    SchemaDifference,
     as_declared,
     check_rows,
-    refuse_differences,
+    refuse_faults,
     refuse_unknown_features,
-    schema_differences,
+    schema_difference,
 )
 from jobs.tables.faults import explained
 from jobs.tables.history import Commits, Metadata, refuse_empty_commit
@@ -121,15 +123,11 @@ class Store:
         """Return what the newest commit of a table carries; empty if there is none of ours."""
         return next(reversed(list(self.commits(name).values())), {})
 
-    def schema_difference(self, name: str) -> list[str]:
-        """Return how an existing table differs from its declaration, one `TABLE: what differs` per column.
-
-        Planning calls it for the tables that a job replaces (`replace`): these keep the columns that they
-        were made with. Tables written by `append_rows` and `replace_rows` gain declared columns.
-        """
+    def schema_difference(self, name: str) -> SchemaDifference:
+        """Return how an existing table differs from its declaration; not at all if it was never written."""
         table = self.delta(name)
-        differences = [] if table is None else schema_differences(self.catalog[name], table)
-        return [f"{name}: {difference}" for difference in differences]
+        nothing = SchemaDifference([], {}, [])
+        return nothing if table is None else schema_difference(self.catalog[name], table)
 
     # --- read --------------------------------------------------------------------------------
 
@@ -211,7 +209,7 @@ class Store:
         """Replace the rows that meet `where` by those of the frame, in one commit, or nothing.
 
         Columns are put into the declared order; missing ones, surplus ones and other types are an
-        error, never cast away.
+        error, never cast away. Columns that the existing table lacks are added to it in the same commit.
 
         Args:
             name: name of the table.
@@ -222,16 +220,19 @@ class Store:
 
         Raises:
             LamplighterError: the frame is not what the catalog declares.
-            ConfigError: the existing table has other columns than the catalog declares.
+            ConfigError: the existing table has columns of other types than the catalog declares.
         """
         declared = self.catalog[name]
         frame = as_declared(frame, declared)
         folder = self.catalog.path(name)
         with explained(name, folder):
             table = self._ensure(declared)
-            refuse_differences(name, schema_differences(declared, table))
+            difference = schema_difference(declared, table)
+            refuse_faults(name, difference)
             writer = frame.write.format("delta").mode("overwrite")
             writer = writer.option("userMetadata", json.dumps(metadata))
+            if difference.new:
+                writer = writer.option("mergeSchema", True)
             if where != "true":
                 writer = writer.option("replaceWhere", where)
             writer.save(str(folder))
@@ -253,20 +254,21 @@ class Store:
 
         Raises:
             LamplighterError: the frame is not what the catalog declares.
-            ConfigError: the existing table has other columns than the catalog declares.
+            ConfigError: the existing table has columns of other types than the catalog declares.
         """
         declared = self.catalog[name]
         frame = as_declared(frame, declared)
         folder = self.catalog.path(name)
         with explained(name, folder):
             table = self._ensure(declared)
-            refuse_differences(name, schema_differences(declared, table))
+            difference = schema_difference(declared, table)
+            refuse_faults(name, difference)
             version = table.version()
-            changes = changed_rows(
-                self.read(frame.sparkSession, name), frame, declared.grain
-            ).localCheckpoint()
+            nulls = {column: F.lit(None).cast(kind) for column, kind in difference.new.items()}
+            stored = self.read(frame.sparkSession, name).withColumns(nulls)
+            changes = changed_rows(stored, frame, declared.grain).localCheckpoint()
             count = changes.count()
-            if not count:
+            if not count and not difference.new:
                 return None
             merge_rows(folder, changes, declared.grain, json.dumps(metadata))
             table.update_incremental()
@@ -312,8 +314,7 @@ class Store:
         properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
         with self._locked(name, owner):
             table = self._ensure(declared)
-            differences = schema_differences(declared, table)
-            refuse_differences(name, [d for d in differences if not d.endswith("but not in the table")])
+            refuse_faults(name, schema_difference(declared, table))
             # merge: a table of an earlier release gains the columns that were declared since.
             if predicate is None:
                 write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)

@@ -120,6 +120,8 @@ def unused(job: Job, used: Used, config: Config) -> list[str]:
 
 
 def _is_read(job: Job, read: Any, used: Used, config: Config) -> bool:
+    if read.kind == "earlier":
+        return True  # used by runs after a change of the declaration alone
     if read.kind != "dates":
         return (read.table if read.kind == "source" else "champion") in used.others
     names = read.names(config)

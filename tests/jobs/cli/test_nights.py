@@ -4,9 +4,8 @@ import json
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, Schema
 from typer.testing import CliRunner
 
 from core.load import load_config
@@ -90,9 +89,8 @@ def test_a_new_aggregate_ends_with_2_before_the_ledger_has_an_entry(
 ) -> None:
     warehouse = f"paths.warehouse={tmp_path}"
     project = Project(Arguments(date(2022, 5, 7), date(2022, 5, 7), settings=(warehouse,)))
-    columns = project.catalog["user_daily"].columns
-    made = pa.schema([(name, "date32" if name == "data_date" else "int64") for name in columns])
-    write_deltalake(project.catalog.path("user_daily"), made.empty_table())
+    made = Schema.from_json(project.catalog["user_daily"].schema.json())
+    DeltaTable.create(project.catalog.path("user_daily"), made, partition_by=["data_date"])
     aggregates = [a.model_dump() for a in load_config().features.user.aggregates]
     added = {"name": "night_count", "agg": "count", "where": "hour < 6", "windows": ["7d"]}
     setting = f"features.user.aggregates={json.dumps([*aggregates, added])}"
@@ -100,7 +98,8 @@ def test_a_new_aggregate_ends_with_2_before_the_ledger_has_an_entry(
     code, output = said(capsys, command, "--data-date", "2022-05-07", "--set", warehouse, "--set", setting)
 
     assert code == 2
-    assert "user_daily: column night_count (bigint) is declared but not in the table" in output
+    assert "user_daily: column night_count (bigint) is declared but not in the table; fill in with" in output
+    assert "`lamplighter backfill --from 2022-05-07`" in output
     assert project.store.version("runs") is None
 
 

@@ -1,5 +1,6 @@
 """A catalog of small tables in a folder of one's own."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ DAY, NEXT = date(2022, 5, 7), date(2022, 5, 8)
 LONG, DATE, STRING, BOOLEAN = T.LongType(), T.DateType(), T.StringType(), T.BooleanType()
 
 NUMBERS = Table("numbers", ("id", "data_date"), {"id": LONG, "value": LONG, "data_date": DATE})
+WIDER = replace(NUMBERS, columns=NUMBERS.columns | {"clicks": LONG})
 RUNS = Table(
     "runs", ("run_id",), {"run_id": T.StringType(), "state": T.StringType(), "data_date": DATE}, partition=()
 )

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from tests.jobs.tables.small import DAY, NEXT, numbers, small_store, write_numbers
+from tests.jobs.tables.small import DAY, NEXT, NUMBERS, WIDER, numbers, small_store, write_numbers
 
 
 def test_a_merge_is_one_commit_of_the_rows_that_differ(spark: SparkSession, tmp_path: Path) -> None:
@@ -24,3 +25,33 @@ def test_a_merge_is_one_commit_of_the_rows_that_differ(spark: SparkSession, tmp_
         (2, 22, NEXT),
     ]
     assert store.newest_metadata("numbers") == {"run_id": "merged"}
+
+
+def test_a_merge_adds_a_column_that_the_table_lacks(spark: SparkSession, tmp_path: Path) -> None:
+    write_numbers(spark, small_store(tmp_path), (1, 10), (2, 20))
+    store = small_store(tmp_path, WIDER)
+    clicks = F.when(F.col("id") == 2, F.lit(7)).cast("bigint")
+    wanted = numbers(spark, (1, 10), (2, 20)).withColumn("clicks", clicks)
+
+    commit = store.merge("numbers", wanted, {})
+
+    assert commit is not None
+    assert commit.rows == 1  # null is what the other row has already
+    assert {(row["id"], row["value"], row["clicks"]) for row in store.rows("numbers")} == {
+        (1, 10, None),
+        (2, 20, 7),
+    }
+    assert [*store.read(spark, "numbers").columns] == [*NUMBERS.columns, "clicks"]
+
+
+def test_a_merge_adds_a_column_that_is_null_in_every_row(spark: SparkSession, tmp_path: Path) -> None:
+    write_numbers(spark, small_store(tmp_path), (1, 10))
+    store = small_store(tmp_path, WIDER)
+
+    commit = store.merge(
+        "numbers", numbers(spark, (1, 10)).withColumn("clicks", F.lit(None).cast("bigint")), {}
+    )
+
+    assert commit is not None
+    assert commit.rows == 0
+    assert store.schema_difference("numbers").new == {}
