@@ -4,7 +4,8 @@ spark-submit jobs/build_features.py --data-date 2022-05-07
 
 A range is one pass and one commit per table, equal to date by date.
 Cost per night: tiles of the longest window, the state of the day before, and one row for every known
-user and item, and for every value of a further key seen so far: linear in keys, and in those active within
+user and item, for every value of a further key seen so far, and of a cross for every pair in its longest
+window: linear in keys, and in those active within
 the window; not in history. The date's events are read once.
 """
 
@@ -21,7 +22,7 @@ from features.attributes import with_attributes
 from features.entities import to_known_keys
 from features.groups import with_group_key
 from features.tiles import to_daily_tiles
-from features.windows import longest_window_days, no_state, to_features
+from features.windows import longest_window_days, no_state, to_cross_features, to_features
 from jobs.runtime.arguments import span_of
 from jobs.runtime.functions import with_functions
 from jobs.runtime.group_tables import has_state, read_group
@@ -68,6 +69,8 @@ def require_state(run: Run) -> None:
     day_before = run.first - timedelta(days=1)
     earlier = [data_date for data_date in run.data_dates("events") if data_date < run.first]
     for group, features in run.config.features.groups.items():
+        if features.is_cross:
+            continue  # made of the tiles of its windows alone
         table = f"{group}_features"
         built = run.data_dates(table)
         # A further key may have had no value yet: its table is there, without rows.
@@ -86,18 +89,27 @@ def build(run: Run, events: DataFrame, group: str) -> None:
     keyed = events if features.key is None else with_group_key(events, features, group)
     run.commit(f"{group}_daily", to_daily_tiles(keyed, group, features, measured_columns(run.config)))
 
-    day_before = first - timedelta(days=1)
     tiles = run.read(f"{group}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
+    if features.is_cross:
+        built = to_cross_features(tiles, features, group, first, last)
+    else:
+        built = continued(run, tiles, group)
+    if has_state(run, group):
+        built = run.compute(built)
+        run.commit(f"{group}_state", built.select(*run.catalog[f"{group}_state"].columns))
+    run.commit(f"{group}_features", built.select(*run.catalog[f"{group}_features"].columns))
+
+
+def continued(run: Run, tiles: DataFrame, group: str) -> DataFrame:
+    """Return features and state of a group, continued from those of the day before."""
+    features, first, last = run.config.features.groups[group], run.first, run.data_date
+    day_before = first - timedelta(days=1)
     state = no_state(tiles, features, group)
     if day_before in run.data_dates(f"{group}_features"):
         state = read_group(run, group, day_before)
     entities = run.read(f"{group}s") if features.key is None else None
     keys = to_known_keys(entities, tiles, state, group, first, last)
-    built = to_features(keys, tiles, state, entities, features, group, first, last)
-    if has_state(run, group):
-        built = run.compute(built)
-        run.commit(f"{group}_state", built.select(*run.catalog[f"{group}_state"].columns))
-    run.commit(f"{group}_features", built.select(*run.catalog[f"{group}_features"].columns))
+    return to_features(keys, tiles, state, entities, features, group, first, last)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from datetime import date
 
 from pyspark.sql import DataFrame
 
-from core.columns import state_columns
+from core.columns import key_columns, state_columns
 from jobs.runtime.run import Run
 
 
@@ -19,7 +19,8 @@ def read_group(run: Run, group: str, first: date, last: date | None = None) -> D
     if not has_state(run, group):
         return features
     state = run.read(f"{group}_state", first, last)
-    return features.join(state, on=[f"{group}_id", "data_date"], how="left")
+    key = key_columns(run.config.features.groups[group], group)
+    return features.join(state, on=[*key, "data_date"], how="left")
 
 
 def read_keyed_groups(run: Run, first: date, last: date | None = None) -> dict[str, DataFrame]:
