@@ -73,7 +73,7 @@ def feature_columns(features: FeatureGroup, group: str) -> list[str]:
 
 
 def built_in_features(features: FeatureGroup) -> tuple[str, ...]:
-    """Return what a group has undeclared: when its keys were seen, of all days; a cross has nothing of them."""
+    """Return what a group has undeclared: when its keys were seen, of all days; nothing for a cross."""
     if features.is_cross:
         return ()
     return ("is_never_seen", "recency_days", "first_event_time_all", "last_data_date_all")

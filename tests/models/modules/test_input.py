@@ -35,7 +35,7 @@ def test_a_row_becomes_its_user_item_and_context_part_in_this_order(encoder: Enc
         ]
     )
     torch.testing.assert_close(x, expected[None], rtol=0, atol=0)
-    assert layer.widths == {"user": 4, "item": 4, "context": 2}
+    assert layer.widths == {"user": 4, "item": 4, "context": 2, "pair": 0}
     assert layer.width == 10
 
 
@@ -100,7 +100,7 @@ def test_a_bag_is_the_mean_of_its_values_and_row_0_without_any() -> None:
     bags = torch.stack([(row[4] + row[2]) / 2, row[5], row[0], (2 * row[3] + row[1]) / 3])
     torch.testing.assert_close(x[:, :2], bags)
     assert torch.equal(x[:, 2:], layer.tables["item_type_table"].weight[1].expand(4, 2))
-    assert layer.categorical_columns == {"user": [], "item": [0, 1, 2, 3], "context": []}
+    assert layer.categorical_columns["item"] == [0, 1, 2, 3]
     x.sum().backward()
     assert torch.isfinite(row.grad).all()
 
