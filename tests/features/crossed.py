@@ -1,5 +1,6 @@
 """The small configuration with two crosses: users with the tags of items, and with the items themselves."""
 
+import random
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ GROUPS: dict[str, dict[str, Any]] = {
     "again": {"key": ["user_id", "item_id"]},
 }
 LONGEST_DAYS = 3
+TAGS = {1: "x", 2: "x+y", 3: " y + z+", 4: None, 5: ""}
 
 
 def config_with_crosses() -> Config:
@@ -54,7 +56,7 @@ def of_pair(
     as_of: date,
     tags: Tags,
 ) -> dict[str, Any]:
-    """The features of a user and some values, from all events; one that counts for two values counts twice."""
+    """The features of a user and some values; an event that counts for two values counts twice."""
     own = [
         event
         for value in values
@@ -71,3 +73,19 @@ def pairs_seen(group: str, log: Sequence[Event], as_of: date, tags: Tags) -> lis
     first = as_of - timedelta(days=LONGEST_DAYS - 1)
     inside = [event for event in log if first <= event.data_date <= as_of]
     return sorted({(e.user, value) for e in inside for value in values_of(group, e.item, e.day, tags)})
+
+
+def some_events(seed: int, days: Sequence[int]) -> list[Event]:
+    """Sixty events of users 1 to 4 and items 1 to 6, some of which have tags."""
+    chance = random.Random(seed)
+    return [
+        Event(
+            user=chance.randint(1, 4),
+            item=chance.randint(1, 6),
+            day=chance.choice(days),
+            click=chance.randint(0, 1),
+            seconds=f"{chance.randint(0, 999) / 8:.3f}",
+            number=number,
+        )
+        for number in range(60)
+    ]

@@ -1,7 +1,5 @@
 """Crosses: a range, its dates, and a recomputation from events agree; so do examples."""
 
-import random
-from collections.abc import Sequence
 from datetime import date
 
 import pytest
@@ -15,11 +13,18 @@ from features.groups import with_group_key
 from features.tiles import to_daily_tiles
 from features.windows import to_cross_features
 from jobs.tables.catalog import declared_tables
-from tests.features.crossed import GROUPS, config_with_crosses, of_pair, pairs_seen, values_of
-from tests.features.small import EVER, ITEMS, USERS, Event, build, rows_of, to_frame
+from tests.features.crossed import (
+    GROUPS,
+    TAGS,
+    config_with_crosses,
+    of_pair,
+    pairs_seen,
+    some_events,
+    values_of,
+)
+from tests.features.small import EVER, ITEMS, USERS, build, rows_of, to_frame
 
 LAST, MOVED = 6, 3  # item 1 is tagged y from that day on
-TAGS = {1: "x", 2: "x+y", 3: " y + z+", 4: None, 5: ""}
 
 
 def tags_of(item: int, day: int) -> str | None:
@@ -36,21 +41,6 @@ def items(spark: SparkSession) -> DataFrame:
     moved = date(2022, 5, MOVED)
     rows = [(i, EVER, None if i != 1 else moved, tag) for i, tag in TAGS.items()]
     return spark.createDataFrame([*rows, (1, moved, None, "y")], ITEMS)
-
-
-def some_events(seed: int, days: Sequence[int]) -> list[Event]:
-    chance = random.Random(seed)
-    return [
-        Event(
-            user=chance.randint(1, 4),
-            item=chance.randint(1, 6),
-            day=chance.choice(days),
-            click=chance.randint(0, 1),
-            seconds=f"{chance.randint(0, 999) / 8:.3f}",
-            number=number,
-        )
-        for number in range(60)
-    ]
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -70,7 +60,7 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
     at_once = made(1, LAST)
     declared = {table.name: table for table in declared_tables(crossed)}
     names = [f"{group}_features", *([f"{group}_state"] if features.split else [])]
-    assert {name: kind for name, kind in at_once.dtypes} == {
+    assert dict(at_once.dtypes) == {
         column: kind.simpleString() for name in names for column, kind in declared[name].columns.items()
     }
     keys = ["data_date", "user_id", f"{group}_id"]
@@ -82,7 +72,7 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
         for as_of in (date(2022, 5, day) for day in range(1, LAST + 1))
         for user, value in pairs_seen(group, log, as_of, tags_of)
     ]
-    assert [row["data_date"].day for row in expected if row["data_date"].day == 5] == []
+    assert all(row["data_date"].day != 5 for row in expected)
     assert found == [pytest.approx(row, rel=1e-9, abs=1e-6) for row in expected]
     one_night = rows_of(made(4, 4).select(*columns), *keys)
     assert one_night == [row for row in found if row["data_date"].day == 4]  # to the last bit
