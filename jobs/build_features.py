@@ -4,9 +4,9 @@ spark-submit jobs/build_features.py --data-date 2022-05-07
 
 A range is one pass and one commit per table, equal to date by date.
 Cost per night: tiles of the longest window, the state of the day before, and one row for every known
-user and item, for every value of a further key seen so far, and of a cross for every pair in its longest
-window: linear in keys, and in those active within
-the window; not in history. The date's events are read once.
+user and item, for every value of a further key seen so far, and for every pair of a cross in its longest
+window: linear in keys, and in those active within the window; not in history. The date's events are read
+once.
 """
 
 from datetime import timedelta
