@@ -79,6 +79,7 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
     assert one_night
 
 
+@pytest.mark.slow
 def test_examples_read_the_pair_of_their_user_and_the_values_of_their_item(
     spark: SparkSession, crossed: Config, items: DataFrame
 ) -> None:

@@ -48,6 +48,7 @@ def encoder_of(config: Config) -> Encoder:
     return Encoder(categorical=(), dense=(item, *dense))
 
 
+@pytest.mark.slow
 def test_the_scorer_and_an_example_read_the_same_vector(
     spark: SparkSession, crossed: Config, tables: Tables
 ) -> None:
