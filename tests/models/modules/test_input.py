@@ -60,9 +60,12 @@ def test_null_is_the_mean_and_a_negative_count_is_not_nan(encoder: Encoder) -> N
 def test_sides_embedded_apart_and_joined_are_bit_for_bit_the_whole_row(
     encoder: Encoder, make_batch: Callable[..., tuple[Tensor, Tensor, Tensor]]
 ) -> None:
-    layer = InputLayer(encoder, PLAIN)
     ids, dense, _ = make_batch(6)
     ids[:, 2] = 2  # one context for all rows
+    of_pair = DenseEncoding(column="taste_count", side="pair", transform="log1p", mean=0.5, std=2.0)
+    encoder = encoder.model_copy(update={"dense": (of_pair, *encoder.dense)})
+    dense = torch.cat([dense[:, :1].abs(), dense], dim=1)
+    layer = InputLayer(encoder, PLAIN)
 
     parts = {
         side: layer.embed(side, ids[:, layer.categorical_columns[side]], dense[:, layer.dense_columns[side]])
@@ -71,6 +74,8 @@ def test_sides_embedded_apart_and_joined_are_bit_for_bit_the_whole_row(
     parts["context"] = parts["context"][:1]
 
     assert torch.equal(layer.join(parts), layer(ids, dense))
+    assert torch.equal(parts["pair"], (dense[:, :1].log1p() - 0.5) / 2.0)
+    assert torch.equal(layer(ids, dense)[:, -1:], parts["pair"])
 
 
 def test_statistics_are_stored_in_the_encoder_and_not_in_the_weights(encoder: Encoder) -> None:
