@@ -49,20 +49,34 @@ def input_sides(config: Config) -> dict[str, Entity]:
 
 
 def group_side(config: Config, group: str) -> Entity:
-    """Return the side of a pair that a group's key belongs to."""
+    """Return the side of a (user, item) pair that a group's key belongs to; of a cross, the pair itself."""
     features = config.features
-    key = features.groups[group].key
+    if features.groups[group].is_cross:
+        return "pair"
+    key = features.groups[group].key_column
     if group == "user" or key in features.user.attributes:
         return "user"
     return "item" if group == "item" or key in features.item.attributes else "context"
 
 
+def key_columns(features: FeatureGroup, group: str) -> list[str]:
+    """Return the columns that identify a row of a group's tables, beside the data date."""
+    return ["user_id", f"{group}_id"] if features.is_cross else [f"{group}_id"]
+
+
 def feature_columns(features: FeatureGroup, group: str) -> list[str]:
     """Return the columns of `<group>_features` after the key and the data date."""
-    built_in = ("is_never_seen", "recency_days", "first_event_time_all", "last_data_date_all")
     measures: tuple[Aggregate | Rate, ...] = (*features.aggregates, *features.rates)
     measured = [f"{measure.name}_{window}" for measure in measures for window in measure.windows]
-    return [*(f"{group}_{name}" for name in (*built_in, *measured)), *features.attributes]
+    names = (*built_in_features(features), *measured)
+    return [*(f"{group}_{name}" for name in names), *features.attributes]
+
+
+def built_in_features(features: FeatureGroup) -> tuple[str, ...]:
+    """Return what a group has undeclared: when its keys were seen, of all days; nothing for a cross."""
+    if features.is_cross:
+        return ()
+    return ("is_never_seen", "recency_days", "first_event_time_all", "last_data_date_all")
 
 
 def array_columns(features: FeatureGroup, group: str) -> set[str]:

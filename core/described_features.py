@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.columns import feature_columns, measured_columns
+from core.columns import feature_columns, key_columns, measured_columns
 from core.features import TOTALS, Aggregate, FeatureGroup, Rate
 from core.schema import Config
 
@@ -17,7 +17,7 @@ class FeatureDescription:
     Attributes:
         group: whose features it is among: user, item, or a further group.
         name: of the column.
-        key: column that identifies a row of the group, as of a data date.
+        key: column that identifies a row of the group as of a data date; of a cross two, "user_id, tag_id".
         window: days up to the data date, such as 7d; "all": all days; "": it is no measure over days.
         source: expression that it is made by, over columns of events, other features or the source's file.
         unit: of its values; "": the source declares none.
@@ -40,12 +40,13 @@ def described_features(config: Config) -> list[FeatureDescription]:
 
 def _of_group(config: Config, group: str) -> list[FeatureDescription]:
     features = config.features.groups[group]
-    found = {each.name: each for each in (*_built_in(group), *_measured(config, group, features))}
-    found |= {each.name: each for each in _attributes(config, group, features)}
+    key = ", ".join(key_columns(features, group))
+    found = {each.name: each for each in (*_built_in(group, key), *_measured(config, group, features, key))}
+    found |= {each.name: each for each in _attributes(config, group, features, key)}
     return [found[name] for name in feature_columns(features, group)]
 
 
-def _built_in(group: str) -> Iterator[FeatureDescription]:
+def _built_in(group: str, key: str) -> Iterator[FeatureDescription]:
     without = "without events"
     for name, window, source, unit, null in (
         ("is_never_seen", "all", "count(*) = 0", "true or false", "never"),
@@ -53,10 +54,10 @@ def _built_in(group: str) -> Iterator[FeatureDescription]:
         ("first_event_time_all", "all", "min(event_time)", "time", without),
         ("last_data_date_all", "all", "max(data_date of events)", "date", without),
     ):
-        yield FeatureDescription(group, f"{group}_{name}", f"{group}_id", window, source, unit, null)
+        yield FeatureDescription(group, f"{group}_{name}", key, window, source, unit, null)
 
 
-def _measured(config: Config, group: str, features: FeatureGroup) -> Iterator[FeatureDescription]:
+def _measured(config: Config, group: str, features: FeatureGroup, key: str) -> Iterator[FeatureDescription]:
     units = {each.name: _unit(config, each) for each in features.aggregates}
     for aggregate in features.aggregates:
         is_total = aggregate.agg in TOTALS
@@ -64,23 +65,23 @@ def _measured(config: Config, group: str, features: FeatureGroup) -> Iterator[Fe
         for window in aggregate.windows:
             name = f"{group}_{aggregate.name}_{window}"
             unit = units[aggregate.name]
-            yield FeatureDescription(group, name, f"{group}_id", window, _aggregated(aggregate), unit, null)
+            yield FeatureDescription(group, name, key, window, _aggregated(aggregate), unit, null)
     for rate in features.rates:
         unit = f"{units[rate.of]} per {units[rate.per]}"
         null = f"where {rate.per} is 0"
         for window in rate.windows:
             name = f"{group}_{rate.name}_{window}"
-            yield FeatureDescription(group, name, f"{group}_id", window, _divided(rate), unit, null)
+            yield FeatureDescription(group, name, key, window, _divided(rate), unit, null)
 
 
-def _attributes(config: Config, group: str, features: FeatureGroup) -> Iterator[FeatureDescription]:
+def _attributes(config: Config, group: str, features: FeatureGroup, key: str) -> Iterator[FeatureDescription]:
     source = config.source.users if group == "user" else config.source.items
     declared = config.source.attributes("user" if group == "user" else "item")
     path = "" if source is None else f" of {source.path}"
     null = "where the source holds no readable value"
     for name in features.attributes:
         expression = f"{declared[name].expr}{path}"
-        yield FeatureDescription(group, name, f"{group}_id", "", expression, "", null)
+        yield FeatureDescription(group, name, key, "", expression, "", null)
 
 
 def _aggregated(aggregate: Aggregate) -> str:

@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Entity = Literal["user", "item", "context"]
+Entity = Literal["user", "item", "context", "pair"]
+"""Whose a column is: `pair` is of a user and an item together, as the features of a cross are."""
 
 
 def _side_of_name(column: str) -> Entity:

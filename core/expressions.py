@@ -185,10 +185,12 @@ def _check_group(config: Config, group: str) -> None:
     """Check the key of a group, and what its aggregates read of events and of their users and items."""
     declared = config.features.groups[group]
     attributes = [*config.features.user.attributes, *config.features.item.attributes]
-    if declared.key is not None:
+    if declared.key_column is not None:
         keys = [*attributes, *context_columns(config)]
-        _require_columns([declared.key], keys, f"features.{group}.key")
-        if f"{group}_id" in {*keys, *event_columns(config)} - {declared.key}:
+        if declared.is_cross:
+            keys = ["item_id", *config.features.item.attributes]
+        _require_columns([declared.key_column], keys, f"features.{group}.key")
+        if f"{group}_id" in {*keys, *event_columns(config)} - {declared.key_column}:
             raise ConfigError(
                 f"features.{group}: {group}_id, the key of its tables, is a declared column that is not its "
                 "`key`; rename the group"
@@ -210,7 +212,7 @@ def _check_group(config: Config, group: str) -> None:
 
 def attributes_read(features: Features, entity: EntityName) -> list[str]:
     """Return the attributes of users or items that keys and aggregates of groups read of an event."""
-    read = {group.key for group in features.keyed.values()}
+    read = {group.key_column for group in features.keyed.values()}
     for name, group in features.groups.items():
         for aggregate in group.aggregates:
             read.add(aggregate.of)
@@ -225,6 +227,11 @@ def _check_inputs(config: Config) -> None:
     categorical, dense = config.inputs.categorical, config.inputs.dense
     _require_columns((c.column for c in categorical), known, "inputs.categorical")
     _require_columns((d.column for d in dense), known, "inputs.dense")
+    if pairs := [c.column for c in categorical if known[c.column] == "pair"]:
+        raise ConfigError(
+            f"inputs.categorical: {pairs} are of a cross, whose features are dense inputs only; declare them "
+            "under inputs.dense, or leave them out"
+        )
     arrays = {c for name, group in config.features.groups.items() for c in array_columns(group, name)}
     if several := sorted(arrays & {d.column for d in dense}):
         raise ConfigError(f"inputs.dense: {several} hold several values each; declare them as categorical")

@@ -16,7 +16,7 @@ NUMBERS = ("count", "sum", "distinct", "mean", "variance", "min", "max")
 EXACT = ("sum", "mean", "variance")
 """Aggregates of behaviours only: of these alone sums are exact."""
 BUILT_IN = ("is_never_seen", "recency_days", "first_event_time", "last_data_date")
-"""Features that every group has, without being declared."""
+"""Features that every group but a cross has, without being declared."""
 
 
 class Aggregate(ConfigModel):
@@ -86,18 +86,29 @@ class Rate(ConfigModel):
 
 
 class FeatureGroup(ConfigModel):
-    """Features of one kind of key: of users, of items, or of the values of a column.
+    """Features of one kind of key: of users, of items, of the values of a column, or of a cross.
 
     Groups `user` and `item` have the ids of events as keys, and attributes. Any other group has as `key` an
-    attribute of users or of items that is declared here, or a context column. With `split` a key is a list of
-    values between separators, and an event counts for each of them.
+    attribute of users or of items that is declared here, or a context column; a cross has
+    `[user_id, COLUMN]`, a user and the value of an attribute of items, or item_id. With `split` the value is
+    a list of values between separators, and an event counts for each of them.
     """
 
-    key: Name | None = None
+    key: Name | tuple[Name, ...] | None = None
     split: Annotated[str, Field(min_length=1)] | None = None
     aggregates: tuple[Aggregate, ...]
     rates: tuple[Rate, ...] = ()
     attributes: tuple[Name, ...] = ()
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether its key is a user and a value."""
+        return isinstance(self.key, tuple)
+
+    @property
+    def key_column(self) -> str | None:
+        """The column whose values are its key, or the second part of a cross; None: of users and items."""
+        return self.key[-1] if isinstance(self.key, tuple) else self.key
 
     @model_validator(mode="after")
     def _rates_are_of_aggregates(self) -> Self:
@@ -140,6 +151,8 @@ class Features(ConfigModel):
                 )
             if not is_entity and group.attributes:
                 raise ValueError(f"group {name}: attributes are those of user and item; remove them here")
+            if group.is_cross:
+                _require_cross(name, group)
         return self
 
     @property
@@ -151,3 +164,16 @@ class Features(ConfigModel):
     def groups(self) -> dict[str, FeatureGroup]:
         """Group -> its declaration, in the order in which jobs take them; users, the main one, are last."""
         return self.keyed | {"item": self.item, "user": self.user}
+
+
+def _require_cross(name: str, group: FeatureGroup) -> None:
+    if not (isinstance(group.key, tuple) and len(group.key) == 2 and group.key[0] == "user_id"):
+        raise ValueError(
+            f"group {name}: `key` is {list(group.key or ())}; expected one column, or for a cross "
+            "[user_id, COLUMN], where COLUMN is an attribute of items or item_id"
+        )
+    if endless := [each.name for each in group.aggregates if "all" in each.windows]:
+        raise ValueError(
+            f"group {name}: {endless[0]} is over `all`; a cross has windows of days only, since its tables "
+            "hold the pairs with an event in the longest window; name a window such as 28d"
+        )

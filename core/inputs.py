@@ -40,7 +40,7 @@ class DenseInput(ConfigModel):
 
 
 class Inputs(ConfigModel):
-    """What a model sees: declared columns of the user, the item and the context."""
+    """What a model sees: declared columns of the user, the item, the context, and of a cross."""
 
     categorical: tuple[CategoricalInput, ...]
     dense: tuple[DenseInput, ...]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Any
 
-from core.columns import measured_columns
+from core.columns import built_in_features, key_columns, measured_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.features import TOTALS, Aggregate, Rate
@@ -84,9 +84,11 @@ def _of_events(config: Config) -> Iterator[Expectation]:
 
 def _of_features(config: Config, group: str) -> Iterator[Expectation]:
     features, where = config.features.groups[group], f"features.{group}"
-    for name in (f"{group}_id", "data_date", f"{group}_is_never_seen"):
+    for name in (*key_columns(features, group), "data_date"):
         yield _not_null(name, where)
-    yield _between(f"{group}_recency_days", where, low=0)
+    if built_in_features(features):
+        yield _not_null(f"{group}_is_never_seen", where)
+        yield _between(f"{group}_recency_days", where, low=0)
     for aggregate in features.aggregates:
         for window in aggregate.windows:
             column, source = f"{group}_{aggregate.name}_{window}", f"{where}.aggregates.{aggregate.name}"

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from core.columns import context_columns, feature_columns, group_side
 from core.config_model import EntityName
+from core.encoder import Entity
 from core.schema import Config, Task
 from features.cohorts import cohort_of
 from features.groups import with_group_features
@@ -31,11 +32,13 @@ def to_examples(
 
     Of repeated impressions one counts in tasks, as `examples.repeats` says; the others stay, with masks off.
     An unknown user or item gets the features of one without events, and the cohort of the rules for these.
-    The features of a group are those of the key that the user or item had at the end of the day before.
+    The features of a group are those of the key that the user or item had at the end of the day before; of a
+    cross those of the user together with the value, or the values, that the item had then.
 
     Grain: event_id and data_date, the events as they came. As of: data_date - 1; labels are of data_date.
     Cost: four joins of the range's events with dense tables of as many dates, and for each group of further
-    keys a join of one of these tables with the group's; with `examples.repeats` one shuffle of the events.
+    keys a join of one of these tables, for a cross of the events, with the group's; with `examples.repeats`
+    one shuffle of the events.
 
     Args:
         events: accepted events of data dates first .. last.
@@ -47,9 +50,10 @@ def to_examples(
         config: source, features, cohorts, tasks and examples.
     """
     counted = events.withColumn("_counts", counts_among_repeats(config.examples.repeats))
-    rows = _with_context(counted, groups, config)
+    rows = with_groups_of(counted, groups, config, "context")
     rows = with_entity(rows, user_features, user_cohorts, config, "user", groups)
     rows = with_entity(rows, item_features, item_cohorts, config, "item", groups)
+    rows = with_groups_of(rows, groups, config, "pair")
     return rows.select(
         "event_id",
         "data_date",
@@ -67,13 +71,26 @@ def to_examples(
     )
 
 
-def _with_context(events: DataFrame, groups: Mapping[str, DataFrame], config: Config) -> DataFrame:
-    """Add the features of the groups whose key is a context column, as of the day before."""
-    if "context" not in {group_side(config, group) for group in config.features.keyed}:
-        return events
-    as_of = events.withColumn("data_date", F.date_sub("data_date", 1))
-    rows = with_group_features(as_of, groups, config, "context")
-    return rows.withColumn("data_date", F.date_add("data_date", 1))
+def with_groups_of(
+    rows: DataFrame, groups: Mapping[str, DataFrame], config: Config, side: Entity
+) -> DataFrame:
+    """Add the features of the groups on one side, `context` or `pair`, as of the day before the data date.
+
+    Grain: as it came. Cost: a join with each of these groups.
+
+    Args:
+        rows: with data_date and the columns that are keys: of a cross user_id, and the item's attributes as
+            of the day before, as `with_entity` adds them.
+        groups: features of further groups as of the days before, as `with_group_features` takes them.
+        config: its features.
+        side: which groups.
+    """
+    if side not in {group_side(config, group) for group in groups}:
+        return rows
+    as_of = with_group_features(
+        rows.withColumn("data_date", F.date_sub("data_date", 1)), groups, config, side
+    )
+    return as_of.withColumn("data_date", F.date_add("data_date", 1))
 
 
 def _mask(task: Task, rows: DataFrame) -> Column:
@@ -108,9 +125,9 @@ def with_entity(
     defaults = unknown_defaults(config.features.groups[entity], entity)
     if groups:
         features = with_group_features(features, groups, config, entity)
-        for group, declared in config.features.keyed.items():
+        for group in groups:
             if group_side(config, group) == entity:
-                defaults |= unknown_defaults(declared, group)
+                defaults |= unknown_defaults(config.features.groups[group], group)
     known = features.select(
         f"{entity}_id",
         F.date_add("data_date", 1).alias("data_date"),

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from core.columns import part_columns
+from core.columns import key_columns, part_columns
 from core.features import FeatureGroup
 from features.measures import ALL, PRESENCE, Measure, measures_of, merge_of
 
@@ -19,7 +19,7 @@ def with_tile_parts(
 ) -> DataFrame:
     """Replace the parts of some aggregates in the tiles of earlier data dates by newly made ones.
 
-    Grain: (<group>_id, data_date), the rows of `tiles`; of a group that had none, those of `made`.
+    Grain: (<group>_id, data_date), of a cross with user_id, the rows of `tiles`; of a group that had none, those of `made`.
 
     Args:
         tiles: as they are stored, of earlier data dates.
@@ -28,7 +28,7 @@ def with_tile_parts(
         names: the aggregates.
         group: its name.
     """
-    grain = [f"{group}_id", "data_date"]
+    grain = [*key_columns(features, group), "data_date"]
     parts = [part for a in features.aggregates if a.name in names for part in part_columns(a.name, a.agg)]
     first = PRESENCE[0].name
     stored = tiles.drop(*parts).withColumnRenamed(first, "_stored")

@@ -18,7 +18,7 @@ ALL = "all"
 MOMENT = ("event_time", "event_id")
 """What events are ordered by: total, since event_id is unique within a data date."""
 
-# When a key was seen: two measures that every group has, kept like the declared ones.
+# When a key was seen: two measures that every group but a cross has, kept like the declared ones.
 PRESENCE = (
     Aggregate(name="first_event_time", agg="min", of="event_time", windows=(ALL,)),
     Aggregate(name="last_data_date", agg="max", of="data_date", windows=(ALL,)),
@@ -62,7 +62,7 @@ def measures_of(features: FeatureGroup, group: str) -> list[Measure]:
     """Return all measures of a group, in the order of their columns."""
     return [
         Measure(f"{group}_{aggregate.name}_{window}", aggregate, window)
-        for aggregate in (*PRESENCE, *features.aggregates)
+        for aggregate in (*(() if features.is_cross else PRESENCE), *features.aggregates)
         for window in aggregate.windows
     ]
 

@@ -11,7 +11,7 @@ from core.config_model import EntityName
 from core.errors import ConfigError
 from core.schema import Config
 from features.casts import read_id
-from features.examples import is_known_column, with_entity
+from features.examples import NO_GROUPS, is_known_column, with_entity, with_groups_of
 
 DATE_COLUMN, TIME_COLUMN = "data_date", "event_time"
 RECEIVED = "_spine"
@@ -20,10 +20,10 @@ TIME_TEXT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
 """Spark reads shorter texts, too: 2022 as a date, 12:30 as a time of the day on which the query runs."""
 
 
-class GroupTables(NamedTuple):
-    """What is joined of one group: its features and cohorts, as of the days before those of the spine."""
+class EntityTables(NamedTuple):
+    """What is joined of users or items: features and cohorts, as of the days before those of the spine."""
 
-    group: EntityName
+    entity: EntityName
     features: DataFrame
     cohorts: DataFrame
 
@@ -56,23 +56,31 @@ def to_spine(rows: DataFrame, keys: Mapping[str, str], time_zone: str) -> DataFr
     )
 
 
-def with_features(spine: DataFrame, tables: Sequence[GroupTables], config: Config) -> DataFrame:
-    """Add features and cohorts of some groups, as of the day before each row's data date.
+def with_features(
+    spine: DataFrame,
+    tables: Sequence[EntityTables],
+    config: Config,
+    groups: Mapping[str, DataFrame] = NO_GROUPS,
+) -> DataFrame:
+    """Add features and cohorts of users and items, and features of further groups, as of the day before.
 
-    An unknown key, or none, gets what an unknown user or item of an example gets: `with_entity` serves both.
+    An unknown key, or none, gets what an unknown user or item of an example gets: the same functions serve
+    both. The key of a further group is that of the row's user or item as of the day before, or the context
+    of the row.
 
     Grain: as the spine's; every row stays. As of: data_date - 1.
-    Cost: two joins per group with dense tables of the spine's dates.
+    Cost: two joins per entity with dense tables of the spine's dates, and one with each further group.
 
     Args:
         spine: rows of `to_spine`.
-        tables: of each group.
+        tables: of users and items, of those that are asked for or whose attributes are keys.
         config: its features and cohorts.
+        groups: features of further groups as of the days before, as `with_group_features` takes them.
     """
-    rows = spine
-    for group, features, cohorts in tables:
-        rows = with_entity(rows, features, cohorts, config, group)
-    return rows
+    rows = with_groups_of(spine, groups, config, "context")
+    for entity, features, cohorts in tables:
+        rows = with_entity(rows, features, cohorts, config, entity, groups)
+    return with_groups_of(rows, groups, config, "pair")
 
 
 def to_received(joined: DataFrame, features: Sequence[str]) -> DataFrame:
@@ -80,9 +88,9 @@ def to_received(joined: DataFrame, features: Sequence[str]) -> DataFrame:
     return joined.select(f"{RECEIVED}.*", *features)
 
 
-def missing_keys(group: EntityName) -> Column:
+def missing_keys(entity: EntityName) -> Column:
     """Return the number of rows whose key is not known as of the day before, or is null; an aggregate."""
-    return F.count_if(F.col(is_known_column(group)).isNull())
+    return F.count_if(F.col(is_known_column(entity)).isNull())
 
 
 def _data_date(rows: DataFrame, time_zone: str) -> Column:

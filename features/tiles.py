@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from core.columns import part_columns
+from core.columns import key_columns, part_columns
 from core.errors import ConfigError
 from core.features import EXACT, WITH_K, Aggregate, FeatureGroup
 from core.source import Behaviour
@@ -22,7 +22,7 @@ def to_daily_tiles(
 ) -> DataFrame:
     """Aggregate accepted events to one row per key and day with events.
 
-    Grain: (<group>_id, data_date). As of: the day alone.
+    Grain: (<group>_id, data_date), of a cross with user_id. As of: the day alone.
     Units: counts and sums of binary behaviours are bigint, sums of others decimal(22,n), all 0 when no row
     satisfies `where`; other parts are null then. Null values count for nothing but `count`.
     Cost: one shuffle of (events per day) partial rows; each top_k and last_k one more, of (key, value) counts
@@ -37,7 +37,7 @@ def to_daily_tiles(
     Raises:
         ConfigError: a sum of something that is no behaviour.
     """
-    grain = [f"{group}_id", "data_date"]
+    grain = [*key_columns(features, group), "data_date"]
     ranked = [aggregate for aggregate in features.aggregates if aggregate.agg in WITH_K]
     summed = [aggregate for aggregate in features.aggregates if aggregate.agg not in WITH_K]
     tiles = events.groupBy(*grain).agg(

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from core.columns import feature_columns, state_columns
+from core.columns import built_in_features, feature_columns, key_columns, state_columns
 from core.features import FeatureGroup, Rate
 from features.attributes import with_attributes
 from features.measures import ALL, Measure, measures_of, merge_of, value_of
@@ -59,6 +59,31 @@ def to_features(
     return with_values(rows, features, group).select(*grain, *columns)
 
 
+def to_cross_features(
+    tiles: DataFrame, features: FeatureGroup, group: str, first: date, last: date
+) -> DataFrame:
+    """Merge daily tiles into the trailing windows of a cross: a row for every pair seen in the longest one.
+
+    Its windows are of days only, so that a data date is made of the tiles of its windows, and of no state.
+
+    Grain: (user_id, <group>_id, data_date). Columns, as of and units: as of `to_features`.
+    Cost: tiles of the range x days of the longest window, shuffled once.
+
+    Args:
+        tiles: daily tiles of first - (longest window - 1) .. last.
+        features: aggregates and rates.
+        group: its name, the prefix of all columns.
+        first: first data date of the range.
+        last: last data date of the range.
+    """
+    measures = measures_of(features, group)
+    grain = [*key_columns(features, group), "data_date"]
+    sightings = _to_sightings(tiles, longest_window_days(features), first, last)
+    rows = _with_zeros(_to_merged_tiles(sightings, measures, grain), measures, dict(tiles.dtypes))
+    columns = [*feature_columns(features, group), *state_columns(features, group)]
+    return with_values(rows, features, group).select(*grain, *columns)
+
+
 def with_values(rows: DataFrame, features: FeatureGroup, group: str) -> DataFrame:
     """Add the values of all measures and rates, and the built-in features, to rows that hold merged parts.
 
@@ -67,21 +92,23 @@ def with_values(rows: DataFrame, features: FeatureGroup, group: str) -> DataFram
         features: aggregates and rates.
         group: its name.
     """
-    last_seen = F.col(f"{group}_last_data_date_all")
-    built_in = {
-        f"{group}_is_never_seen": last_seen.isNull(),
-        f"{group}_recency_days": F.datediff("data_date", last_seen).cast("int"),
-    }
     values = {measure.column: value_of(measure) for measure in measures_of(features, group)}
     rates = {f"{group}_{r.name}_{w}": _rate(r, w, group) for r in features.rates for w in r.windows}
-    return rows.withColumns(built_in | values).withColumns(rates)
+    if built_in_features(features):
+        last_seen = F.col(f"{group}_last_data_date_all")
+        values |= {
+            f"{group}_is_never_seen": last_seen.isNull(),
+            f"{group}_recency_days": F.datediff("data_date", last_seen).cast("int"),
+        }
+    return rows.withColumns(values).withColumns(rates)
 
 
 def unknown_defaults(features: FeatureGroup, group: str) -> dict[str, bool | int | None]:
-    """Return the feature columns of a key that is not known: never seen, counts 0, no attribute."""
+    """Return the feature columns of a key that has no row: never seen, counts 0, no attribute."""
     unknown: dict[str, bool | int | None] = dict.fromkeys(feature_columns(features, group))
     totals = [measure.column for measure in measures_of(features, group) if measure.is_total]
-    return unknown | {f"{group}_is_never_seen": True} | dict.fromkeys(totals, 0)
+    never_seen = {f"{group}_is_never_seen": True} if built_in_features(features) else {}
+    return unknown | never_seen | dict.fromkeys(totals, 0)
 
 
 def longest_window_days(features: FeatureGroup) -> int:

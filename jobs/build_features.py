@@ -4,8 +4,9 @@ spark-submit jobs/build_features.py --data-date 2022-05-07
 
 A range is one pass and one commit per table, equal to date by date.
 Cost per night: tiles of the longest window, the state of the day before, and one row for every known
-user and item, and for every value of a further key seen so far: linear in keys, and in those active within
-the window; not in history. The date's events are read once.
+user and item, for every value of a further key seen so far, and for every pair of a cross in its longest
+window: linear in keys, and in those active within the window; not in history. The date's events are read
+once.
 """
 
 from datetime import timedelta
@@ -15,7 +16,7 @@ from pyspark.sql import DataFrame
 from core.errors import LamplighterError
 from core.schema import Config
 from features.entities import to_known_keys
-from features.windows import longest_window_days, no_state, to_features
+from features.windows import longest_window_days, no_state, to_cross_features, to_features
 from jobs.runtime.arguments import span_of
 from jobs.runtime.filling import measured_events, to_tiles, with_filled_in
 from jobs.runtime.group_tables import has_state, read_group
@@ -59,6 +60,8 @@ def require_state(run: Run) -> None:
     day_before = run.first - timedelta(days=1)
     before = [data_date for data_date in run.data_dates("events") if data_date < run.first]
     for group, features in run.config.features.groups.items():
+        if features.is_cross:
+            continue  # made of the tiles of its windows alone
         table = f"{group}_features"
         built = run.data_dates(table)
         # A further key may have had no value yet: its table is there, without rows.
@@ -77,19 +80,26 @@ def build(run: Run, events: DataFrame, group: str) -> None:
     features, first, last = run.config.features.groups[group], run.first, run.data_date
     run.commit(f"{group}_daily", to_tiles(run, events, group))
 
-    day_before = first - timedelta(days=1)
     tiles = run.read(f"{group}_daily", first - timedelta(days=longest_window_days(features) - 1), last)
-    state = no_state(tiles, features, group)
-    if day_before in run.data_dates(f"{group}_features"):
-        state = read_group(run, group, day_before)
-    tiles, state = with_filled_in(run, group, tiles, state)
-    entities = run.read(f"{group}s") if features.key is None else None
-    keys = to_known_keys(entities, tiles, state, group, first, last)
-    built = to_features(keys, tiles, state, entities, features, group, first, last)
+    tiles, state = with_filled_in(run, group, tiles, state_before(run, tiles, group))
+    if features.is_cross:
+        built = to_cross_features(tiles, features, group, first, last)
+    else:
+        entities = run.read(f"{group}s") if features.key is None else None
+        keys = to_known_keys(entities, tiles, state, group, first, last)
+        built = to_features(keys, tiles, state, entities, features, group, first, last)
     if has_state(run, group):
         built = run.compute(built)
         run.commit(f"{group}_state", built.select(*run.catalog[f"{group}_state"].columns))
     run.commit(f"{group}_features", built.select(*run.catalog[f"{group}_features"].columns))
+
+
+def state_before(run: Run, tiles: DataFrame, group: str) -> DataFrame:
+    """Return what features of a group continue: those as of the day before; of a cross nothing."""
+    features, day_before = run.config.features.groups[group], run.first - timedelta(days=1)
+    if features.is_cross or day_before not in run.data_dates(f"{group}_features"):
+        return no_state(tiles, features, group)
+    return read_group(run, group, day_before)
 
 
 if __name__ == "__main__":

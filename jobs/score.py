@@ -5,7 +5,8 @@ spark-submit jobs/score.py --data-date 2022-05-07
 Users travel through Arrow, a bucket at a time; pairs exist only inside torch. All users as of the data
 date are scored, also those without one event, by the champion as of the data date, or by the newest
 version of `--model`. Where no model has become champion yet, the baseline `group_mean` makes the lists.
-Cost: users x items of the pool forward passes; nothing grows with history.
+Cost: users x items of the pool forward passes, and the pairs of the crosses that the model reads; nothing
+grows with history.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import STATE, champion, same_day
 from jobs.runtime.run import Run
 from jobs.workers.baseline_lists import to_baseline_lists
+from jobs.workers.crosses import with_user_vectors
 from jobs.workers.scoring import to_model_lists, to_pool
 from models.serving.bundle import check_fits, read_bundle
 from quality.served import served_by
@@ -81,8 +83,9 @@ def to_lists_of(
     """Return the lists of one model; refuse a bundle that does not fit the feature tables or the cohorts."""
     bundle = read_bundle(run.catalog.bundle(version))
     check_fits(bundle, run.catalog.input_types(), run.config.cohorts.by_column)
-    encoded_pool = to_pool(run.spark, pool, groups, bundle, run.config, run.data_date)
+    encoded_pool, keys = to_pool(run.spark, pool, groups, bundle, run.config, run.data_date)
     run.note(f"{len(encoded_pool.item_ids)} items")
+    users = with_user_vectors(users, keys, groups, bundle.encoder, run.config, run.data_date)
     return to_model_lists(users, encoded_pool, bundle, run.config, made)
 
 

@@ -111,9 +111,9 @@ class Project:
         events; a warning says how many rows have such a key.
 
         Args:
-            spine: rows with user_id, item_id (those of the features' groups), and data_date, or event_time
-                for the date in the data set's time zone. Other columns are kept. It is evaluated twice before
-                the result is, so cache one that is expensive.
+            spine: rows with user_id, item_id or a context column, the keys of the features, and data_date or
+                event_time for the date in the data set's time zone. Other columns are kept. It is evaluated
+                twice before the result is, so cache one that is expensive.
             features: "GROUP.COLUMN" each, such as "user.user_click_count_7d" or "item.cohort".
 
         Raises:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from core.config_model import ENTITIES
 from core.errors import ConfigError
 from core.load import DEFAULT_DATASET
 from jobs.cli.looking import opened
@@ -26,21 +25,23 @@ def features(
 ) -> None:
     """Print what each feature is, since when it is there, what it holds and which models read it."""
     with exit_codes():
-        if group and group not in ENTITIES:
-            raise ConfigError(f"--group {group}: there is no such group; expected one of {list(ENTITIES)}")
-        data_date, rows = catalogue_of(opened(dataset, env, settings, project))
-        for name, own in groupby(rows, key=lambda row: row.group):
+        found = opened(dataset, env, settings, project)
+        groups = list(found.config.features.groups)
+        if group and group not in groups:
+            raise ConfigError(f"--group {group}: there is no such group; expected one of {groups}")
+        data_date, rows = catalogue_of(found)
+        for (name, key), own in groupby(rows, key=lambda row: (row.group, row.key)):
             if group in ("", name):
-                show(heading(name, data_date), *(line for row in own for line in lines(row)))
+                show(heading(name, key, data_date), *(line for row in own for line in lines(row)))
 
 
-def heading(group: str, data_date: date | None) -> str:
+def heading(group: str, key: str, data_date: date | None) -> str:
     """Return the line above the features of a group."""
     if data_date is None:
         held = "not profiled yet: `lamplighter profile_features --data-date D`, or a night, counts the values"
     else:
         held = f"values as of {data_date}"
-    return f"group {group}, key {group}_id; {held}"
+    return f"group {group}, key {key}; {held}"
 
 
 def lines(row: FeatureRow) -> list[str]:

@@ -257,14 +257,15 @@ class _Validation:
         return judged.where(F.col("row_status") == "accepted")
 
     def _wheres(self, events: DataFrame) -> None:
-        """Evaluate what aggregates read of events."""
+        """Evaluate what aggregates read of events; what reads attributes too waits for the night's join."""
         texts = [
-            (f"features.{entity}.aggregates.{aggregate.name}.where", aggregate.where)
-            for entity in ("user", "item")
-            for aggregate in getattr(self.config.features, entity).aggregates
+            (f"features.{group}.aggregates.{aggregate.name}.where", aggregate.where)
+            for group, features in self.config.features.groups.items()
+            for aggregate in features.aggregates
             if aggregate.where is not None
         ]
-        self.evaluate(events, [Expression(key, text, _reader(text)) for key, text in texts])
+        own = [(key, text) for key, text in texts if columns_of(text, key) <= set(events.columns)]
+        self.evaluate(events, [Expression(key, text, _reader(text)) for key, text in own])
 
     # --- users and items ------------------------------------------------------------------------
 

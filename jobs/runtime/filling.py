@@ -60,7 +60,8 @@ def with_filled_in(run: Run, group: str, tiles: DataFrame, state: DataFrame) -> 
     in_window = first - timedelta(days=longest_window_days(features) - 1)
     missing = run.lacking_aggregates(group, date_range(min(in_window, day_before), day_before))
     of_state = missing.get(day_before, frozenset())
-    is_new = of_state >= {each.name for each in features.aggregates}  # nor is it known when keys were seen
+    # Of a group that is new it is not known either when its keys were seen; a cross has no state.
+    is_new = not features.is_cross and of_state >= {each.name for each in features.aggregates}
     all_time = {each.name for each in features.aggregates if ALL in each.windows and each.name in of_state}
     names = {name for found in missing.values() for name in found}
     if not names or not begun or begun[0] > day_before:
@@ -68,7 +69,7 @@ def with_filled_in(run: Run, group: str, tiles: DataFrame, state: DataFrame) -> 
 
     begin = begun[0] if all_time or is_new else max(begun[0], in_window)
     read = {column for each in features.aggregates if each.name in names for column in columns_read(each)}
-    of_events = {*read, str(features.key)} & {*run.catalog["events"].columns}
+    of_events = {*read, str(features.key_column)} & {*run.catalog["events"].columns}
     run.require_filled_in("events", of_events, date_range(begin, day_before), f"a feature of group {group}")
     events = measured_events(run, begin, day_before)
     made = run.compute(to_tiles(run, events, group, names))

@@ -7,12 +7,13 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.columns import feature_columns
+from core.columns import feature_columns, group_side
 from core.config_model import ENTITIES, EntityName
 from core.errors import ConfigError, LamplighterError
 from core.schema import Config
-from features.spine import DATE_COLUMN, GroupTables, missing_keys, to_received, to_spine, with_features
+from features.spine import DATE_COLUMN, EntityTables, missing_keys, to_received, to_spine, with_features
 from jobs.runtime.arguments import span_of
+from jobs.runtime.group_tables import keyed_groups
 from jobs.runtime.lacking import require_filled_in
 from jobs.runtime.project import Project
 
@@ -25,7 +26,8 @@ class Joined(NamedTuple):
     Attributes:
         frame: the rows of the spine as they came, then the features.
         rows: of the spine.
-        missing: group -> rows whose key is not known as of the day before, or is null.
+        missing: of users and items that are read, rows whose key is not known as of the day before, or is
+            null. A further group has no such rows: what is not among its keys has no events.
     """
 
     frame: DataFrame
@@ -36,7 +38,7 @@ class Joined(NamedTuple):
 class Wanted(NamedTuple):
     """A feature that was asked for: its group, and its column in examples."""
 
-    group: EntityName
+    group: str
     column: str
 
 
@@ -44,12 +46,13 @@ def join_spine(project: Project, spine: DataFrame, features: Sequence[str]) -> J
     """Join features as of the day before each row's date, exactly those that an example would get.
 
     Cost: the spine is evaluated twice, for its dates and for its keys that are not known; the frame that is
-    returned is a join of the spine with dense tables of the days before its dates, two per group.
+    returned is a join of the spine with tables of the days before its dates, two of users and items each, one
+    of each further group.
 
     Args:
         project: whose tables.
-        spine: rows with the keys of the groups (user_id, item_id), and data_date or event_time; other
-            columns are kept as they are.
+        spine: rows with the keys of the groups (user_id, item_id, or the context column that is a group's
+            key), and data_date or event_time; other columns are kept as they are.
         features: GROUP.COLUMN each, such as user.user_click_count_7d or item.cohort.
 
     Raises:
@@ -57,26 +60,34 @@ def join_spine(project: Project, spine: DataFrame, features: Sequence[str]) -> J
             spine, or features of some of its dates are not built.
         LamplighterError: rows have no readable date.
     """
-    wanted = wanted_features(project.config, features)
-    groups = [group for group in ENTITIES if group in {each.group for each in wanted}]
+    config = project.config
+    wanted = wanted_features(config, features)
+    groups = [group for group in config.features.groups if group in {each.group for each in wanted}]
     columns = [each.column for each in wanted]
     _require_free(spine.columns, columns)
 
-    keys = {f"{group}_id": _key_type(project, group) for group in groups}
-    rows = to_spine(spine, keys, project.config.source.time_zone)
+    keys = {key: config.source.events.columns[key].type for key in _keys(config, groups)}
+    rows = to_spine(spine, keys, config.source.time_zone)
     before = sorted(day - timedelta(days=1) for day in _dates(rows))
-    _require_built(project, groups, before)
+    # The attributes that are keys of further groups are in the features of users and items.
+    sides = {group_side(config, group) for group in groups}
+    entities = [each for each in ENTITIES if each in sides or (each == "item" and "pair" in sides)]
+    _require_built(project, entities, before)
     for group in groups:
         of_group = {*columns} & {*project.catalog[f"{group}_features"].columns}
         require_filled_in(project.store, f"{group}_features", of_group, before, "the spine")
 
-    tables = [_tables(project, group, before) for group in groups]
-    joined = with_features(rows, tables, project.config)
+    def as_of(table: str) -> DataFrame:
+        return project.store.read(project.spark, table).where(F.col(DATE_COLUMN).isin(before))
+
+    tables = [EntityTables(each, as_of(f"{each}_features"), as_of(f"{each}_cohorts")) for each in entities]
+    further = {group: config.features.keyed[group] for group in groups if group not in ENTITIES}
+    joined = with_features(rows, tables, config, keyed_groups(as_of, further))
     counted = joined.agg(
-        F.count(F.lit(1)).alias("rows"), *(missing_keys(group).alias(group) for group in groups)
+        F.count(F.lit(1)).alias("rows"), *(missing_keys(each).alias(each) for each in entities)
     ).first()
     counts = {} if counted is None else counted.asDict()
-    missing = {group: counts[group] for group in groups}
+    missing = {each: counts[each] for each in entities}
     return Joined(to_received(joined, columns), counts["rows"], missing)
 
 
@@ -93,13 +104,28 @@ def wanted_features(config: Config, features: Sequence[str]) -> list[Wanted]:
 
 def _wanted(config: Config, name: str) -> Wanted:
     group, _, column = name.partition(".")
-    for entity in ENTITIES:
-        if entity == group:
-            known = [*feature_columns(getattr(config.features, entity), entity), COHORT]
-            if column not in known:
-                raise ConfigError(f"{name}: {group} has no feature {column!r}; it has {', '.join(known)}")
-            return Wanted(entity, f"{entity}_{COHORT}" if column == COHORT else column)
-    raise ConfigError(f"{name}: expected GROUP.COLUMN, where GROUP is one of {', '.join(ENTITIES)}")
+    groups = config.features.groups
+    if group not in groups:
+        raise ConfigError(f"{name}: expected GROUP.COLUMN, where GROUP is one of {', '.join(groups)}")
+    known = [*feature_columns(groups[group], group), *([COHORT] if group in ENTITIES else [])]
+    if column not in known:
+        raise ConfigError(f"{name}: {group} has no feature {column!r}; it has {', '.join(known)}")
+    return Wanted(group, f"{group}_{COHORT}" if column == COHORT else column)
+
+
+def _keys(config: Config, groups: Sequence[str]) -> list[str]:
+    """Return the columns that a spine needs beside its date: ids, and context columns that are keys."""
+    keys = {
+        "user": ["user_id"],
+        "item": ["item_id"],
+        "pair": ["item_id", "user_id"],
+    }
+    named = [
+        name
+        for group in groups
+        for name in keys.get(group_side(config, group), [str(config.features.groups[group].key_column)])
+    ]
+    return list(dict.fromkeys(named))
 
 
 def _require_free(received: Sequence[str], columns: Sequence[str]) -> None:
@@ -113,10 +139,6 @@ def _require_free(received: Sequence[str], columns: Sequence[str]) -> None:
             f"spine: it has columns {', '.join(taken)} already, and features of these names are asked for; "
             "rename the columns, or leave the features out"
         )
-
-
-def _key_type(project: Project, group: EntityName) -> str:
-    return project.config.source.events.columns[f"{group}_id"].type
 
 
 def _dates(rows: DataFrame) -> list[date]:
@@ -134,8 +156,10 @@ def _dates(rows: DataFrame) -> list[date]:
     return list(counts)
 
 
-def _require_built(project: Project, groups: Sequence[EntityName], before: Sequence[date]) -> None:
-    tables = [f"{group}_{kind}" for group in groups for kind in ("features", "cohorts")]
+def _require_built(project: Project, entities: Sequence[EntityName], before: Sequence[date]) -> None:
+    tables = [f"{entity}_{kind}" for entity in entities for kind in ("features", "cohorts")]
+    # A further group may have no row as of a date; the features of users are committed after those of all.
+    tables = tables or ["user_features"]
     built = {table: set(project.store.data_dates(table)) for table in tables}
     for table in tables:
         absent = [day for day in before if day not in built[table]]
@@ -146,10 +170,3 @@ def _require_built(project: Project, groups: Sequence[EntityName], before: Seque
                 f"history --data-date {span_of(absent[0], absent[-1])}` where the log has these dates, or "
                 "leave the rows out"
             )
-
-
-def _tables(project: Project, group: EntityName, before: Sequence[date]) -> GroupTables:
-    def as_of(table: str) -> DataFrame:
-        return project.store.read(project.spark, table).where(F.col(DATE_COLUMN).isin(list(before)))
-
-    return GroupTables(group, as_of(f"{group}_features"), as_of(f"{group}_cohorts"))

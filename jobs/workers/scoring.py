@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -14,7 +15,8 @@ from core.schema import Config
 from features.encoding import encoded
 from features.groups import with_group_features
 from jobs.workers.bundles import to_arrays
-from jobs.workers.listing import to_lists
+from jobs.workers.crosses import key_columns_read, to_crosses
+from jobs.workers.listing import PREFIX, to_lists
 from models.serving.bundle import Bundle
 from models.serving.scorer import Pool
 
@@ -26,8 +28,10 @@ def to_pool(
     bundle: Bundle,
     config: Config,
     data_date: date,
-) -> Pool:
-    """Return the night's items and the context of lists, encoded; bounded by `candidates`.
+) -> tuple[Pool, dict[str, pa.Array]]:
+    """Return the night's items and the context of lists, encoded, and cross -> keys of the items.
+
+    Bounded by `candidates`.
 
     Args:
         spark: the session.
@@ -41,8 +45,11 @@ def to_pool(
         LamplighterError: there is no item.
     """
     side = bundle.encoder.side("item")
-    columns = items.select("item_id", "item_cohort", *encoded(items, side))
-    rows: pd.DataFrame = columns.orderBy("item_id").toPandas()
+    keys = key_columns_read(bundle.encoder, config)
+    columns = items.select("item_id", "item_cohort", *keys, *encoded(items, side))
+    table = columns.orderBy("item_id").toArrow()
+    crosses, keys_of = to_crosses(table, bundle.encoder, config)
+    rows: pd.DataFrame = table.to_pandas()
     if rows.empty:
         raise LamplighterError(f"item_features has no item as of {data_date}; build features first")
     types = bundle.manifest.columns  # as in training: 1 of a double column is not 1 of an int column
@@ -54,12 +61,14 @@ def to_pool(
     context_side = bundle.encoder.side("context")
     one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
     categorical, dense = to_arrays(one_row, context_side)
-    return Pool(
+    pool = Pool(
         item_ids=rows["item_id"].to_numpy(),
         item_group=bundle.places("item_cohort", rows["item_cohort"].to_numpy()),
         items=to_arrays(rows, side),
         context=(categorical[0], dense[0]),
+        crosses=crosses,
     )
+    return pool, keys_of
 
 
 def to_model_lists(
@@ -70,7 +79,8 @@ def to_model_lists(
     Grain: (user_id, data_date, rank). Cost: users x items of the pool forward passes.
 
     Args:
-        users: features of all users as of one data date, with user_cohort.
+        users: features of all users as of one data date, with user_cohort and, where the model reads crosses,
+            what `with_user_vectors` adds.
         pool: what they are scored against.
         bundle: of the model.
         config: its ranking.
@@ -83,6 +93,7 @@ def to_model_lists(
         "data_date",
         "user_cohort",
         bucket.alias("bucket"),
+        *(name for name in users.columns if name.startswith(PREFIX)),
         *encoded(users, bundle.encoder.side("user")),
     )
     lists = to_lists(

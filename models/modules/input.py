@@ -21,9 +21,9 @@ SIDES: tuple[Entity, ...] = get_args(Entity)
 class InputLayer(nn.Module):
     """Embed categorical columns, transform and standardise dense ones, and concatenate them.
 
-    The input vector holds the user's part, then the item's, then the context's; inside a part the
-    encoder's order, categorical before dense. So a part can be computed once for many rows: `join`
-    of the three `embed`s is bit for bit what `forward` returns for whole rows.
+    The input vector holds the user's part, then the item's, the context's, and that of the two together;
+    inside a part the encoder's order, categorical before dense. So a part can be computed once for many rows:
+    `join` of the `embed`s is bit for bit what `forward` returns for whole rows.
 
     Row 0 of a table is for missing and unseen values. Id dropout, in training only, replaces a
     value by it, so that the row is trained for what is unseen later (Volkovs et al., NeurIPS 2017, drop
@@ -71,7 +71,7 @@ class InputLayer(nn.Module):
         return torch.cat(self._pieces(side, ids_BC, dense_BF), dim=1)
 
     def join(self, parts: Mapping[Entity, Tensor]) -> Tensor:
-        """Concatenate the three parts, each (B, its width) or (1, its width) for all rows: (B, D)."""
+        """Concatenate the parts of all sides, each (B, its width) or (1, its width) for all rows: (B, D)."""
         rows = max(part.shape[0] for part in parts.values())
         return torch.cat([parts[side].expand(rows, -1) for side in SIDES], dim=1)
 

@@ -3,8 +3,8 @@
 Letters: U users, I items, K tasks, D width of the input vector, k length of a list.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from core.encoder import Entity
 from core.errors import LamplighterError
 from models.serving.bundle import Bundle
+from models.serving.crosses import Cross, UserVectors, to_pair_inputs
 
 USERS_AT_ONCE = 16
 """Users whose pairs make one forward pass: enough rows for the matrix products, few enough for the cache."""
@@ -28,6 +29,7 @@ class Pool:
         item_group: places of the items' cohorts, (I,).
         items: encoded item columns: ids (I, C of items) and raw dense values (I, F of items).
         context: encoded context columns, ids (C of context,) and raw dense values (F of context,).
+        crosses: those that have the inputs of pairs.
     """
 
     def __init__(
@@ -36,10 +38,13 @@ class Pool:
         item_group: NDArray[np.int64],
         items: tuple[NDArray[Any], NDArray[Any]],
         context: tuple[NDArray[Any], NDArray[Any]],
+        crosses: Sequence[Cross] = (),
     ) -> None:
         self.item_ids, self.item_group = item_ids, item_group
-        self.items, self.context = items, context
-        self.key = hash(tuple(part.tobytes() for part in (item_ids, item_group, *items, *context)))
+        self.items, self.context, self.crosses = items, context, tuple(crosses)
+        of_crosses = [part for c in self.crosses for part in (c.inputs, c.item_key, c.defaults)]
+        parts = (item_ids, item_group, *items, *context, *of_crosses)
+        self.key = hash(tuple(part.tobytes() for part in parts))
 
     def __hash__(self) -> int:
         return self.key
@@ -67,7 +72,7 @@ class PairScorer:
     Items of one group of the model share a forward pass, which computes the cells of
     this group alone. Every forward pass over the same items has the same shape (the last one of a call is
     filled up), so that the numbers of a user do not depend on who else is scored in the same call. Cost:
-    U x I forward rows; a user's and an item's part of the input is computed once.
+    U x I forward rows; a user's and an item's part of the input is computed once, that of a pair per row.
 
     Args:
         bundle: the model.
@@ -100,6 +105,7 @@ class PairScorer:
         # In order of item_id: a stable sort by score then leaves equal scores in that order.
         self._order = np.argsort(pool.item_ids, kind="stable")
         self._item_group = pool.item_group[self._order]
+        self.crosses = [replace(cross, item_key=cross.item_key[self._order]) for cross in pool.crosses]
         group_I = self._model.group_of(np.zeros_like(self._item_group), self._item_group)
         with torch.inference_mode():
             items_ID = self._embed("item", pool.items[0][self._order], pool.items[1][self._order])
@@ -108,7 +114,12 @@ class PairScorer:
             self._parts = [(own, items_ID[own].repeat(USERS_AT_ONCE, 1)) for own in places]
 
     def top_k(
-        self, user_categorical: NDArray[Any], user_dense: NDArray[Any], user_group: int, k: int
+        self,
+        user_categorical: NDArray[Any],
+        user_dense: NDArray[Any],
+        user_group: int,
+        k: int,
+        vectors: Sequence[UserVectors] = (),
     ) -> TopK:
         """Return the k best items of each user (fewer only where the pool is smaller).
 
@@ -119,8 +130,13 @@ class PairScorer:
             user_dense: raw values, NaN for null, (U, F of users).
             user_group: place of the cohort that all these users belong to.
             k: length of a list.
+            vectors: of the users, for each cross of the pool.
+
+        Raises:
+            LamplighterError: sizes that are not the encoder's.
         """
-        parts = [_best(*chunk, k) for chunk in self._chunks(user_categorical, user_dense, user_group)]
+        chunks = self._chunks(user_categorical, user_dense, user_group, vectors)
+        parts = [_best(*chunk, k) for chunk in chunks]
         if not parts:
             k, tasks = min(k, len(self._order)), len(self._exponents)
             return TopK(np.empty((0, k), np.int64), np.empty((0, k, tasks)), np.empty((0, k)))
@@ -128,7 +144,11 @@ class PairScorer:
         return TopK(self._order[item], probabilities, score)
 
     def _chunks(
-        self, user_categorical: NDArray[Any], user_dense: NDArray[Any], user_group: int
+        self,
+        user_categorical: NDArray[Any],
+        user_dense: NDArray[Any],
+        user_group: int,
+        vectors: Sequence[UserVectors],
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """Yield probabilities (u, I, K) and scores (u, I) of the users in order, items by item_id."""
         items = len(self._order)
@@ -140,14 +160,22 @@ class PairScorer:
                 users_D = self._embed(
                     "user", np.pad(user_categorical[users], fill), np.pad(user_dense[users], fill)
                 )
+                pairs = to_pair_inputs(self.crosses, vectors, start, USERS_AT_ONCE, items)
                 logits = torch.empty(USERS_AT_ONCE, items, len(self._exponents))
                 for places, item_rows in self._parts:
-                    logits[:, places] = self._logits(users_D, user_group, places, item_rows)
+                    own = pairs[:, places].reshape(len(item_rows), -1)
+                    pairs_D = self._embed("pair", np.empty((len(own), 0)), own)
+                    logits[:, places] = self._logits(users_D, user_group, places, item_rows, pairs_D)
             probabilities, score = self._rank(logits[:here].flatten(0, 1).numpy(), user_group)
             yield probabilities.reshape(here, items, -1), score.reshape(here, items)
 
     def _logits(
-        self, users_UD: Tensor, user_group: int, places: NDArray[np.int64], item_rows: Tensor
+        self,
+        users_UD: Tensor,
+        user_group: int,
+        places: NDArray[np.int64],
+        item_rows: Tensor,
+        pair_rows: Tensor,
     ) -> Tensor:
         """Return the logits of users and the items at some places, all of one group, (U, places, K)."""
         (group,) = self._model.group_of(np.array([user_group]), self._item_group[places[:1]])
@@ -155,6 +183,7 @@ class PairScorer:
             "user": users_UD.repeat_interleave(len(places), dim=0),
             "item": item_rows,
             "context": self._context_1D.expand(len(item_rows), -1),
+            "pair": pair_rows,
         }
         logits = self._model.from_input(self._model.input.join(parts), int(group))
         return logits.view(len(users_UD), len(places), -1)

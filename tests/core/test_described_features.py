@@ -66,4 +66,11 @@ def test_features_of_a_further_group_are_described() -> None:
         "seconds",
     )
     assert found["tag_authors_all"].source == "top_k(item_author_id, 3)"
+    taste = (
+        "features.taste={key: [user_id, item_tag], aggregates: [{name: shown, agg: count, windows: [7d]}]}"
+    )
+    (of_cross,) = (
+        each for each in described_features(load_config(overrides=[taste])) if each.group == "taste"
+    )
+    assert (of_cross.name, of_cross.key) == ("taste_shown_7d", "user_id, taste_id")
     assert (found["tag_trend_1d"].source, found["tag_trend_1d"].key) == ("shown / shown of 7d", "tag_id")

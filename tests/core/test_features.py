@@ -6,7 +6,14 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from core.columns import array_columns, feature_columns, group_side, input_sides, state_columns
+from core.columns import (
+    array_columns,
+    feature_columns,
+    group_side,
+    input_sides,
+    key_columns,
+    state_columns,
+)
 from core.declared_config import declared_part, hashes_of_keys
 from core.errors import ConfigError
 from core.expressions import attributes_read
@@ -41,6 +48,12 @@ def groups(**of_tag: Any) -> Features:
         ({"key": "item_tag", "aggregates": [SHOWN | {"k": 3}]}, "`k` is the number of values"),
         ({"key": "item_tag", "aggregates": [SHOWN | {"split": ","}]}, "`split` is for top_k"),
         ({"key": "item_tag", "agg": []}, "Extra inputs are not permitted"),
+        ({"key": ["user_id"]}, r"group tag: `key` is \['user_id'\]; expected one column, or for a cross"),
+        ({"key": ["item_tag", "user_id"]}, r"for a cross \[user_id, COLUMN\], where COLUMN is an attribute"),
+        (
+            {"key": ["user_id", "item_tag"], "aggregates": [SHOWN]},
+            "group tag: shown is over `all`; a cross has windows of days only",
+        ),
     ],
 )
 def test_a_declaration_that_says_too_much_or_too_little_is_refused(
@@ -155,6 +168,10 @@ def test_attributes_are_joined_to_events_where_keys_and_aggregates_read_them(con
         ("features.tag={key: is_click, aggregates: []}", r"features\.tag\.key: columns \['is_click'\]"),
         ("features.user.key=tab", "group user: its key is user_id"),
         (
+            "features.tag={key: [user_id, tab], aggregates: []}",
+            r"features\.tag\.key: columns \['tab'\] are not declared; declared are \['item_",
+        ),
+        (
             "features.item_author={key: item_tag, aggregates: []}",
             "item_author_id, the key of its tables, is a declared column",
         ),
@@ -175,6 +192,34 @@ def test_attributes_are_joined_to_events_where_keys_and_aggregates_read_them(con
 def test_a_group_reads_declared_columns(override: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         load_config(overrides=[override])
+
+
+CROSS = (
+    "features.taste={key: [user_id, item_tag], split: ',', aggregates: "
+    "[{name: shown, agg: count, windows: [3d, 7d]}, "
+    "{name: seconds, agg: mean, of: play_seconds, windows: [3d]}]}"
+)
+
+
+def test_a_cross_has_the_columns_that_are_declared_and_belongs_to_the_pair() -> None:
+    config = load_config(overrides=[CROSS])
+    taste = config.features.keyed["taste"]
+
+    assert (taste.is_cross, taste.key_column) == (True, "item_tag")
+    assert key_columns(taste, "taste") == ["user_id", "taste_id"]
+    assert feature_columns(taste, "taste") == ["taste_shown_3d", "taste_shown_7d", "taste_seconds_3d"]
+    assert state_columns(taste, "taste") == ["taste_seconds_3d__sum", "taste_seconds_3d__count"]
+    assert {input_sides(config)[column] for column in feature_columns(taste, "taste")} == {"pair"}
+    assert attributes_read(config.features, "item") == ["item_tag"]
+    assert (taste.model_dump()["key"], load_config(overrides=ALL).features.keyed["tag"].key) == (
+        ("user_id", "item_tag"),
+        "item_tag",
+    )
+
+
+def test_a_model_reads_a_cross_by_dense_inputs() -> None:
+    with pytest.raises(ConfigError, match=r"inputs\.categorical: \['taste_shown_3d'\] are of a cross"):
+        load_config(overrides=[CROSS, "inputs.categorical=[{column: taste_shown_3d, dim: 4}]"])
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,26 @@ def test_rules_of_events_follow_from_columns_and_behaviours(project: Path) -> No
     }
 
 
+def test_rules_of_a_cross_are_of_both_keys_and_of_what_is_declared(project: Path) -> None:
+    measures = (
+        "aggregates: [{name: offers, agg: count, windows: [2d]}, "
+        "{name: borrowed, agg: sum, of: has_borrowed, windows: [2d]}], "
+        "rates: [{name: rate, of: borrowed, per: offers, windows: [2d]}]"
+    )
+    cross = f"features.taste={{key: [user_id, item_authors], split: ';', {measures}}}"
+
+    assert words(load_config(NAME, folder=project, overrides=[cross]), "taste_features") == {
+        "user_id_not_null": "not null, 0, critical",
+        "taste_id_not_null": "not null, 0, critical",
+        "data_date_not_null": "not null, 0, critical",
+        "taste_offers_2d_not_null": "not null, 0, critical",
+        "taste_offers_2d_between": "at least 0, 0, critical",
+        "taste_borrowed_2d_not_null": "not null, 0, critical",
+        "taste_borrowed_2d_between": "at least 0, 0, critical",
+        "taste_rate_2d_between": "in [0, 1], 0, critical",
+    }
+
+
 def test_the_horizon_of_late_rows_is_the_sources(project: Path) -> None:
     config = load_config(NAME, folder=project, overrides=["source.events.lateness_days=3"])
 

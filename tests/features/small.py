@@ -16,7 +16,7 @@ from features.entities import to_known_keys
 from features.examples import to_examples
 from features.groups import with_group_key
 from features.tiles import to_daily_tiles
-from features.windows import no_state, to_features
+from features.windows import no_state, to_cross_features, to_features
 
 CONFIG = """
 dataset: small
@@ -220,6 +220,8 @@ def build(
         declared = config.features.groups[group]
         keyed = known if declared.key is None else with_group_key(known, declared, group)
         tiles = to_daily_tiles(keyed, group, declared, config.behaviours)
+        if declared.is_cross:
+            return to_cross_features(tiles, declared, group, first, last).localCheckpoint()
         state = no_state(tiles, declared, group)
         keys = to_known_keys(entities, tiles.where(tiles.data_date <= last), state, group, first, last)
         return to_features(keys, tiles, state, entities, declared, group, first, last).localCheckpoint()

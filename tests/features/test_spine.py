@@ -12,7 +12,7 @@ from core.columns import feature_columns
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.schema import Config
-from features.spine import GroupTables, missing_keys, to_received, to_spine, with_features
+from features.spine import EntityTables, missing_keys, to_received, to_spine, with_features
 from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
 
 ZONE = "Asia/Shanghai"
@@ -41,10 +41,10 @@ def tables(spark: SparkSession, config: Config) -> Tables:
     return build(to_frame(spark, log), users, items, config, FIRST, LAST)
 
 
-def groups_of(tables: Tables) -> list[GroupTables]:
+def groups_of(tables: Tables) -> list[EntityTables]:
     return [
-        GroupTables("item", tables.item_features, tables.item_cohorts),
-        GroupTables("user", tables.user_features, tables.user_cohorts),
+        EntityTables("item", tables.item_features, tables.item_cohorts),
+        EntityTables("user", tables.user_features, tables.user_cohorts),
     ]
 
 

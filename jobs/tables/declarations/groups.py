@@ -5,7 +5,7 @@ import json
 
 from pyspark.sql import types as T
 
-from core.columns import feature_columns, measured_columns, part_columns, stored_measures
+from core.columns import feature_columns, key_columns, measured_columns, part_columns, stored_measures
 from core.expressions import columns_of
 from core.features import Aggregate
 from core.schema import Config
@@ -17,7 +17,7 @@ from jobs.tables.table import BINARY, BOOLEAN, DATE, DOUBLE, INT, LONG, STRING, 
 def group_tables(config: Config, group: str) -> list[Table]:
     """Return tiles, state and features of a group."""
     features = config.features.groups[group]
-    id_column = {f"{group}_id": _key_type(config, group)}
+    keys = _key_types(config, group)
     counts = [a for a in features.aggregates if a.agg == "count"]
     bounds = [f"{group}_{a.name}_{w} >= 0" for a in counts for w in a.windows]
     bounds += [  # all-time holds every window
@@ -26,7 +26,7 @@ def group_tables(config: Config, group: str) -> list[Table]:
         for w in a.windows
         if "all" in a.windows and w != "all"
     ]
-    grain = (f"{group}_id", "data_date")
+    grain = (*keys, "data_date")
     tiles = {
         name: kind for a in features.aggregates for name, kind in _named_parts(config, a, a.name).items()
     }
@@ -35,12 +35,16 @@ def group_tables(config: Config, group: str) -> list[Table]:
         for aggregate, window in stored_measures(features)
         for name, kind in _named_parts(config, aggregate, f"{group}_{aggregate.name}_{window}").items()
     }
-    key, known = (group, "known") if features.key is None else (f"value of `{features.key}`", "seen")
+    key = group if features.key is None else f"value of `{features.key_column}`"
+    known = f"known {key}" if features.key is None else f"seen {key}"
+    if features.is_cross:
+        key = f"user and {key}"
+        known = f"{key} with an event in the longest window"
     tables = [
         Table(
             f"{group}_daily",
             grain,
-            id_column | {"data_date": DATE, "first_event_time": TIME} | tiles,
+            keys | {"data_date": DATE, "first_event_time": TIME} | tiles,
             not_content=_sketches(tiles),
             holds=f"tiles: what the events of one data date add up to, per {key}",
             is_large=True,
@@ -48,7 +52,7 @@ def group_tables(config: Config, group: str) -> list[Table]:
         Table(
             f"{group}_state",
             grain,
-            id_column | {"data_date": DATE} | state,
+            keys | {"data_date": DATE} | state,
             not_content=_sketches(state),
             holds=f"what measures of `{group}_features` are continued and merged from, as of the data date",
             is_large=True,
@@ -56,11 +60,11 @@ def group_tables(config: Config, group: str) -> list[Table]:
         Table(
             f"{group}_features",
             grain,
-            id_column | {"data_date": DATE} | feature_types(config, group),
+            keys | {"data_date": DATE} | feature_types(config, group),
             constraints=tuple(bounds),
             has_suite=True,
             column_fingerprints=_column_fingerprints(config, group),
-            holds=f"features as of the data date; one row for every {known} {key}",
+            holds=f"features as of the data date; one row for every {known}",
             is_large=True,
         ),
     ]
@@ -94,11 +98,12 @@ def _attributes(config: Config, entity: str) -> dict[str, Mapping]:
     return config.source.attributes("user" if entity == "user" else "item")
 
 
-def _key_type(config: Config, group: str) -> T.DataType:
-    features = config.features.groups[group]
-    if features.key is None:
-        return key_types(config)[group]
-    return STRING if features.split is not None else _column_types(config)[features.key]
+def _key_types(config: Config, group: str) -> Columns:
+    """Return key column of a group's tables -> type."""
+    features, types = config.features.groups[group], _column_types(config)
+    *owner, value = key_columns(features, group)
+    own = STRING if features.split is not None else types[features.key_column or value]
+    return {name: types[name] for name in owner} | {value: own}
 
 
 def _column_types(config: Config) -> Columns:
@@ -175,7 +180,7 @@ def _column_fingerprints(config: Config, group: str) -> dict[str, str]:
     key = (
         []
         if features.key is None
-        else [features.key, features.split, _declared_columns(config, {features.key})]
+        else [features.key, features.split, _declared_columns(config, {str(features.key_column)})]
     )
     aggregates = {a.name: [*_declared_aggregate(config, a), *key] for a in features.aggregates}
     declared: dict[str, object] = {

@@ -54,6 +54,14 @@ def test_features_are_printed_before_anything_has_run(
     assert "item_click_rate_1d" in output
     assert "user_" not in output
 
+    tags = "{key: [user_id, item_tag], aggregates: [{name: shown, agg: count, windows: [7d]}]}"
+    done = CliRunner().invoke(
+        app, ["features", "--group", "taste", *setting, "--set", f"features.taste={tags}"]
+    )
+    output = done.output + capsys.readouterr().out
+    assert "group taste, key user_id, taste_id; not profiled yet" in output
+    assert "taste_shown_7d\n  is     count(*) over 7d" in output
+
     wrong = CliRunner().invoke(app, ["features", "--group", "author", *setting])
     assert wrong.exit_code == 2
     assert "there is no such group; expected one of" in wrong.output + capsys.readouterr().out

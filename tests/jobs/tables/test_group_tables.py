@@ -8,6 +8,7 @@ from deltalake import DeltaTable, Schema
 from jobs.tables.arrow import arrow_schema
 from jobs.tables.catalog import declared_tables
 from jobs.tables.checks import schema_difference
+from tests.features.crossed import config_with_crosses
 from tests.features.measured import config_with_groups
 from tests.features.small import small_config
 
@@ -34,6 +35,23 @@ def test_the_key_of_a_group_has_the_type_of_its_column() -> None:
         "tag_daily": "string",
         "page_daily": "int",
     }
+
+
+def test_a_cross_has_two_keys_a_row_per_pair_and_a_state_only_of_lists() -> None:
+    tables = {table.name: table for table in declared_tables(config_with_crosses())}
+
+    assert tables["taste_features"].grain == ("user_id", "taste_id", "data_date")
+    assert tables["taste_daily"].grain == ("user_id", "taste_id", "data_date")
+    keys = {name: list(tables[name].columns.items())[:2] for name in ("taste_features", "again_features")}
+    assert {name: [(key, kind.simpleString()) for key, kind in both] for name, both in keys.items()} == {
+        "taste_features": [("user_id", "bigint"), ("taste_id", "string")],
+        "again_features": [("user_id", "bigint"), ("again_id", "bigint")],
+    }
+    assert tables["again_features"].holds == (
+        "features as of the data date; one row for every user and value of `item_id` with an event in the "
+        "longest window"
+    )
+    assert ("taste_state" in tables, "again_state" in tables) == (True, False)
 
 
 def test_examples_hold_the_features_of_all_groups() -> None:

@@ -35,7 +35,7 @@ def test_a_row_becomes_its_user_item_and_context_part_in_this_order(encoder: Enc
         ]
     )
     torch.testing.assert_close(x, expected[None], rtol=0, atol=0)
-    assert layer.widths == {"user": 4, "item": 4, "context": 2}
+    assert layer.widths == {"user": 4, "item": 4, "context": 2, "pair": 0}
     assert layer.width == 10
 
 
@@ -60,9 +60,12 @@ def test_null_is_the_mean_and_a_negative_count_is_not_nan(encoder: Encoder) -> N
 def test_sides_embedded_apart_and_joined_are_bit_for_bit_the_whole_row(
     encoder: Encoder, make_batch: Callable[..., tuple[Tensor, Tensor, Tensor]]
 ) -> None:
-    layer = InputLayer(encoder, PLAIN)
     ids, dense, _ = make_batch(6)
     ids[:, 2] = 2  # one context for all rows
+    of_pair = DenseEncoding(column="taste_count", side="pair", transform="log1p", mean=0.5, std=2.0)
+    encoder = encoder.model_copy(update={"dense": (of_pair, *encoder.dense)})
+    dense = torch.cat([dense[:, :1].abs(), dense], dim=1)
+    layer = InputLayer(encoder, PLAIN)
 
     parts = {
         side: layer.embed(side, ids[:, layer.categorical_columns[side]], dense[:, layer.dense_columns[side]])
@@ -71,6 +74,8 @@ def test_sides_embedded_apart_and_joined_are_bit_for_bit_the_whole_row(
     parts["context"] = parts["context"][:1]
 
     assert torch.equal(layer.join(parts), layer(ids, dense))
+    assert torch.equal(parts["pair"], (dense[:, :1].log1p() - 0.5) / 2.0)
+    assert torch.equal(layer(ids, dense)[:, -1:], parts["pair"])
 
 
 def test_statistics_are_stored_in_the_encoder_and_not_in_the_weights(encoder: Encoder) -> None:
@@ -100,7 +105,7 @@ def test_a_bag_is_the_mean_of_its_values_and_row_0_without_any() -> None:
     bags = torch.stack([(row[4] + row[2]) / 2, row[5], row[0], (2 * row[3] + row[1]) / 3])
     torch.testing.assert_close(x[:, :2], bags)
     assert torch.equal(x[:, 2:], layer.tables["item_type_table"].weight[1].expand(4, 2))
-    assert layer.categorical_columns == {"user": [], "item": [0, 1, 2, 3], "context": []}
+    assert layer.categorical_columns["item"] == [0, 1, 2, 3]
     x.sum().backward()
     assert torch.isfinite(row.grad).all()
 

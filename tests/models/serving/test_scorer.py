@@ -8,11 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.encoder import DenseEncoding, Encoder
 from core.errors import LamplighterError
 from core.model import Model
 from models.model import build_model
 from models.serving.bundle import Bundle, Manifest, write_bundle
 from models.serving.calibration import Calibration
+from models.serving.crosses import NO_KEY, Cross, UserVectors
 from models.serving.scorer import USERS_AT_ONCE, PairScorer, Pool
 from tests.models.training_set import COHORTS, ENCODER, GROUPS, ITEM_GROUPS, MFH, MFH_ITEM, PLE, TASKS
 
@@ -23,8 +25,8 @@ ITEMS = 37
 USER, ITEM, CONTEXT = ([0], [0]), ([1], [1, 2]), ([2], [])
 
 
-def bundle(folder: Path, model: Model = PLE) -> Bundle:
-    weights = build_model(model, ENCODER, NAMES, COHORTS, seed=3).state_dict()
+def bundle(folder: Path, model: Model = PLE, encoder: Encoder = ENCODER) -> Bundle:
+    weights = build_model(model, encoder, NAMES, COHORTS, seed=3).state_dict()
     weights = {name: 3 * value for name, value in weights.items()}  # so that scores differ well
     save_file(weights, folder / "trained.safetensors")
     calibration = Calibration(
@@ -46,7 +48,7 @@ def bundle(folder: Path, model: Model = PLE) -> Bundle:
         seed=3,
     )
     return write_bundle(
-        folder / "bundle", folder / "trained.safetensors", model, ENCODER, calibration, manifest
+        folder / "bundle", folder / "trained.safetensors", model, encoder, calibration, manifest
     )
 
 
@@ -119,6 +121,62 @@ def test_lists_are_those_of_a_plain_forward(name: str, group: int, tmp_path: Pat
         np.testing.assert_allclose(score[top.item[u]], top.score[u], rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_pair_reads_the_vectors_of_its_user_by_the_keys_of_its_item(name: str, tmp_path: Path) -> None:
+    def pair(column: str) -> DenseEncoding:
+        return DenseEncoding(column=column, side="pair", transform="identity", mean=0.5, std=2.0)
+
+    of_pairs = (pair("taste_a"), pair("again_a"), pair("taste_b"))
+    of = bundle(tmp_path, MODELS[name], ENCODER.model_copy(update={"dense": (*ENCODER.dense, *of_pairs)}))
+    rng = np.random.default_rng(6)
+    taste = Cross(np.array([0, 2]), rng.integers(NO_KEY, 5, ITEMS), np.array([0, np.nan], np.float32))
+    again = Cross(np.array([1]), np.arange(ITEMS), np.array([7], np.float32))
+    users = rows(USERS_AT_ONCE + 3, 5, USER)
+    count = len(users[0])
+    known = [(u, v) for u in range(count) for v in rng.permutation(5)[: u % 4]]  # user 0 has no vector
+    vectors = [
+        UserVectors(*np.array(known).T, rng.normal(size=(len(known), 2)).astype(np.float32)),
+        UserVectors(np.array([2, 17]), np.array([3, 0]), np.array([[1], [2]], np.float32)),
+    ]
+
+    lists = scorer(of, crosses=(taste, again))
+    top = lists.top_k(*users, user_group=1, k=ITEMS, vectors=vectors)
+    own = [
+        UserVectors(v.owner[v.owner == 2] - 2, v.key[v.owner == 2], v.values[v.owner == 2]) for v in vectors
+    ]
+    alone = lists.top_k(users[0][2:3], users[1][2:3], user_group=1, k=ITEMS, vectors=own)
+
+    np.testing.assert_array_equal(alone.score[0], top.score[2])
+    by_pair = {
+        **{("taste", u, v): value for (u, v), value in zip(known, vectors[0].values, strict=True)},
+        ("again", 2, 3): vectors[1].values[0],
+        ("again", 17, 0): vectors[1].values[1],
+    }
+    model = of.model()
+    for u in range(count):
+        categorical, dense = np.zeros((ITEMS, 3), np.int64), np.zeros((ITEMS, 6), np.float32)
+        for (c, d), (own_c, own_d) in (
+            (USER, (users[0][u], users[1][u])), (ITEM, ITEM_ROWS), (CONTEXT, CONTEXT_ROW)
+        ):  # fmt: skip
+            categorical[:, c], dense[:, d] = own_c, own_d
+        for item in range(ITEMS):
+            dense[item, [3, 5]] = by_pair.get(("taste", u, taste.item_key[item]), taste.defaults)
+            dense[item, [4]] = by_pair.get(("again", u, item), again.defaults)
+        group = model.group_of(np.full(ITEMS, 1), ITEM_GROUP)
+        with torch.inference_mode():
+            logits = model(*map(torch.from_numpy, (categorical, dense, group)))
+        p = of.calibration.apply(logits.numpy(), np.full(ITEMS, 1))
+        np.testing.assert_allclose(top.probabilities[u], p[top.item[u]], rtol=1e-5)
+
+
+def test_a_pool_without_the_crosses_of_the_model_is_refused(tmp_path: Path) -> None:
+    of_pair = DenseEncoding(column="taste_a", side="pair", transform="identity", mean=0.0, std=1.0)
+    of = bundle(tmp_path, encoder=ENCODER.model_copy(update={"dense": (*ENCODER.dense, of_pair)}))
+
+    with pytest.raises(LamplighterError, match=r"pair columns are 0 categorical and 0 dense, .* has 0 and 1"):
+        scorer(of).top_k(*rows(2, 9, USER), user_group=0, k=1)
+
+
 def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +203,8 @@ def test_pools_of_equal_content_are_equal_and_an_item_of_another_group_makes_ano
     assert pool(ITEM_GROUP) == pool(ITEM_GROUP.copy())
     assert hash(pool(ITEM_GROUP)) == hash(pool(ITEM_GROUP.copy()))
     assert pool(ITEM_GROUP) != pool(1 - ITEM_GROUP)
+    cross = Cross(np.array([0]), ITEM_GROUP, np.array([0], np.float32))
+    assert pool(ITEM_GROUP) != Pool(ITEM_IDS, ITEM_GROUP, ITEM_ROWS, CONTEXT_ROW, [cross])
 
 
 @pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
