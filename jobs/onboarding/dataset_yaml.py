@@ -101,6 +101,17 @@ _UNKNOWN = BehaviourGuess(
 )  # fmt: skip
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts texts with quotes, such as constants of SQL, into double ones, in which they stay as they are."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "'" in text else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
 def _line(text: str, reason: str = "") -> str:
     """Return a line with the reason of its guess."""
     return f"{text}  # guess: {' '.join(reason.split())}" if reason else text
@@ -108,8 +119,8 @@ def _line(text: str, reason: str = "") -> str:
 
 def _flow(values: Any) -> str:
     """Return values as YAML in one line."""
-    text = yaml.safe_dump(
-        values, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
+    text = yaml.dump(
+        values, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
     )
     return text.removesuffix("\n").removesuffix("\n...")
 
@@ -205,7 +216,7 @@ def _attributes(entity: str, source: SourceGuess, found: EntityGuesses) -> list[
         f"  {entity}s:",
         *_file_keys(source),
         _line(f"    key: {_flow(key)}", found.key_reason),
-        "    snapshot_date: undated",
+        f"    snapshot_date: {'path' if '{' in (source.path or '') else 'undated'}",
         "    columns:" if found.attributes else "    columns: {}",
     ]
     for each in found.attributes:

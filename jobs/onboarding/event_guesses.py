@@ -1,5 +1,6 @@
 """What the columns of a log probably are: user, item, time, what users did, and context."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ MOST_CONTEXT, MOST_BEHAVIOURS, MOST_ACTIONS = 12, 12, 10
 FEW_VALUES = 200
 LEAST_SCORE = 1.5
 """Of a column that may be an id: a word of users or items in its name, or values of the attributes' key."""
+LEAST_IDS = 20
+"""Different values of a column that is taken for ids though neither its name nor a file says so."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,13 @@ def guess_events(
         setattr(found, entity, column)
         found.reasons[entity] = reason
         used |= {column.name} if column else set()
+    for entity, _ in of_entities:
+        if getattr(found, entity) is None and len(used) > 1 and (other := _like_ids(columns, used)) is not None:
+            setattr(found, entity, other)
+            found.reasons[entity] += (
+                f"; this has most different values, {other.distinct:,}, of what could be one: check it"
+            )
+            used |= {other.name}
     found.event_id, found.reasons["event_id"] = _event_id(columns, found, used)
     used |= set(found.event_id)
     rest = [column for column in columns if column.name not in used]
@@ -149,7 +159,8 @@ def _time(columns: Sequence[Column]) -> TimeGuess | None:
     _, column, times = max(scored, key=lambda each: each[0])
     others = [each.name for _, each, _ in scored if each is not column]
     more = f"; {', '.join(others)} would be another" if others else ""
-    return TimeGuess(column, times, f"{times.how}, {column.samples[0]} among them{more}")
+    example = next(value for value in map(str, column.values) if re.search("[0-9]", value))
+    return TimeGuess(column, times, f"{times.how}, {example} among them{more}")
 
 
 def _key(
@@ -174,7 +185,8 @@ def _key(
         if key is not None:
             share = shares_of_values(column, key)
             same = column.name.lower() == key.name.lower()
-            if share > 0 and (same or by_name or column.distinct > FEW_VALUES):
+            is_key = column.distinct > FEW_VALUES or (column.kind == "text" and share > 1 - MOST_UNREADABLE)
+            if share > 0 and (same or by_name or is_key):  # few numbers are those of many keys by chance
                 score += 10 * share + 5 * same
                 reason = f"its values are those of {key.name} in the file of {entity}s"
         if score >= LEAST_SCORE:
@@ -184,6 +196,20 @@ def _key(
     best = max(scored, key=lambda each: (each[0], each[1].distinct))
     others = [each.name for score, each, _ in scored if each is not best[1] and score > best[0] / 2]
     return best[1], best[2] + (f"; {', '.join(others)} would be another" if others else "")
+
+
+def _like_ids(columns: Sequence[Column], used: Collection[str]) -> Column | None:
+    """Return the column that looks most like ids: many values, each in several rows, and no measure."""
+    found = [
+        column
+        for column in columns
+        if column.kind in ("int", "text")
+        and column.name not in used
+        and not column.is_time
+        and LEAST_IDS <= column.distinct <= len(column.values) / 2
+        and not {*names.DURATION, *names.RATING, *names.AMOUNT} & set(words(column.name))
+    ]
+    return max(found, key=lambda column: column.distinct, default=None)
 
 
 def _event_id(columns: Sequence[Column], found: EventGuesses, used: Collection[str]) -> tuple[list[str], str]:
@@ -254,10 +280,9 @@ def _is_often_null(column: Column) -> bool:
 
 def _filled(column: Column, nothing: str) -> str:
     """Return a column's expression; nulls, where there are many, say that nothing was done."""
-    name = quoted(column.name)
     if not _is_often_null(column):
-        return name
-    return f"coalesce({name}, {text_constant(nothing) if column.type == 'text' else nothing})"
+        return column.expr
+    return f"coalesce({column.expr}, {text_constant(nothing) if column.type == 'text' else nothing})"
 
 
 def _on_nulls(column: Column) -> str:
@@ -362,9 +387,9 @@ def _context(column: Column, name: str) -> ContextGuess:
     reason = f"{column.distinct} different values, {', '.join(column.samples)} most often"
     usual = column.counts.most_common(1)[0][0]
     if column.kind == "int":
-        return ContextGuess(name, quoted(column.name), "int", reason, int(usual))
+        return ContextGuess(name, column.expr, "int", reason, int(usual))
     if column.kind == "float":
-        return ContextGuess(name, quoted(column.name), "double", reason, float(usual))
+        return ContextGuess(name, column.expr, "double", reason, float(str(usual).replace(",", ".")))
     if column.kind == "bool" and column.type != "text":
-        return ContextGuess(name, quoted(column.name), "int", reason, int(usual))
-    return ContextGuess(name, quoted(column.name), "string", reason, str(usual))
+        return ContextGuess(name, column.expr, "int", reason, int(usual))
+    return ContextGuess(name, column.expr, "string", reason, str(usual))

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from core.source import TimeUnit
+from jobs.onboarding.names import AMOUNT, DURATION, RATING, quoted, words
 from jobs.onboarding.samples import Sample
 
 Kind = Literal["int", "float", "bool", "time", "date", "text", "empty", "nested"]
@@ -25,6 +26,7 @@ MOST_SPELLINGS = 12
 _DATE_NUMBER = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _INT = re.compile(r"[+-]?\d{1,18}")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?\d+(,\d{1,2})?")
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(\.\d+)?\s?(Z|UTC|[+-]\d\d:?\d\d)?", re.IGNORECASE
@@ -103,7 +105,21 @@ class Column:
         for kind, pattern in patterns:
             if self._share(pattern) >= 1 - MOST_UNREADABLE:
                 return kind
-        return "text"
+        return "float" if self.has_decimal_commas else "text"
+
+    @cached_property
+    def has_decimal_commas(self) -> bool:
+        """Whether the values are texts such as 3,5; under another name 39,68 may be two values."""
+        if self.type != "text" or not {*RATING, *AMOUNT, *DURATION} & set(words(self.name)):
+            return False
+        is_whole = self._share(_INT) >= 1 - MOST_UNREADABLE
+        return not is_whole and self._share(_COMMA) >= 1 - MOST_UNREADABLE
+
+    @property
+    def expr(self) -> str:
+        """The column in an expression, as a number that Spark reads."""
+        name = quoted(self.name)
+        return f"replace({name}, ',', '.')" if self.has_decimal_commas else name
 
     @cached_property
     def counts(self) -> Counter[Any]:
@@ -120,7 +136,8 @@ class Column:
             return [float(value) for value in self.values]
         if self.type != "text":
             return [float(value) for value in self.values] if self.kind in ("int", "float") else []
-        return [float(value) for value in self.values if _FLOAT.fullmatch(value)]
+        texts = (value.replace(",", ".") for value in self.values) if self.has_decimal_commas else self.values
+        return [float(text) for text in texts if _FLOAT.fullmatch(text)]
 
     @cached_property
     def true_text(self) -> str | None:

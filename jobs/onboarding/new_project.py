@@ -1,6 +1,7 @@
 """A project's folder for a data set that is new here: files are looked at, guesses written."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -134,6 +135,7 @@ def readme(guess: DatasetGuess) -> str:
     days = guess.dates
     last, before = days[-1], max(days[0], days[-1] - timedelta(days=1))
     span = str(days[0]) if days[0] == before else f"{days[0]}..{before}"
+    user = shlex.quote(guess.events.user.samples[0]) if guess.events.user else "ID"
     return f"""# {guess.name}
 
 A project of Lamplighter, made by `lamplighter init`. Run its commands in this folder, or add `--project DIR`.
@@ -157,6 +159,7 @@ A project of Lamplighter, made by `lamplighter init`. Run its commands in this f
 
    ```
    lamplighter night --data-date {last}
+   lamplighter lists --user {user}
    ```
 
 Tables, models and reports are in `warehouse/`, the log file is in `logs/`. `lamplighter test` runs tests of
@@ -196,14 +199,15 @@ def _log_source(log: Looked, root: Path) -> SourceGuess:
 
 
 def _file_source(looked: Looked, root: Path) -> SourceGuess:
-    offered = looked.offered
-    if not offered.by_date or len(offered.by_date) == 1:
-        path = offered.path
-        if offered.by_date:
-            path = offered.newest.relative_to(offered.root).as_posix()
-        return looked.source(root, path, "", None)
-    newest = offered.newest.relative_to(offered.root).as_posix()
-    return looked.source(root, newest, f"the newest of {len(offered.by_date)} snapshots", None)
+    offered, days = looked.offered, looked.offered.dates
+    if len(days) > 1:
+        reason = (
+            f"{len(days)} full snapshots, {days[0]} .. {days[-1]}; if a file holds only what changed, say when "
+            "by `changed_at` in place of snapshot_date"
+        )
+        return looked.source(root, offered.path, reason, None)
+    path = offered.newest.relative_to(offered.root).as_posix() if days else offered.path
+    return looked.source(root, path, "", None)
 
 
 def _zone(log: Looked, found: EventGuesses) -> tuple[str, str]:
