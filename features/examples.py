@@ -47,7 +47,7 @@ def to_examples(
         config: source, features, cohorts, tasks and examples.
     """
     counted = events.withColumn("_counts", counts_among_repeats(config.examples.repeats))
-    rows = _with_context(counted, groups, config)
+    rows = with_context(counted, groups, config)
     rows = with_entity(rows, user_features, user_cohorts, config, "user", groups)
     rows = with_entity(rows, item_features, item_cohorts, config, "item", groups)
     return rows.select(
@@ -67,11 +67,14 @@ def to_examples(
     )
 
 
-def _with_context(events: DataFrame, groups: Mapping[str, DataFrame], config: Config) -> DataFrame:
-    """Add the features of the groups whose key is a context column, as of the day before."""
-    if "context" not in {group_side(config, group) for group in config.features.keyed}:
-        return events
-    as_of = events.withColumn("data_date", F.date_sub("data_date", 1))
+def with_context(rows: DataFrame, groups: Mapping[str, DataFrame], config: Config) -> DataFrame:
+    """Add the features of groups whose key is a context column, as of the day before each row's data date.
+
+    Grain: as the rows came. Cost: a join with the keys of each such group.
+    """
+    if "context" not in {group_side(config, group) for group in groups}:
+        return rows
+    as_of = rows.withColumn("data_date", F.date_sub("data_date", 1))
     rows = with_group_features(as_of, groups, config, "context")
     return rows.withColumn("data_date", F.date_add("data_date", 1))
 
@@ -108,9 +111,9 @@ def with_entity(
     defaults = unknown_defaults(config.features.groups[entity], entity)
     if groups:
         features = with_group_features(features, groups, config, entity)
-        for group, declared in config.features.keyed.items():
+        for group in groups:
             if group_side(config, group) == entity:
-                defaults |= unknown_defaults(declared, group)
+                defaults |= unknown_defaults(config.features.groups[group], group)
     known = features.select(
         f"{entity}_id",
         F.date_add("data_date", 1).alias("data_date"),

@@ -51,12 +51,13 @@ def with_group_features(
 
     Args:
         rows: with the columns that are keys, and data_date.
-        tables: group -> its features, and its state where a key is a list; grain (<group>_id, data_date).
+        tables: group -> its features, and its state where a key is a list; grain (<group>_id, data_date). A
+            group that is not among them is not added.
         config: its features and context columns.
         side: of the rows.
     """
     for group, features in config.features.keyed.items():
-        if group_side(config, group) == side:
+        if group in tables and group_side(config, group) == side:
             rows = _with_group(rows, tables[group], features, group)
     return rows
 

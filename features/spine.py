@@ -7,11 +7,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES, EntityName
 from core.errors import ConfigError
 from core.schema import Config
-from features.casts import read_id
-from features.examples import is_known_column, with_entity
+from features.casts import read_as, read_id
+from features.events import IDS
+from features.examples import NO_GROUPS, is_known_column, with_context, with_entity
 
 DATE_COLUMN, TIME_COLUMN = "data_date", "event_time"
 RECEIVED = "_spine"
@@ -20,10 +21,10 @@ TIME_TEXT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
 """Spark reads shorter texts, too: 2022 as a date, 12:30 as a time of the day on which the query runs."""
 
 
-class GroupTables(NamedTuple):
-    """What is joined of one group: its features and cohorts, as of the days before those of the spine."""
+class EntityTables(NamedTuple):
+    """What is joined of users or items: features and cohorts, as of the days before those of the spine."""
 
-    group: EntityName
+    entity: EntityName
     features: DataFrame
     cohorts: DataFrame
 
@@ -38,7 +39,7 @@ def to_spine(rows: DataFrame, keys: Mapping[str, str], time_zone: str) -> DataFr
 
     Args:
         rows: the spine.
-        keys: key column -> its type in `events`.
+        keys: key column -> its type in `events`: ids, and context columns that are keys of groups.
         time_zone: of the data set.
 
     Raises:
@@ -51,27 +52,36 @@ def to_spine(rows: DataFrame, keys: Mapping[str, str], time_zone: str) -> DataFr
         )
     return rows.select(
         F.struct("*").alias(RECEIVED),
-        *(read_id(key, data_type, rows).alias(key) for key, data_type in keys.items()),
+        *(
+            (read_id if key in IDS else read_as)(key, data_type, rows).alias(key)
+            for key, data_type in keys.items()
+        ),
         _data_date(rows, time_zone).alias(DATE_COLUMN),
     )
 
 
-def with_features(spine: DataFrame, tables: Sequence[GroupTables], config: Config) -> DataFrame:
-    """Add features and cohorts of some groups, as of the day before each row's data date.
+def with_features(
+    spine: DataFrame,
+    entities: Sequence[EntityTables],
+    config: Config,
+    groups: Mapping[str, DataFrame] = NO_GROUPS,
+) -> DataFrame:
+    """Add features and cohorts of users and items, and features of further groups, as of the day before.
 
     An unknown key, or none, gets what an unknown user or item of an example gets: `with_entity` serves both.
 
     Grain: as the spine's; every row stays. As of: data_date - 1.
-    Cost: two joins per group with dense tables of the spine's dates.
+    Cost: two joins per entity with dense tables of the spine's dates, of which one is joined with each group.
 
     Args:
         spine: rows of `to_spine`.
-        tables: of each group.
+        entities: tables of users, items, or both: those whose attributes are keys of `groups` among them.
         config: its features and cohorts.
+        groups: features of further groups, of the same dates, as `with_group_features` takes them.
     """
-    rows = spine
-    for group, features, cohorts in tables:
-        rows = with_entity(rows, features, cohorts, config, group)
+    rows = with_context(spine, groups, config)
+    for entity, features, cohorts in entities:
+        rows = with_entity(rows, features, cohorts, config, entity, groups)
     return rows
 
 
@@ -80,9 +90,15 @@ def to_received(joined: DataFrame, features: Sequence[str]) -> DataFrame:
     return joined.select(f"{RECEIVED}.*", *features)
 
 
-def missing_keys(group: EntityName) -> Column:
-    """Return the number of rows whose key is not known as of the day before, or is null; an aggregate."""
-    return F.count_if(F.col(is_known_column(group)).isNull())
+def missing_keys(group: str) -> Column:
+    """Return the number of rows whose key is not known as of the day before, or is null; an aggregate.
+
+    A key of a group other than users and items is known by its events.
+    """
+    for entity in ENTITIES:
+        if group == entity:
+            return F.count_if(F.col(is_known_column(entity)).isNull())
+    return F.count_if(F.col(f"{group}_is_never_seen"))
 
 
 def _data_date(rows: DataFrame, time_zone: str) -> Column:

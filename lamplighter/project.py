@@ -110,10 +110,11 @@ class Project:
         events; a warning says how many rows have such a key.
 
         Args:
-            spine: rows with user_id, item_id (those of the features' groups), and data_date, or event_time
-                for the date in the data set's time zone. Other columns are kept. It is evaluated twice before
-                the result is, so cache one that is expensive.
-            features: "GROUP.COLUMN" each, such as "user.user_click_count_7d" or "item.cohort".
+            spine: rows with user_id or item_id (by which the attributes are found that are keys of other
+                groups), or a context column that is a group's key; and data_date, or event_time for the date
+                in the data set's time zone. Other columns are kept. It is evaluated twice before the result
+                is, so cache one that is expensive.
+            features: "GROUP.COLUMN" each, such as "user.user_click_count_7d" or "item.cohort", of any group.
 
         Raises:
             ConfigError: no such feature, a key or a date is missing, a feature has the name of a column of

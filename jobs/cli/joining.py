@@ -16,7 +16,8 @@ from jobs.tables.row_files import read_rows, require_writable, write_rows
 
 def join(
     spine: Annotated[
-        Path, typer.Option(metavar="FILE", help="Rows with user_id, item_id, and data_date or event_time.")
+        Path,
+        typer.Option(metavar="FILE", help="Rows with keys, such as user_id, and data_date or event_time."),
     ],
     features: Annotated[str, typer.Option(metavar="GROUP.COLUMN,...", help="Features, such as user.cohort.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .parquet, .csv or .csv.gz.")],

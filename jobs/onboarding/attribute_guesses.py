@@ -8,7 +8,7 @@ from core.config_model import EntityName
 from jobs.onboarding import names
 from jobs.onboarding.event_guesses import shares_of_values
 from jobs.onboarding.facts import Column
-from jobs.onboarding.names import our_name, quoted, words
+from jobs.onboarding.names import our_name, words
 
 FEW, MANY = 50, 1000
 """Different values: of a number that is a category, and of a vocabulary (`inputs.vocabulary_max_size`)."""

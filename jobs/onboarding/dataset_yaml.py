@@ -120,7 +120,12 @@ def _line(text: str, reason: str = "") -> str:
 def _flow(values: Any) -> str:
     """Return values as YAML in one line."""
     text = yaml.dump(
-        values, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True
+        values,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        width=float("inf"),
+        allow_unicode=True,
     )
     return text.removesuffix("\n").removesuffix("\n...")
 

@@ -117,7 +117,11 @@ def guess_events(
         found.reasons[entity] = reason
         used |= {column.name} if column else set()
     for entity, _ in of_entities:
-        if getattr(found, entity) is None and len(used) > 1 and (other := _like_ids(columns, used)) is not None:
+        if (
+            getattr(found, entity) is None
+            and len(used) > 1
+            and (other := _like_ids(columns, used)) is not None
+        ):
             setattr(found, entity, other)
             found.reasons[entity] += (
                 f"; this has most different values, {other.distinct:,}, of what could be one: check it"

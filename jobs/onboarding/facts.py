@@ -136,7 +136,8 @@ class Column:
             return [float(value) for value in self.values]
         if self.type != "text":
             return [float(value) for value in self.values] if self.kind in ("int", "float") else []
-        texts = (value.replace(",", ".") for value in self.values) if self.has_decimal_commas else self.values
+        comma = "," if self.has_decimal_commas else "."
+        texts = (value.replace(comma, ".") for value in self.values)
         return [float(text) for text in texts if _FLOAT.fullmatch(text)]
 
     @cached_property

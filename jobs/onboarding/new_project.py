@@ -202,8 +202,8 @@ def _file_source(looked: Looked, root: Path) -> SourceGuess:
     offered, days = looked.offered, looked.offered.dates
     if len(days) > 1:
         reason = (
-            f"{len(days)} full snapshots, {days[0]} .. {days[-1]}; if a file holds only what changed, say when "
-            "by `changed_at` in place of snapshot_date"
+            f"{len(days)} full snapshots, {days[0]} .. {days[-1]}; if a file holds only what changed, say "
+            "when by `changed_at` in place of snapshot_date"
         )
         return looked.source(root, offered.path, reason, None)
     path = offered.newest.relative_to(offered.root).as_posix() if days else offered.path

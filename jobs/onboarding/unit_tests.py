@@ -33,6 +33,7 @@ from jobs.runtime.project import Project
 from jobs.tables.table import Table
 
 Row = dict[str, Any]
+RowsByDate = dict[date, list[Row]]
 KEYS = ("event_id", "user_id", "item_id")
 TOLERANCE = 1e-6
 """Relative difference of doubles that is none."""
@@ -46,10 +47,25 @@ class UnitTest(ConfigModel):
     """
 
     dataset: str
-    events: Annotated[dict[date, list[Row]], Field(min_length=1)]  # date of a file -> its rows
-    users: list[Row] = Field(default_factory=list)
-    items: list[Row] = Field(default_factory=list)
-    expect: dict[str, dict[date, list[Row]] | list[Row]]
+    events: Annotated[RowsByDate, Field(min_length=1)]  # date of a file -> its rows
+    actions: dict[str, RowsByDate] = Field(default_factory=dict)
+    users: RowsByDate | list[Row] = Field(default_factory=list)
+    items: RowsByDate | list[Row] = Field(default_factory=list)
+    expect: dict[str, RowsByDate | list[Row]]
+
+    @property
+    def rows(self) -> dict[str, RowsByDate | list[Row]]:
+        """The rows of all sources, by their keys below `source`."""
+        actions: dict[str, RowsByDate | list[Row]] = {
+            f"actions.{n}": rows for n, rows in self.actions.items()
+        }
+        return {"events": self.events, **actions, "users": self.users, "items": self.items}
+
+    @property
+    def dates(self) -> list[date]:
+        """The dates of log files, and of the rows that are expected."""
+        by_date = [self.events, *self.actions.values(), *self.expect.values()]
+        return sorted({day for rows in by_date if isinstance(rows, dict) for day in rows})
 
 
 class Expected(NamedTuple):
@@ -89,16 +105,15 @@ def run_test(file: Path, project: Path | None) -> list[str]:
     expected = list(_expected(test))
     folder = project or default_project()
     config = load_config(test.dataset, folder=folder)
-    days = [*test.events, *(each.data_date for each in expected if each.data_date is not None)]
+    days = test.dates
     with tempfile.TemporaryDirectory(prefix="lamplighter-test-") as name:
         arguments = Arguments(
-            min(days), max(days), test.dataset, settings=_settings(config, Path(name)), allow_empty=True,
+            days[0], days[-1], test.dataset, settings=_settings(config, Path(name)), allow_empty=True,
             project=folder,
         )  # fmt: skip
         opened = Project(arguments)
         _require_declared(file, expected, opened.catalog.tables)
-        attributes = {"users": test.users, "items": test.items}
-        write_sources(opened.config, opened.sources, Path(name) / "source", test.events, attributes)
+        write_sources(opened.config, opened.sources, Path(name) / "source", test.rows)
         tables = Tables()
         for job in _jobs_up_to({each.table for each in expected}, opened.config):
             job.outline(MemoryRun(job, Project(arguments), tables))

@@ -1,17 +1,17 @@
 """Features for rows of one's own: a spine is joined with the feature tables, and nothing is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.columns import feature_columns
+from core.columns import feature_columns, group_side, state_columns
 from core.config_model import ENTITIES, EntityName
 from core.errors import ConfigError, LamplighterError
 from core.schema import Config
-from features.spine import DATE_COLUMN, GroupTables, missing_keys, to_received, to_spine, with_features
+from features.spine import DATE_COLUMN, EntityTables, missing_keys, to_received, to_spine, with_features
 from jobs.runtime.arguments import span_of
 from jobs.runtime.project import Project
 
@@ -29,13 +29,13 @@ class Joined(NamedTuple):
 
     frame: DataFrame
     rows: int
-    missing: dict[EntityName, int]
+    missing: dict[str, int]
 
 
 class Wanted(NamedTuple):
     """A feature that was asked for: its group, and its column in examples."""
 
-    group: EntityName
+    group: str
     column: str
 
 
@@ -43,12 +43,13 @@ def join_spine(project: Project, spine: DataFrame, features: Sequence[str]) -> J
     """Join features as of the day before each row's date, exactly those that an example would get.
 
     Cost: the spine is evaluated twice, for its dates and for its keys that are not known; the frame that is
-    returned is a join of the spine with dense tables of the days before its dates, two per group.
+    returned is a join of the spine with dense tables of the days before its dates, two per user or item.
 
     Args:
         project: whose tables.
-        spine: rows with the keys of the groups (user_id, item_id), and data_date or event_time; other
-            columns are kept as they are.
+        spine: rows with user_id or item_id, or the context column that is a group's key, and data_date or
+            event_time; other columns are kept as they are. A group whose key is an attribute of items (users)
+            is found by item_id (user_id), by the value of the day before.
         features: GROUP.COLUMN each, such as user.user_click_count_7d or item.cohort.
 
     Raises:
@@ -56,24 +57,27 @@ def join_spine(project: Project, spine: DataFrame, features: Sequence[str]) -> J
             spine, or features of some of its dates are not built.
         LamplighterError: rows have no readable date.
     """
-    wanted = wanted_features(project.config, features)
-    groups = [group for group in ENTITIES if group in {each.group for each in wanted}]
+    config = project.config
+    wanted = wanted_features(config, features)
     columns = [each.column for each in wanted]
     _require_free(spine.columns, columns)
+    asked = [group for group in config.features.groups if group in {each.group for each in wanted}]
+    keyed = [group for group in asked if group in config.features.keyed]
+    sides = {group_side(config, group) for group in asked}
+    entities = [entity for entity in ENTITIES if entity in sides]
 
-    keys = {f"{group}_id": _key_type(project, group) for group in groups}
-    rows = to_spine(spine, keys, project.config.source.time_zone)
+    rows = to_spine(spine, _keys(config, entities, keyed), config.source.time_zone)
     before = sorted(day - timedelta(days=1) for day in _dates(rows))
-    _require_built(project, groups, before)
+    tables = {name: _as_of(project, name, before) for name in _tables(config, entities, keyed)}
+    of_entities = [EntityTables(e, tables[f"{e}_features"], tables[f"{e}_cohorts"]) for e in entities]
+    of_groups = {group: _with_state(tables, group) for group in keyed}
 
-    tables = [_tables(project, group, before) for group in groups]
-    joined = with_features(rows, tables, project.config)
+    joined = with_features(rows, of_entities, config, of_groups)
     counted = joined.agg(
-        F.count(F.lit(1)).alias("rows"), *(missing_keys(group).alias(group) for group in groups)
-    ).first()
-    counts = {} if counted is None else counted.asDict()
-    missing = {group: counts[group] for group in groups}
-    return Joined(to_received(joined, columns), counts["rows"], missing)
+        F.count(F.lit(1)).alias("rows"), *(missing_keys(group).alias(group) for group in asked)
+    )
+    counts = next(iter(counted.collect())).asDict()
+    return Joined(to_received(joined, columns), counts.pop("rows"), counts)
 
 
 def wanted_features(config: Config, features: Sequence[str]) -> list[Wanted]:
@@ -89,13 +93,14 @@ def wanted_features(config: Config, features: Sequence[str]) -> list[Wanted]:
 
 def _wanted(config: Config, name: str) -> Wanted:
     group, _, column = name.partition(".")
-    for entity in ENTITIES:
-        if entity == group:
-            known = [*feature_columns(getattr(config.features, entity), entity), COHORT]
-            if column not in known:
-                raise ConfigError(f"{name}: {group} has no feature {column!r}; it has {', '.join(known)}")
-            return Wanted(entity, f"{entity}_{COHORT}" if column == COHORT else column)
-    raise ConfigError(f"{name}: expected GROUP.COLUMN, where GROUP is one of {', '.join(ENTITIES)}")
+    groups = config.features.groups
+    if group not in groups:
+        raise ConfigError(f"{name}: expected GROUP.COLUMN, where GROUP is one of {', '.join(groups)}")
+    has_cohort = group in ENTITIES
+    known = [*feature_columns(groups[group], group), *([COHORT] if has_cohort else [])]
+    if column not in known:
+        raise ConfigError(f"{name}: {group} has no feature {column!r}; it has {', '.join(known)}")
+    return Wanted(group, f"{group}_{COHORT}" if has_cohort and column == COHORT else column)
 
 
 def _require_free(received: Sequence[str], columns: Sequence[str]) -> None:
@@ -111,8 +116,20 @@ def _require_free(received: Sequence[str], columns: Sequence[str]) -> None:
         )
 
 
-def _key_type(project: Project, group: EntityName) -> str:
-    return project.config.source.events.columns[f"{group}_id"].type
+def _keys(config: Config, entities: Sequence[EntityName], keyed: Sequence[str]) -> dict[str, str]:
+    """Return the columns that the spine must have -> their type in `events`."""
+    contexts = [str(config.features.groups[g].key) for g in keyed if group_side(config, g) == "context"]
+    columns = config.source.events.columns
+    return {key: columns[key].type for key in [*(f"{entity}_id" for entity in entities), *contexts]}
+
+
+def _tables(config: Config, entities: Sequence[EntityName], keyed: Sequence[str]) -> list[str]:
+    split = [group for group in keyed if config.features.groups[group].split is not None]
+    return [
+        *(f"{entity}_{kind}" for entity in entities for kind in ("features", "cohorts")),
+        *(f"{group}_features" for group in keyed),
+        *(f"{group}_state" for group in split if state_columns(config.features.groups[group], group)),
+    ]
 
 
 def _dates(rows: DataFrame) -> list[date]:
@@ -130,22 +147,24 @@ def _dates(rows: DataFrame) -> list[date]:
     return list(counts)
 
 
-def _require_built(project: Project, groups: Sequence[EntityName], before: Sequence[date]) -> None:
-    tables = [f"{group}_{kind}" for group in groups for kind in ("features", "cohorts")]
-    built = {table: set(project.store.data_dates(table)) for table in tables}
-    for table in tables:
-        absent = [day for day in before if day not in built[table]]
-        if absent:
-            shown = ", ".join(map(str, absent[:5])) + (f" and {len(absent) - 5} more" if absent[5:] else "")
-            raise ConfigError(
-                f"{table}: no rows as of {shown}, the days before dates of the spine; run `lamplighter "
-                f"history --data-date {span_of(absent[0], absent[-1])}` where the log has these dates, or "
-                "leave the rows out"
-            )
+def _as_of(project: Project, table: str, before: Sequence[date]) -> DataFrame:
+    """Return the rows of a table as of some dates.
+
+    Raises:
+        ConfigError: it was not built as of one of them.
+    """
+    built = set(project.store.data_dates(table))
+    if absent := [day for day in before if day not in built]:
+        shown = ", ".join(map(str, absent[:5])) + (f" and {len(absent) - 5} more" if absent[5:] else "")
+        raise ConfigError(
+            f"{table}: no rows as of {shown}, the days before dates of the spine; run `lamplighter "
+            f"history --data-date {span_of(absent[0], absent[-1])}` where the log has these dates, or "
+            "leave the rows out"
+        )
+    return project.store.read(project.spark, table).where(F.col(DATE_COLUMN).isin(list(before)))
 
 
-def _tables(project: Project, group: EntityName, before: Sequence[date]) -> GroupTables:
-    def as_of(table: str) -> DataFrame:
-        return project.store.read(project.spark, table).where(F.col(DATE_COLUMN).isin(list(before)))
-
-    return GroupTables(group, as_of(f"{group}_features"), as_of(f"{group}_cohorts"))
+def _with_state(tables: Mapping[str, DataFrame], group: str) -> DataFrame:
+    """Return the features of a group, beside them the state that lists of its keys are merged from."""
+    features, state = tables[f"{group}_features"], tables.get(f"{group}_state")
+    return features if state is None else features.join(state, on=[f"{group}_id", DATE_COLUMN], how="left")
