@@ -29,7 +29,8 @@ def init(
 ) -> None:
     """Look at the files of a log and write a project folder: a first data set, each guess with its reason."""
     with exit_codes():
-        from jobs.onboarding.new_project import dataset_name, guess_dataset, write_project
+        from jobs.onboarding.new_project import guess_dataset
+        from jobs.onboarding.project_folder import dataset_name, write_project
 
         place = Path(folder).expanduser().absolute()
         guess = guess_dataset(dataset_name(place), events, users or None, items or None)

@@ -6,8 +6,8 @@ from math import ceil, log2
 
 from core.config_model import EntityName
 from jobs.onboarding import names
-from jobs.onboarding.event_guesses import shares_of_values
 from jobs.onboarding.facts import Column
+from jobs.onboarding.key_guesses import shares_of_values
 from jobs.onboarding.names import our_name, words
 
 FEW, MANY = 50, 1000
