@@ -19,7 +19,8 @@ def with_tile_parts(
 ) -> DataFrame:
     """Replace the parts of some aggregates in the tiles of earlier data dates by newly made ones.
 
-    Grain: (<group>_id, data_date), of a cross with user_id, the rows of `tiles`; of a group that had none, those of `made`.
+    Grain: (<group>_id, data_date), of a cross with user_id: the rows of `tiles`; of a group that had none,
+    those of `made`.
 
     Args:
         tiles: as they are stored, of earlier data dates.

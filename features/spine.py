@@ -7,10 +7,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from core.config_model import EntityName
+from core.config_model import ENTITIES, EntityName
 from core.errors import ConfigError
 from core.schema import Config
-from features.casts import read_id
+from features.casts import read_as, read_id
+from features.events import IDS
 from features.examples import NO_GROUPS, is_known_column, with_entity, with_groups_of
 
 DATE_COLUMN, TIME_COLUMN = "data_date", "event_time"
@@ -38,7 +39,7 @@ def to_spine(rows: DataFrame, keys: Mapping[str, str], time_zone: str) -> DataFr
 
     Args:
         rows: the spine.
-        keys: key column -> its type in `events`.
+        keys: key column -> its type in `events`: ids, and context columns that are keys of groups.
         time_zone: of the data set.
 
     Raises:
@@ -51,7 +52,10 @@ def to_spine(rows: DataFrame, keys: Mapping[str, str], time_zone: str) -> DataFr
         )
     return rows.select(
         F.struct("*").alias(RECEIVED),
-        *(read_id(key, data_type, rows).alias(key) for key, data_type in keys.items()),
+        *(
+            (read_id if key in IDS else read_as)(key, data_type, rows).alias(key)
+            for key, data_type in keys.items()
+        ),
         _data_date(rows, time_zone).alias(DATE_COLUMN),
     )
 
@@ -88,9 +92,15 @@ def to_received(joined: DataFrame, features: Sequence[str]) -> DataFrame:
     return joined.select(f"{RECEIVED}.*", *features)
 
 
-def missing_keys(entity: EntityName) -> Column:
-    """Return the number of rows whose key is not known as of the day before, or is null; an aggregate."""
-    return F.count_if(F.col(is_known_column(entity)).isNull())
+def missing_keys(group: str) -> Column:
+    """Return the number of rows whose key is not known as of the day before, or is null; an aggregate.
+
+    A key of a group other than users and items is known by its events.
+    """
+    for entity in ENTITIES:
+        if group == entity:
+            return F.count_if(F.col(is_known_column(entity)).isNull())
+    return F.count_if(F.col(f"{group}_is_never_seen"))
 
 
 def _data_date(rows: DataFrame, time_zone: str) -> Column:

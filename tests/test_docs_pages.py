@@ -229,8 +229,8 @@ def python_of(page: Path) -> str:
 PAGES_WITH_PYTHON = [page for page in CURRENT_PAGES if "lamplighter.open(" in python_of(page)]
 
 
-def test_the_readme_and_the_tutorial_hold_python() -> None:
-    assert {"README.md", "docs/tutorial.md"} <= set(map(name_of, PAGES_WITH_PYTHON))
+def test_the_readme_and_the_page_of_the_demo_hold_python() -> None:
+    assert {"README.md", "docs/demo.md"} <= set(map(name_of, PAGES_WITH_PYTHON))
 
 
 @pytest.mark.spark

@@ -7,19 +7,11 @@ from typing import Annotated
 import typer
 
 from core.errors import ConfigError
-from core.load import DEFAULT_DATASET
+from jobs.cli.flags import Flags, with_flags
 from jobs.cli.sheets import sheet
 from jobs.runtime.arguments import Arguments, parse_dates, span_of
 from jobs.runtime.backfill import BackfillPlan, Redo, run_backfill, up_to_newest
-from jobs.runtime.command import (
-    AllowEmpty,
-    Dataset,
-    Env,
-    ProjectFolder,
-    Settings,
-    arguments_for,
-    exit_codes,
-)
+from jobs.runtime.command import AllowEmpty
 from jobs.runtime.logs import CONSOLE
 
 log = logging.getLogger("lamplighter")
@@ -34,25 +26,21 @@ Rescore = Annotated[
 ]
 
 
+@with_flags
 def backfill(
+    flags: Flags,
     first: From,
     last: To = "",
     rescore: Rescore = False,
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
     allow_empty: AllowEmpty = False,
-    project: ProjectFolder = "",
 ) -> None:
     """Run what late, corrected, withdrawn or re-admitted rows (or code) made out of date, oldest first."""
-    with exit_codes():
-        values = {"dataset": dataset, "env": env, "settings": settings, "project": project}
-        asked = dates_asked(first, last, allow_empty=allow_empty, **values)
-        if not any(step.dates for step in run_backfill(asked, rescore)):
-            log.info(f"{asked.span}: every step is up to date")
+    asked = dates_asked(flags, first, last, allow_empty=allow_empty)
+    if not any(step.dates for step in run_backfill(asked, rescore)):
+        log.info(f"{asked.span}: every step is up to date")
 
 
-def dates_asked(first: str, last: str, **values: object) -> Arguments:
+def dates_asked(flags: Flags, first: str, last: str, **more: object) -> Arguments:
     """Return arguments of the dates of `--from` and `--to`.
 
     Raises:
@@ -64,7 +52,7 @@ def dates_asked(first: str, last: str, **values: object) -> Arguments:
         raise ConfigError(f"--from {first}{to}: each takes one data date, not a range")
     if until[1] < begin:
         raise ConfigError(f"--from {first}{to} runs backwards; expected the earlier date first")
-    asked = arguments_for(begin, until[1], **values)
+    asked = flags.arguments(begin, until[1], **more)
     return asked if last else up_to_newest(asked)
 
 
@@ -74,7 +62,6 @@ def print_plan(found: BackfillPlan, asked: Arguments) -> None:
         CONSOLE.print(f"{asked.span}: every step up to examples is up to date", highlight=False)
     else:
         CONSOLE.print(_sheet(found.steps))
-        runs = sum(found.runs.get(job, 0) for job in {step.job for step in found.steps})
         rows, seconds = sum(step.rows for step in found.steps), sum(step.seconds for step in found.steps)
         runs = sum(found.runs.get(job, 0) for job in {step.job for step in found.steps})
         text = (

@@ -7,32 +7,27 @@ from typing import Annotated
 import typer
 
 from core.errors import ConfigError
-from core.load import DEFAULT_DATASET
-from jobs.cli.looking import opened
+from jobs.cli.flags import Flags, with_flags
 from jobs.runtime.catalogue import catalogue_of
-from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, exit_codes
 from jobs.runtime.logs import CONSOLE
 from quality.report.model import FeatureRow
 from quality.report.words import share
 
 
+@with_flags
 def features(
+    flags: Flags,
     group: Annotated[str, typer.Option(metavar="NAME", help="Only features of this group.")] = "",
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
-    project: ProjectFolder = "",
 ) -> None:
     """Print what each feature is, since when it is there, what it holds and which models read it."""
-    with exit_codes():
-        found = opened(dataset, env, settings, project)
-        groups = list(found.config.features.groups)
-        if group and group not in groups:
-            raise ConfigError(f"--group {group}: there is no such group; expected one of {groups}")
-        data_date, rows = catalogue_of(found)
-        for (name, key), own in groupby(rows, key=lambda row: (row.group, row.key)):
-            if group in ("", name):
-                show(heading(name, key, data_date), *(line for row in own for line in lines(row)))
+    found = flags.opened()
+    groups = [*found.config.features.groups]
+    if group and group not in groups:
+        raise ConfigError(f"--group {group}: there is no such group; expected one of {groups}")
+    data_date, rows = catalogue_of(found)
+    for (name, key), own in groupby(rows, key=lambda row: (row.group, row.key)):
+        if group in ("", name):
+            show(heading(name, key, data_date), *(line for row in own for line in lines(row)))
 
 
 def heading(group: str, key: str, data_date: date | None) -> str:

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from core.errors import ConfigError
-from jobs.cli.looking import opened
+from jobs.cli.flags import Flags
 from jobs.cli.sheets import sheet
 from jobs.runtime.command import Env, ProjectFolder, Settings, exit_codes
 from jobs.runtime.logs import CONSOLE
@@ -57,7 +57,8 @@ def generate(
             duplicates=duplicates,
             broken=broken,
         )
-        truth = generate_log(opened(DATASET, env, settings, project).spark, spec, Path(folder).resolve())
+        found = Flags(DATASET, env, settings, project).opened()
+        truth = generate_log(found.spark, spec, Path(folder).resolve())
         CONSOLE.print(truth_sheet(truth))
 
 

@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from core.load import DEFAULT_DATASET
-from jobs.cli.looking import opened
+from jobs.cli.flags import Flags, with_flags
 from jobs.cli.sheets import sheet
-from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, exit_codes
 from jobs.runtime.logs import CONSOLE
 from jobs.runtime.spine import join_spine, wanted_features
 from jobs.tables.row_files import read_rows, require_writable, write_rows
 
 
+@with_flags
 def join(
+    flags: Flags,
     spine: Annotated[
         Path,
         typer.Option(
@@ -23,20 +23,15 @@ def join(
     ],
     features: Annotated[str, typer.Option(metavar="GROUP.COLUMN,...", help="Features, such as user.cohort.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .parquet, .csv or .csv.gz.")],
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
-    project: ProjectFolder = "",
 ) -> None:
     """Join features as of the day before to rows of one's own, as examples get them."""
-    with exit_codes():
-        found = opened(dataset, env, settings, project)
-        names = features.split(",")
-        wanted_features(found.config, names)  # before Spark starts
-        require_writable(out.absolute())
-        joined = join_spine(found, read_rows(found.spark, spine.absolute()), names)
-        write_rows(joined.frame, out.absolute())
-        table = sheet("group", "rows", "rows with an unknown key")
-        for group, missing in joined.missing.items():
-            table.add_row(group, f"{joined.rows:,}", f"{missing:,}")
-        CONSOLE.print(table)
+    found = flags.opened()
+    names = features.split(",")
+    wanted_features(found.config, names)  # before Spark starts
+    require_writable(out.absolute())
+    joined = join_spine(found, read_rows(found.spark, spine.absolute()), names)
+    write_rows(joined.frame, out.absolute())
+    table = sheet("group", "rows", "rows with an unknown key")
+    for group, missing in joined.missing.items():
+        table.add_row(group, f"{joined.rows:,}", f"{missing:,}")
+    CONSOLE.print(table)

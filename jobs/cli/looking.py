@@ -1,6 +1,5 @@
 """Queries: `lamplighter runs`, `tables`, `models`, `lists`, `rules`, `describe-model`."""
 
-from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -8,119 +7,104 @@ import typer
 from core.errors import LamplighterError
 from core.load import DEFAULT_DATASET
 from core.rule_words import expected, rule_name
+from jobs.cli.flags import Flags, with_flags
 from jobs.cli.sheets import sheet
 from jobs.runtime.arguments import LATEST, one_date, span_of
-from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, arguments_for, exit_codes
+from jobs.runtime.command import Dataset, ProjectFolder, Settings, arguments_for, exit_codes
 from jobs.runtime.lists import list_of, list_sheet, served_date
 from jobs.runtime.logs import CONSOLE
-from jobs.runtime.project import Project
 from jobs.tables.digest import digests
 from quality.verdicts import percent
 
 Digest = Annotated[bool, typer.Option("--digest", help="A hash of the content per data date.")]
 
 
+@with_flags
 def runs(
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
-    project: ProjectFolder = "",
+    flags: Flags,
     last: Annotated[int, typer.Option(min=1, metavar="N", help="How many, newest first.")] = 30,
 ) -> None:
     """Print the ledger: each run's newest state."""
-    with exit_codes():
-        newest: dict[str, dict[str, Any]] = {}
-        for row in opened(dataset, env, settings, project).ledger.rows():
-            dates = newest.get(row["run_id"], {}).get("dates", set()) | {row["data_date"]}
-            newest[row["run_id"]] = row | {"dates": dates}
-        table = sheet("run", "job", "data date", "state", "seconds", "rows", "message")
-        for row in list(reversed(newest.values()))[:last]:
-            job = f"{row['job']} {row['model']}".strip()
-            span = span_of(min(row["dates"]), max(row["dates"]))
-            seconds = f"{row['seconds']:.1f}"
-            table.add_row(row["run_id"], job, span, row["state"], seconds, row["rows"], row["message"])
-        CONSOLE.print(table)
+    newest: dict[str, dict[str, Any]] = {}
+    for row in flags.opened().ledger.rows():
+        dates = newest.get(row["run_id"], {}).get("dates", set()) | {row["data_date"]}
+        newest[row["run_id"]] = row | {"dates": dates}
+    table = sheet("run", "job", "data date", "state", "seconds", "rows", "message")
+    for row in list(reversed(newest.values()))[:last]:
+        job = f"{row['job']} {row['model']}".strip()
+        span = span_of(min(row["dates"]), max(row["dates"]))
+        seconds = f"{row['seconds']:.1f}"
+        table.add_row(row["run_id"], job, span, row["state"], seconds, row["rows"], row["message"])
+    CONSOLE.print(table)
 
 
+@with_flags
 def tables(
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # as above
-    project: ProjectFolder = "",
+    flags: Flags,
     digest: Digest = False,
 ) -> None:
     """Print the tables with grain and version; with --digest one line per table and data date."""
-    with exit_codes():
-        found = opened(dataset, env, settings, project)
-        if digest:
-            for each in digests(found.spark, found.store):
-                line = f"{each.table:<18} {each.data_date:<12} {each.rows:>9} {each.digest}"
-                CONSOLE.print(line, highlight=False)
-            return
-        table = sheet("table", "grain", "partitioned by", "version")
-        for name, declared in found.catalog.tables.items():
-            version = found.store.version(name)
-            shown = "-" if version is None else str(version)
-            table.add_row(name, ", ".join(declared.grain), ", ".join(declared.partition), shown)
-        CONSOLE.print(table)
+    found = flags.opened()
+    if digest:
+        for each in digests(found.spark, found.store):
+            line = f"{each.table:<18} {each.data_date:<12} {each.rows:>9} {each.digest}"
+            CONSOLE.print(line, highlight=False)
+        return
+    table = sheet("table", "grain", "partitioned by", "version")
+    for name, declared in found.catalog.tables.items():
+        version = found.store.version(name)
+        shown = "-" if version is None else str(version)
+        table.add_row(name, ", ".join(declared.grain), ", ".join(declared.partition), shown)
+    CONSOLE.print(table)
 
 
+@with_flags
 def models(
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # as above
-    project: ProjectFolder = "",
+    flags: Flags,
 ) -> None:
     """Print the trained versions, and which one is the champion."""
-    with exit_codes():
-        found = opened(dataset, env, settings, project)
-        champion = found.champion(LATEST).version
-        table = sheet("version", "data date", "training set", "champion", "bundle")
-        rows = sorted(found.store.rows("models"), key=lambda row: (row["data_date"], row["model"]))
-        for row in reversed(rows):
-            name = row["model_version"]
-            serves = "yes" if name == champion else ""
-            bundle = str(found.catalog.bundle(name))
-            table.add_row(name, str(row["data_date"]), row["training_set"], serves, bundle)
-        CONSOLE.print(table)
+    found = flags.opened()
+    champion = found.champion(LATEST).version
+    table = sheet("version", "data date", "training set", "champion", "bundle")
+    rows = sorted(found.store.rows("models"), key=lambda row: (row["data_date"], row["model"]))
+    for row in reversed(rows):
+        name = row["model_version"]
+        serves = "yes" if name == champion else ""
+        bundle = str(found.catalog.bundle(name))
+        table.add_row(name, str(row["data_date"]), row["training_set"], serves, bundle)
+    CONSOLE.print(table)
 
 
+@with_flags
 def lists(
+    flags: Flags,
     user: Annotated[str, typer.Option("--user", metavar="ID", help="A user id.")],
     data_date: Annotated[
         str, typer.Option("--data-date", metavar="D", help="Default: what readers are served.")
     ] = "",
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # as above
-    project: ProjectFolder = "",
 ) -> None:
     """Print one user's published list."""
-    with exit_codes():
-        found = opened(dataset, env, settings, project)
-        day = one_date(data_date, "lists") if data_date else served_date(found.store)
-        rows = list_of(found, user, day)
-        if not rows:
-            raise LamplighterError(
-                f"scores {day}: no list of user {user}; expected one for every user as of that date"
-            )
-        CONSOLE.print(list_sheet(rows))
+    found = flags.opened()
+    day = one_date(data_date, "lists") if data_date else served_date(found.store)
+    rows = list_of(found, user, day)
+    if not rows:
+        raise LamplighterError(
+            f"scores {day}: no list of user {user}; expected one for every user as of that date"
+        )
+    CONSOLE.print(list_sheet(rows))
 
 
+@with_flags
 def rules(
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # as above
-    project: ProjectFolder = "",
+    flags: Flags,
 ) -> None:
     """Print the rules of all suites, and the key or file that each follows from."""
-    with exit_codes():
-        table = sheet("table", "rule", "expected", "may fail", "severity", "follows from")
-        for name, suite in opened(dataset, env, settings, project).config.suites.items():
-            for rule in suite.rules:
-                share = percent(rule.max_failing_share)
-                table.add_row(name, rule_name(rule), expected(rule), share, rule.severity, rule.source)
-        CONSOLE.print(table)
+    table = sheet("table", "rule", "expected", "may fail", "severity", "follows from")
+    for name, suite in flags.opened().config.suites.items():
+        for rule in suite.rules:
+            share = percent(rule.max_failing_share)
+            table.add_row(name, rule_name(rule), expected(rule), share, rule.severity, rule.source)
+    CONSOLE.print(table)
 
 
 def describe_model(
@@ -142,8 +126,3 @@ def describe_model(
             CONSOLE.print(picture(found), markup=False, highlight=False, soft_wrap=True)
         else:
             CONSOLE.print(description_sheet(config, found), highlight=False)
-
-
-def opened(dataset: str, env: str, settings: list[str], project: str, day: date = LATEST) -> Project:
-    """Return the project that flags name."""
-    return Project(arguments_for(day, day, dataset=dataset, env=env, settings=settings, project=project))

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from core.errors import ConfigError
-from core.load import DEFAULT_DATASET, load_config, read_layers
+from core.load import load_config, read_layers
+from jobs.cli.flags import Flags, with_flags
 from jobs.cli.sheets import sheet
 from jobs.runtime.arguments import LATEST, one_date
-from jobs.runtime.command import Dataset, Env, ProjectFolder, Settings, arguments_for, exit_codes
+from jobs.runtime.command import ProjectFolder, arguments_for, exit_codes
 from jobs.runtime.logs import CONSOLE
 from jobs.runtime.project import Project
 
@@ -29,7 +30,8 @@ def init(
 ) -> None:
     """Look at the files of a log and write a project folder: a first data set, each guess with its reason."""
     with exit_codes():
-        from jobs.onboarding.new_project import dataset_name, guess_dataset, write_project
+        from jobs.onboarding.new_project import guess_dataset
+        from jobs.onboarding.project_folder import dataset_name, write_project
 
         place = Path(folder).expanduser().absolute()
         guess = guess_dataset(dataset_name(place), events, users or None, items or None)
@@ -44,35 +46,32 @@ def init(
             CONSOLE.print(f"before that: {error}", markup=False, highlight=False, soft_wrap=True)
 
 
+@with_flags
 def validate(
+    flags: Flags,
     data_date: Annotated[
         str, typer.Option("--data-date", metavar="D", help="Whose log files. Default: the newest.")
     ] = "",
-    dataset: Dataset = DEFAULT_DATASET,
-    env: Env = "local",
-    settings: Settings = [],  # noqa: B006  # typer reads the default, nobody writes to it
-    project: ProjectFolder = "",
 ) -> None:
     """Evaluate every expression of a data set over a sample of its files; build nothing."""
-    with exit_codes():
-        from jobs.onboarding.validation import validate as found_by_validation
+    from jobs.onboarding.validation import validate as found_by_validation
 
-        day = one_date(data_date, "validate") if data_date else None
-        asked = arguments_for(LATEST, LATEST, dataset=dataset, env=env, settings=settings, project=project)
-        opened = Project(asked)
-        layers = read_layers(dataset, env, asked.model_name, asked.settings, asked.project)
-        found = found_by_validation(opened, layers, day)
-        table = sheet("key", "from", "values", "null")
-        for shown in found.shown:
-            table.add_row(*shown)
-        CONSOLE.print(table, markup=False, highlight=False)
-        for note in found.notes:
-            CONSOLE.print(note, markup=False, highlight=False, soft_wrap=True)
-        for fault in found.faults:
-            log.error(fault)
-        if found.faults:
-            sys.exit(2)
-        log.info(f"{opened.config.dataset}: nothing wrong was found")
+    day = one_date(data_date, "validate") if data_date else None
+    asked = flags.arguments()
+    opened = Project(asked)
+    layers = read_layers(asked.dataset, asked.env, asked.model_name, asked.settings, asked.project)
+    found = found_by_validation(opened, layers, day)
+    table = sheet("key", "from", "values", "null")
+    for shown in found.shown:
+        table.add_row(*shown)
+    CONSOLE.print(table, markup=False, highlight=False)
+    for note in found.notes:
+        CONSOLE.print(note, markup=False, highlight=False, soft_wrap=True)
+    for fault in found.faults:
+        log.error(fault)
+    if found.faults:
+        sys.exit(2)
+    log.info(f"{opened.config.dataset}: nothing wrong was found")
 
 
 def run_tests(

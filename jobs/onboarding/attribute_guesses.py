@@ -6,9 +6,9 @@ from math import ceil, log2
 
 from core.config_model import EntityName
 from jobs.onboarding import names
-from jobs.onboarding.event_guesses import shares_of_values
 from jobs.onboarding.facts import Column
-from jobs.onboarding.names import our_name, quoted, words
+from jobs.onboarding.key_guesses import shares_of_values
+from jobs.onboarding.names import our_name, words
 
 FEW, MANY = 50, 1000
 """Different values: of a number that is a category, and of a vocabulary (`inputs.vocabulary_max_size`)."""
@@ -98,7 +98,7 @@ def _why_unused(column: Column) -> str | None:
         (column.kind == "nested", "a list or a structure"),
         (column.kind == "empty", "no value in the sample"),
         (column.distinct == 1, f"always {column.samples[0] if column.values else ''}"),
-        (column.is_time, "a time or a date"),
+        (column.is_time, f"a time or a date{_since(column)}"),
         (is_free, "nearly a value per row: a name or free text"),
         (
             is_number and bool(TOTALS & set(words(column.name))),
@@ -110,8 +110,19 @@ def _why_unused(column: Column) -> str | None:
     return None
 
 
+def _since(column: Column) -> str:
+    """Return how the source says that rows are known from this date on."""
+    times = column.times
+    if times is not None and times.written is not None:
+        return ""
+    kind = {"type": "date"} if times is None else {"type": "timestamp"}
+    unit = {"unit": times.unit} if times is not None and times.unit is not None else {}
+    mapping = ", ".join(f"{key}: {value}" for key, value in ({"from": column.expr} | kind | unit).items())
+    return f"; if rows are known only from it on, such as accounts that open, set valid_from: {{{mapping}}}"
+
+
 def _attribute(column: Column, entity: EntityName, taken: Collection[str]) -> AttributeGuess:
-    name, expr = our_name(column.name, taken, prefix=f"{entity}_"), quoted(column.name)
+    name, expr = our_name(column.name, taken, prefix=f"{entity}_"), column.expr
     reason = f"{column.distinct:,} different values, such as {', '.join(column.samples)}"
     if column.kind == "text" or (column.kind == "bool" and column.type == "text"):
         return AttributeGuess(name, expr, "string", reason, _categorical(column))

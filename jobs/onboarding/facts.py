@@ -1,22 +1,19 @@
-"""What the values of one column look like: its kind, nulls, spread, and whether they are times."""
+"""What the values of one column look like: its kind, nulls, spread."""
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from core.source import TimeUnit
-from jobs.onboarding.samples import Sample
+from jobs.onboarding.names import AMOUNT, DURATION, RATING, quoted, words
+from jobs.onboarding.samples import MOST_UNREADABLE, Sample
+from jobs.onboarding.times import ISO, Times, epoch_times, iso_times, typed_times, written_times
 
 Kind = Literal["int", "float", "bool", "time", "date", "text", "empty", "nested"]
 NULL_TEXTS = frozenset({"NA", "N/A", "NULL", "null", "\\N", "None", "NaN", "nan", "#N/A"})
 TRUE_TEXTS = {"true": "false", "yes": "no", "y": "n", "t": "f"}
-MOST_UNREADABLE = 0.02
-"""Share of values that may be of another kind: a log has some that are broken."""
-
 MOST_KEYLESS = 0.1
 """Share of rows of an attribute file without a key."""
 MOST_SPELLINGS = 12
@@ -25,42 +22,8 @@ MOST_SPELLINGS = 12
 _DATE_NUMBER = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _INT = re.compile(r"[+-]?\d{1,18}")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?\d+(,\d{1,2})?")
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_ISO = re.compile(
-    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(\.\d+)?\s?(Z|UTC|[+-]\d\d:?\d\d)?", re.IGNORECASE
-)
-_EPOCHS: tuple[tuple[TimeUnit, int], ...] = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
-_FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000-01-01 .. 2100-01-01
-_WRITTEN = (  # pattern of the text, of Python and of Spark
-    (r"\d{14}", "%Y%m%d%H%M%S", "yyyyMMddHHmmss"),
-    (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "%Y/%m/%d %H:%M:%S", "yyyy/MM/dd HH:mm:ss"),
-    (r"\d{4}/\d\d/\d\d \d\d:\d\d", "%Y/%m/%d %H:%M", "yyyy/MM/dd HH:mm"),
-    (r"\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", "%d.%m.%Y %H:%M:%S", "dd.MM.yyyy HH:mm:ss"),
-    (r"\d\d\.\d\d\.\d{4} \d\d:\d\d", "%d.%m.%Y %H:%M", "dd.MM.yyyy HH:mm"),
-    (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", "%d/%m/%Y %H:%M:%S", "dd/MM/yyyy HH:mm:ss"),
-    (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", "%m/%d/%Y %H:%M:%S", "MM/dd/yyyy HH:mm:ss"),
-    (r"\d\d/\d\d/\d{4} \d\d:\d\d", "%d/%m/%Y %H:%M", "dd/MM/yyyy HH:mm"),
-    (r"\d\d/\d\d/\d{4} \d\d:\d\d", "%m/%d/%Y %H:%M", "MM/dd/yyyy HH:mm"),
-)
-
-
-@dataclass(frozen=True)
-class Times:
-    """The values of a column as times.
-
-    Attributes:
-        how: in words, for the comment.
-        has_zone: whether the values are instants; else they are of an unknown zone.
-        unit: of numbers since 1970.
-        written: Spark's format of text that is no ISO 8601.
-        values: readable values as UTC, or as if they were.
-    """
-
-    how: str
-    has_zone: bool
-    values: Sequence[datetime]
-    unit: TimeUnit | None = None
-    written: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +61,26 @@ class Column:
             ("int", _INT),
             ("float", _FLOAT),
             ("date", _ISO_DATE),
-            ("time", _ISO),
+            ("time", ISO),
         )
         for kind, pattern in patterns:
             if self._share(pattern) >= 1 - MOST_UNREADABLE:
                 return kind
-        return "text"
+        return "float" if self.has_decimal_commas else "text"
+
+    @cached_property
+    def has_decimal_commas(self) -> bool:
+        """Whether the values are texts such as 3,5; under another name 39,68 may be two values."""
+        if self.type != "text" or not {*RATING, *AMOUNT, *DURATION} & set(words(self.name)):
+            return False
+        is_whole = self._share(_INT) >= 1 - MOST_UNREADABLE
+        return not is_whole and self._share(_COMMA) >= 1 - MOST_UNREADABLE
+
+    @property
+    def expr(self) -> str:
+        """The column in an expression, as a number that Spark reads."""
+        name = quoted(self.name)
+        return f"replace({name}, ',', '.')" if self.has_decimal_commas else name
 
     @cached_property
     def counts(self) -> Counter[Any]:
@@ -120,7 +97,9 @@ class Column:
             return [float(value) for value in self.values]
         if self.type != "text":
             return [float(value) for value in self.values] if self.kind in ("int", "float") else []
-        return [float(value) for value in self.values if _FLOAT.fullmatch(value)]
+        comma = "," if self.has_decimal_commas else "."
+        texts = (value.replace(comma, ".") for value in self.values)
+        return [float(text) for text in texts if _FLOAT.fullmatch(text)]
 
     @cached_property
     def true_text(self) -> str | None:
@@ -185,42 +164,11 @@ class Column:
     @cached_property
     def times(self) -> Times | None:
         """The values as times, if they are times."""
-        if self.kind == "time" and self.type != "text":
-            has_zone = "tz=" in self.type
-            values = [
-                value.astimezone(UTC) if has_zone else value.replace(tzinfo=UTC) for value in self.values
-            ]
-            return Times(f"a {self.type}", has_zone, values)
         if self.kind == "time":
-            found = [match for value in self.values if (match := _ISO.fullmatch(value))]
-            zones = sum(match[4] is not None for match in found)
-            how = "ISO 8601 with a zone" if zones else "ISO 8601 without a zone"
-            return Times(how, zones > len(found) / 2, [_iso(match) for match in found])
+            return iso_times(self.values) if self.type == "text" else typed_times(self.type, self.values)
         if self.kind in ("int", "float"):
-            return self._epoch() or self._written()
-        return self._written() if self.kind == "text" else None
-
-    def _epoch(self) -> Times | None:
-        for unit, per_second in _EPOCHS:
-            seconds = [number / per_second for number in self.numbers]
-            inside = [each for each in seconds if _FIRST <= each < _LAST]
-            if len(inside) >= (1 - MOST_UNREADABLE) * len(self.values):
-                values = [datetime.fromtimestamp(each, UTC) for each in inside]
-                return Times(f"{unit} since 1970", True, values, unit=unit)
-        return None
-
-    def _written(self) -> Times | None:
-        first = [str(value) for value in self.values[:20]]
-        for pattern, form, of_spark in _WRITTEN:
-            if 2 * sum(bool(re.fullmatch(pattern, each)) for each in first) < len(first):
-                continue  # most columns are no times, and some are long
-            texts = [str(value) for value in self.values if re.fullmatch(pattern, str(value))]
-            if len(texts) < (1 - MOST_UNREADABLE) * len(self.values):
-                continue
-            values = [day for text in texts if (day := _parsed(text, form)) is not None]
-            if len(values) >= (1 - MOST_UNREADABLE) * len(texts):
-                return Times(f"text as {of_spark}", False, values, written=of_spark)
-        return None
+            return epoch_times(self.numbers, len(self.values)) or written_times(self.values)
+        return written_times(self.values) if self.kind == "text" else None
 
     def _share(self, pattern: re.Pattern[str]) -> float:
         fitting = sum(count for value, count in self.counts.items() if pattern.fullmatch(value.strip()))
@@ -252,22 +200,3 @@ def _kind_of_type(kind: str) -> Kind:
     if kind.startswith(("float", "double", "half", "decimal")):
         return "float"
     return "bool" if kind == "bool" else "nested"
-
-
-def _iso(match: re.Match[str]) -> datetime:
-    try:
-        local = datetime.fromisoformat(f"{match[1]} {match[2]}").replace(tzinfo=UTC)
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
-    zone = (match[4] or "Z").upper()
-    if zone in ("Z", "UTC"):
-        return local
-    sign = -1 if zone[0] == "+" else 1
-    return local + sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-
-
-def _parsed(text: str, form: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, form).replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -60,6 +60,10 @@ class MemoryRun(Run):
         """Return False: nothing was made before."""
         return False
 
+    def content_of(self, table: str) -> tuple[str, bool]:
+        """Return that it is made of nothing: all snapshots and changes are new."""
+        return "", False
+
     def record_verdicts(self, table: str, verdicts: "Mapping[date, Verdict]") -> None:
         """Record nothing."""
 
@@ -84,6 +88,10 @@ class MemoryRun(Run):
             made = self._tables[table].where(~is_ours).unionByName(made)
         self._tables[table] = made
         return Commit(table, 0, 0)
+
+    def merge(self, table: str, frame: DataFrame, made_of: str) -> None:
+        """Make the rows of a whole table those of a frame."""
+        self.commit(table, frame, made_of=made_of)
 
     def _rows_of(self, table: str) -> DataFrame:
         if table in self._tables:

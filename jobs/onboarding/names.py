@@ -9,14 +9,16 @@ from sqlglot.errors import SqlglotError
 
 USER = {"user": 3, "uid": 3, "customer": 3, "member": 2, "visitor": 3, "subscriber": 2, "player": 2} | {
     **dict.fromkeys(("reader", "listener", "client", "buyer", "shopper", "viewer", "person", "account"), 2),
+    **dict.fromkeys(("patron", "guest", "student", "patient", "fan", "learner"), 2),
     **dict.fromkeys(("profile", "device", "cookie", "session", "household"), 1),
 }
-ITEM = {"item": 3, "product": 3, "video": 3, "movie": 3, "article": 3, "sku": 3, "asin": 3} | {
+ITEM = {"item": 3, "product": 3, "video": 3, "movie": 3, "film": 3, "article": 3, "sku": 3, "asin": 3} | {
     **dict.fromkeys(
-        ("book", "song", "track", "news", "game", "app", "recipe", "listing", "hotel", "offer"), 3
+        ("book", "song", "track", "news", "game", "app", "recipe", "listing", "hotel", "offer", "isbn"), 3
     ),
     **dict.fromkeys(("business", "restaurant", "job", "course", "post", "photo", "ad", "campaign"), 2),
     **dict.fromkeys(("content", "document", "doc", "page", "show", "series", "artist", "place", "venue"), 2),
+    **dict.fromkeys(("clip", "episode", "podcast", "stock", "property", "ware", "work"), 2),
 }
 TIME = {
     "timestamp": 4,

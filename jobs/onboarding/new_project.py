@@ -1,28 +1,24 @@
-"""A project's folder for a data set that is new here: files are looked at, guesses written."""
+"""Guesses about a data set that is new here: files are looked at, and what they say put together."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from os.path import commonpath
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from core.config_model import EntityName
-from core.errors import ConfigError
 from core.layers import NOT_FILLED_IN
-from core.load import CONF_DIR
 from jobs.onboarding.attribute_guesses import guess_entity
-from jobs.onboarding.dataset_yaml import DatasetGuess, SourceGuess, to_yaml
+from jobs.onboarding.dataset_guess import DatasetGuess, SourceGuess
 from jobs.onboarding.event_guesses import EventGuesses, guess_events
 from jobs.onboarding.facts import Column, columns_of_samples
-from jobs.onboarding.names import our_name, words
+from jobs.onboarding.names import words
 from jobs.onboarding.offered import Offered, offered_at
 from jobs.onboarding.samples import Format, Sample, format_of, sample_of
 from jobs.onboarding.zones import guess_zone
 from quality.verdicts import percent
 
-IGNORED = "warehouse/\nlogs/\n"
 MOST_TIMES = 3_000
 """Times of a file that zones are tried on."""
 LATEST_SHARE = 0.001
@@ -102,68 +98,6 @@ def guess_dataset(name: str, events: str, users: str | None, items: str | None) 
     )
 
 
-def write_project(folder: Path, guess: DatasetGuess) -> list[Path]:
-    """Write a project's folder; return its files.
-
-    Raises:
-        ConfigError: the folder holds something already, or cannot be written.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is not empty; name a folder that does not exist yet, or an empty one")
-    contents = {
-        "conf/base.yaml": (CONF_DIR / "base.yaml").read_text(encoding="utf-8"),
-        "conf/local.yaml": (CONF_DIR / "local.yaml").read_text(encoding="utf-8"),
-        f"conf/datasets/{guess.name}.yaml": to_yaml(guess),
-        ".gitignore": IGNORED,
-        "README.md": readme(guess),
-    }
-    for name, text in contents.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    return [folder / name for name in contents]
-
-
-def dataset_name(folder: Path) -> str:
-    """Return the name of the data set: that of the folder, as a configuration takes it."""
-    return our_name(re.sub(r"[^\x00-\x7f]", "", folder.name), ())
-
-
-def readme(guess: DatasetGuess) -> str:
-    """Return the text of the project's README: what to run next."""
-    days = guess.dates
-    last, before = days[-1], max(days[0], days[-1] - timedelta(days=1))
-    span = str(days[0]) if days[0] == before else f"{days[0]}..{before}"
-    return f"""# {guess.name}
-
-A project of Lamplighter, made by `lamplighter init`. Run its commands in this folder, or add `--project DIR`.
-
-1. Read `conf/datasets/{guess.name}.yaml`: each guess has its reason beside it, `???` is to be filled in. Then
-
-   ```
-   lamplighter validate
-   ```
-
-   evaluates every expression over the newest file and shows what it makes of it.
-
-2. Build features, cohorts and examples of all days but the last:
-
-   ```
-   lamplighter plan --data-date {span}
-   lamplighter history --data-date {span}
-   ```
-
-3. Run the first night: it trains a model, scores all users and writes a report.
-
-   ```
-   lamplighter night --data-date {last}
-   ```
-
-Tables, models and reports are in `warehouse/`, the log file is in `logs/`. `lamplighter test` runs tests of
-`conf/tests/`.
-"""
-
-
 # --- one guess each -----------------------------------------------------------------------------
 
 
@@ -196,14 +130,15 @@ def _log_source(log: Looked, root: Path) -> SourceGuess:
 
 
 def _file_source(looked: Looked, root: Path) -> SourceGuess:
-    offered = looked.offered
-    if not offered.by_date or len(offered.by_date) == 1:
-        path = offered.path
-        if offered.by_date:
-            path = offered.newest.relative_to(offered.root).as_posix()
-        return looked.source(root, path, "", None)
-    newest = offered.newest.relative_to(offered.root).as_posix()
-    return looked.source(root, newest, f"the newest of {len(offered.by_date)} snapshots", None)
+    offered, days = looked.offered, looked.offered.dates
+    if len(days) > 1:
+        reason = (
+            f"{len(days)} full snapshots, {days[0]} .. {days[-1]}; if a file holds only what changed, say "
+            "when by `changed_at` in place of snapshot_date"
+        )
+        return looked.source(root, offered.path, reason, None)
+    path = offered.newest.relative_to(offered.root).as_posix() if days else offered.path
+    return looked.source(root, path, "", None)
 
 
 def _zone(log: Looked, found: EventGuesses) -> tuple[str, str]:

@@ -27,6 +27,8 @@ MOST_ROWS = 10_000
 """Rows that a sample keeps, evenly spread over what was read."""
 MOST_READ = 500_000
 """Rows that are read of one file."""
+MOST_UNREADABLE = 0.02
+"""Share of values that may be of another kind than the others: a log has some that are broken."""
 SEPARATORS = (",", ";", "\t", "|")
 
 Row = TypeVar("Row")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import IO, Any
@@ -13,11 +14,11 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
-from core.config_model import ENTITIES
+from core.config_model import ENTITIES, EntityName
 from core.dated_path import DatedPath
 from core.errors import ConfigError
 from core.schema import Config
-from core.source import EventSource, FileSource
+from core.source import AttributeSource, FileSource, LogSource
 from jobs.onboarding.offered import SUFFIXES, suffix_of
 from jobs.tables.source_files import OPENERS, has_header
 from jobs.tables.sources import Sources
@@ -28,22 +29,19 @@ ENDINGS = {"parquet": ".parquet", "csv": ".csv", "json": ".json", "orc": ".orc"}
 
 def settings_of(config: Config, folder: Path) -> tuple[str, ...]:
     """Return the settings that make a data set read the files which `write_sources` writes into a folder."""
-    parts = {
-        "events": config.source.events, "users": config.source.users, "items": config.source.items
-    }  # fmt: skip
-    paths = [f"source.{name}.path='{_relative(part)}'" for name, part in parts.items() if part is not None]
-    pinned = [
-        f"source.{name}.version=null" for name, part in parts.items() if part and part.version is not None
-    ]
-    return (f"source.root='{folder}'", *paths, *pinned)
+    settings = [f"source.root='{folder}'"]
+    for name, source in _declared(config).items():
+        settings.append(f"source.{name}.path='{_relative(source)}'")
+        if source.version is not None:
+            settings.append(f"source.{name}.version=null")
+    return tuple(settings)
 
 
 def write_sources(
     config: Config,
     sources: Sources,
     folder: Path,
-    events: Mapping[date, Sequence[Row]],
-    attributes: Mapping[str, Sequence[Row]],
+    rows: Mapping[str, Mapping[date, Sequence[Row]] | Sequence[Row]],
 ) -> None:
     """Write the files of a data set.
 
@@ -51,38 +49,63 @@ def write_sources(
         config: its `source`.
         sources: which columns the data set reads: what no row has is null.
         folder: the root of the files.
-        events: date of a file -> rows.
-        attributes: "users" and "items" -> rows.
+        rows: `events`, `actions.NAME`, `users` and `items` -> date of a file -> rows; of attributes that are
+            not in files per date, rows.
 
     Raises:
-        ConfigError: rows of a data set that declares no such file, or values of one column that do not fit
-            together.
+        ConfigError: rows of a data set that declares no such file, dates where it has none or none where it
+            has some, or values of one column that do not fit together.
     """
-    if config.source.actions:
-        raise ConfigError("source.actions: tests have no rows of logs of actions yet")
-    log = config.source.events
-    every = [row for rows in events.values() for row in rows]
-    schema = _schema(every, set(sources.log.columns), "events", log)
-    for day, rows in events.items():
-        _write(folder / _file(DatedPath(_relative(log)).of(day), log), rows, schema, log, day)
-    for entity in ENTITIES:
-        name = f"{entity}s"
-        source, rows = getattr(config.source, name), attributes.get(name, ())
-        if source is None and rows:
-            raise ConfigError(f"{name}: the data set declares no source.{name}; leave the rows out")
-        if source is not None and source.snapshot_date != "undated":
-            raise ConfigError(
-                f"source.{name}: tests take undated attributes only, and these have dates; look at them with "
-                "`lamplighter tables`"
-            )
-        offered = sources.attributes_of(entity)
-        if source is not None and offered is not None:
-            needed = _schema(rows, offered.columns(), name, source)
-            _write(folder / _file(_relative(source), source), rows, needed, source, None)
+    declared = _declared(config)
+    if unknown := sorted(name for name, of_source in rows.items() if of_source and name not in declared):
+        raise ConfigError(f"{unknown[0]}: the data set declares no source.{unknown[0]}; leave the rows out")
+    for name, source in declared.items():
+        given, is_dated = rows.get(name) or {}, _dated(source) is not None
+        if given and is_dated != isinstance(given, Mapping):
+            wanted = "rows by the date of their file" if is_dated else "rows without dates: it is one file"
+            raise ConfigError(f"{name}: expected {wanted}, as source.{name} is declared")
+        by_date: Mapping[Any, Sequence[Row]] = given if isinstance(given, Mapping) else {None: given}
+        if not is_dated:
+            by_date = by_date or {None: ()}
+        every = [row for of_date in by_date.values() for row in of_date]
+        schema = _schema(every, _columns(sources, name), name, source)
+        for day, of_date in by_date.items():
+            _write(folder / _file(_path(source, day), source), of_date, schema, source, day)
+
+
+def _declared(config: Config) -> dict[str, FileSource]:
+    """Return the sources of a data set by their keys below `source`."""
+    source = config.source
+    attributes = {f"{entity}s": found for entity in ENTITIES if (found := source.of(entity)) is not None}
+    actions = {f"actions.{name}": action for name, action in source.actions.items()}
+    return {"events": source.events, **actions, **attributes}
+
+
+def _columns(sources: Sources, name: str) -> set[str]:
+    """Return the columns that the data set reads of one of its sources."""
+    kind, _, action = name.partition(".")
+    if action:
+        return set(sources.actions[action].columns)
+    if kind == "events":
+        return set(sources.log.columns)
+    entity: EntityName = "user" if kind == "users" else "item"
+    offered = sources.attributes_of(entity)
+    return set() if offered is None else offered.columns()
 
 
 def _relative(source: FileSource) -> str:
     return source.path.lstrip("/")
+
+
+def _dated(source: FileSource) -> DatedPath | None:
+    """Return the path with its date; None: the rows of all dates are in one file. A log always has dates."""
+    dated = source.dated if isinstance(source, LogSource | AttributeSource) else None
+    return None if dated is None else replace(dated, text=_relative(source))
+
+
+def _path(source: FileSource, day: date | None) -> str:
+    dated = _dated(source)
+    return _relative(source) if dated is None or day is None else dated.of(day)
 
 
 def _file(path: str, source: FileSource) -> str:
@@ -120,7 +143,7 @@ def _write(file: Path, rows: Sequence[Row], schema: pa.Schema, source: FileSourc
         case "orc":
             orc.write_table(pa.Table.from_pylist([*rows], schema=schema), file)
         case "delta":
-            column = source.date_column if isinstance(source, EventSource) else None
+            column = source.date_column if isinstance(source, LogSource) else None
             if column is not None:
                 rows = [{**row, column: day} for row in rows]
                 schema = pa.schema([*(f for f in schema if f.name != column), (column, pa.date32())])

@@ -7,16 +7,11 @@ A test is a YAML file of conf/tests. The jobs of a history run on its rows as th
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
-from math import isclose
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import yaml
 from pydantic import Field, ValidationError
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
 from yaml import YAMLError
 
 from core.config_model import ConfigModel
@@ -24,6 +19,7 @@ from core.errors import ConfigError
 from core.layers import nearest_line
 from core.load import default_project, load_config
 from core.schema import Config
+from jobs.onboarding.differences import Expected, Row, differences
 from jobs.onboarding.memory_run import MemoryRun, Tables
 from jobs.onboarding.source_rows import settings_of, write_sources
 from jobs.runtime.arguments import Arguments
@@ -32,10 +28,7 @@ from jobs.runtime.pipeline import all_jobs, data_steps
 from jobs.runtime.project import Project
 from jobs.tables.table import Table
 
-Row = dict[str, Any]
-KEYS = ("event_id", "user_id", "item_id")
-TOLERANCE = 1e-6
-"""Relative difference of doubles that is none."""
+RowsByDate = dict[date, list[Row]]
 
 
 class UnitTest(ConfigModel):
@@ -46,19 +39,25 @@ class UnitTest(ConfigModel):
     """
 
     dataset: str
-    events: Annotated[dict[date, list[Row]], Field(min_length=1)]  # date of a file -> its rows
-    users: list[Row] = Field(default_factory=list)
-    items: list[Row] = Field(default_factory=list)
-    expect: dict[str, dict[date, list[Row]] | list[Row]]
+    events: Annotated[RowsByDate, Field(min_length=1)]  # date of a file -> its rows
+    actions: dict[str, RowsByDate] = Field(default_factory=dict)
+    users: RowsByDate | list[Row] = Field(default_factory=list)
+    items: RowsByDate | list[Row] = Field(default_factory=list)
+    expect: dict[str, RowsByDate | list[Row]]
 
+    @property
+    def rows(self) -> dict[str, RowsByDate | list[Row]]:
+        """The rows of all sources, by their keys below `source`."""
+        actions: dict[str, RowsByDate | list[Row]] = {
+            f"actions.{n}": rows for n, rows in self.actions.items()
+        }
+        return {"events": self.events, **actions, "users": self.users, "items": self.items}
 
-class Expected(NamedTuple):
-    """Rows that a table must have: its name, the data date, the rows, and their place in the file."""
-
-    table: str
-    data_date: date | None
-    rows: list[Row]
-    key: tuple[str, ...]
+    @property
+    def dates(self) -> list[date]:
+        """The dates of log files, and of the rows that are expected."""
+        by_date = [self.events, *self.actions.values(), *self.expect.values()]
+        return sorted({day for rows in by_date if isinstance(rows, dict) for day in rows})
 
 
 def files_of_tests(project: Path | None, names: Sequence[str]) -> list[Path]:
@@ -82,27 +81,30 @@ def run_test(file: Path, project: Path | None) -> list[str]:
         project: the project's folder; None: as of `default_project`.
 
     Raises:
-        ConfigError: the file is missing, is no YAML, or names a column or table that does not exist.
+        ConfigError: the file is missing, is no YAML, names a column or table that does not exist, or has rows
+            of a source that the data set does not declare so.
         LamplighterError: a job fails on these rows.
     """
     test = read_test(file)
     expected = list(_expected(test))
     folder = project or default_project()
     config = load_config(test.dataset, folder=folder)
-    days = [*test.events, *(each.data_date for each in expected if each.data_date is not None)]
+    days = test.dates
     with tempfile.TemporaryDirectory(prefix="lamplighter-test-") as name:
         arguments = Arguments(
-            min(days), max(days), test.dataset, settings=_settings(config, Path(name)), allow_empty=True,
+            days[0], days[-1], test.dataset, settings=_settings(config, Path(name)), allow_empty=True,
             project=folder,
         )  # fmt: skip
         opened = Project(arguments)
         _require_declared(file, expected, opened.catalog.tables)
-        attributes = {"users": test.users, "items": test.items}
-        write_sources(opened.config, opened.sources, Path(name) / "source", test.events, attributes)
+        try:
+            write_sources(opened.config, opened.sources, Path(name) / "source", test.rows)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from error
         tables = Tables()
         for job in _jobs_up_to({each.table for each in expected}, opened.config):
             job.outline(MemoryRun(job, Project(arguments), tables))
-        return [line for each in expected for line in _differences(file, each, opened, tables)]
+        return [line for each in expected for line in differences(file, each, opened, tables)]
 
 
 def read_test(file: Path) -> UnitTest:
@@ -169,62 +171,3 @@ def _jobs_up_to(tables: set[str], config: Config) -> list[Job]:
     jobs = [all_jobs()[name] for name in data_steps() if all_jobs()[name].writes]
     last = max(n for n, job in enumerate(jobs) if tables & set(job.tables(config)))
     return jobs[: last + 1]
-
-
-# --- what differs -------------------------------------------------------------------------------
-
-
-def _differences(file: Path, expected: Expected, project: Project, tables: Tables) -> Iterator[str]:
-    declared, frame = project.catalog[expected.table], tables.get(expected.table)
-    found = [] if frame is None else _rows(frame, expected, declared)
-    where = f"{expected.table} {expected.data_date or ''}".strip()
-    if not expected.rows and found:
-        line = nearest_line(file, expected.key)
-        yield f"{file}:{line}: {where}: {len(found)} rows, expected none; the first is {_plain(found[0])}"
-    for number, row in enumerate(expected.rows):
-        place = f"{file}:{nearest_line(file, (*expected.key, number))}: {where}"
-        keys = {name: value for name, value in row.items() if name in (*declared.grain, *KEYS)}
-        named = " ".join(f"{name}={value}" for name, value in keys.items())
-        matching = [each for each in found if all(is_equal(each[k], v) for k, v in keys.items())]
-        if len(matching) != 1:
-            known = [{name: each[name] for name in keys} for each in found[:5]]
-            yield f"{place} {named}: {len(matching)} rows, expected one; there are {known}"
-            continue
-        for name, value in row.items():
-            if not is_equal(matching[0][name], value):
-                yield f"{place} {named}: {name} is {matching[0][name]!r}, expected {value!r}"
-
-
-def _rows(frame: DataFrame, expected: Expected, declared: Table) -> list[Row]:
-    """Return the rows of a data date, times as text in UTC."""
-    if expected.data_date is not None:
-        frame = frame.where(F.col(str(declared.date_column)) == F.lit(expected.data_date))
-    texts = [f.name for f in frame.schema.fields if isinstance(f.dataType, T.TimestampType)]
-    frame = frame.withColumns({name: F.col(name).cast("string") for name in texts})
-    return [row.asDict() for row in frame.orderBy(*declared.grain).collect()]
-
-
-def is_equal(found: Any, expected: Any) -> bool:
-    """Return whether a value is what the file of a test says; doubles to six digits.
-
-    Times are compared as text in UTC; a file may say 2022-05-07 10:00:00 without quotes.
-    """
-    if found is None or expected is None:
-        return found is expected
-    if isinstance(found, bool) or isinstance(expected, bool):
-        return bool(found) == expected if isinstance(found, bool | int) else False
-    if isinstance(found, Decimal):
-        return isinstance(expected, int | float) and found == Decimal(str(expected))
-    if isinstance(found, float):
-        return isinstance(expected, int | float) and isclose(found, expected, rel_tol=TOLERANCE)
-    if isinstance(found, list):
-        return isinstance(expected, list) and len(found) == len(expected) and all(
-            map(is_equal, found, expected)
-        )  # fmt: skip
-    if isinstance(found, str):
-        return found == str(expected)
-    return bool(found == expected)
-
-
-def _plain(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None}

@@ -26,13 +26,13 @@ class Joined(NamedTuple):
     Attributes:
         frame: the rows of the spine as they came, then the features.
         rows: of the spine.
-        missing: of users and items that are read, rows whose key is not known as of the day before, or is
-            null. A further group has no such rows: what is not among its keys has no events.
+        missing: group -> rows whose key is not known as of the day before, or is null; a key of a further
+            group is known by its events. Crosses are left out.
     """
 
     frame: DataFrame
     rows: int
-    missing: dict[EntityName, int]
+    missing: dict[str, int]
 
 
 class Wanted(NamedTuple):
@@ -83,12 +83,12 @@ def join_spine(project: Project, spine: DataFrame, features: Sequence[str]) -> J
     tables = [EntityTables(each, as_of(f"{each}_features"), as_of(f"{each}_cohorts")) for each in entities]
     further = {group: config.features.keyed[group] for group in groups if group not in ENTITIES}
     joined = with_features(rows, tables, config, keyed_groups(as_of, further))
+    known = [group for group in groups if not config.features.groups[group].is_cross]
     counted = joined.agg(
-        F.count(F.lit(1)).alias("rows"), *(missing_keys(each).alias(each) for each in entities)
-    ).first()
-    counts = {} if counted is None else counted.asDict()
-    missing = {each: counts[each] for each in entities}
-    return Joined(to_received(joined, columns), counts["rows"], missing)
+        F.count(F.lit(1)).alias("rows"), *(missing_keys(group).alias(group) for group in known)
+    )
+    counts = next(iter(counted.collect())).asDict()
+    return Joined(to_received(joined, columns), counts.pop("rows"), counts)
 
 
 def wanted_features(config: Config, features: Sequence[str]) -> list[Wanted]:

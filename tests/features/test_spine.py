@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+import yaml
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -13,7 +14,8 @@ from core.config_model import EntityName
 from core.errors import ConfigError
 from core.schema import Config
 from features.spine import EntityTables, missing_keys, to_received, to_spine, with_features
-from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
+from tests.features.measured import GROUPS
+from tests.features.small import CONFIG, EVER, ITEMS, USERS, Event, Tables, build, rows_of, to_frame
 
 ZONE = "Asia/Shanghai"
 KEYS = {"user_id": "bigint", "item_id": "bigint"}
@@ -41,7 +43,7 @@ def tables(spark: SparkSession, config: Config) -> Tables:
     return build(to_frame(spark, log), users, items, config, FIRST, LAST)
 
 
-def groups_of(tables: Tables) -> list[EntityTables]:
+def entities_of(tables: Tables) -> list[EntityTables]:
     return [
         EntityTables("item", tables.item_features, tables.item_cohorts),
         EntityTables("user", tables.user_features, tables.user_cohorts),
@@ -62,7 +64,7 @@ def test_a_spine_made_of_examples_gets_the_features_of_these_examples(tables: Ta
     examples = tables.examples
     spine = examples.select(*received)
 
-    joined = with_features(to_spine(spine, KEYS, ZONE), groups_of(tables), config)
+    joined = with_features(to_spine(spine, KEYS, ZONE), entities_of(tables), config)
 
     columns = [*received, *all_features(config)]
     expected = rows_of(examples.select(*columns), *received)
@@ -70,6 +72,45 @@ def test_a_spine_made_of_examples_gets_the_features_of_these_examples(tables: Ta
     assert len(expected) == 32
     assert sum(row["user_is_never_seen"] for row in expected) == 8
     assert found == expected
+
+
+def test_features_of_further_groups_are_those_of_the_examples(spark: SparkSession) -> None:
+    """City is of users, tag a list of items, page a context column; item 2 is of two tags."""
+    values, chance = yaml.safe_load(CONFIG), random.Random(7)
+    measured = [
+        {"name": "shown_count", "agg": "count", "windows": ["1d", "all"]},
+        {"name": "clickers", "agg": "distinct", "of": "user_id", "where": "is_click = 1", "windows": ["all"]},
+    ]
+    values["features"] |= {group: key | {"aggregates": measured} for group, key in GROUPS.items()}
+    config = Config.model_validate(values)
+    log = [
+        Event(user=chance.randint(1, 4), item=chance.randint(1, 4), day=1 + number // 12,
+              click=chance.randint(0, 1), tab=chance.randint(0, 2), number=number)
+        for number in range(36)
+    ]  # fmt: skip
+    users = spark.createDataFrame([(u, EVER, None, f"city {u % 2}", 20) for u in range(1, 4)], USERS)
+    items = spark.createDataFrame(
+        [(1, EVER, None, "x"), (2, EVER, None, "x+y"), (3, EVER, None, None)], ITEMS
+    )
+    built = build(to_frame(spark, log), users, items, config, date(2022, 5, 1), date(2022, 5, 2))
+    received = ["event_id", "user_id", "item_id", "tab", "data_date"]
+    examples = built.examples.select(*received)
+    assert examples.count() == 24
+    for asked in (("city", "tag", "page"), ("tag",)):
+        features = [
+            column for group in asked for column in feature_columns(config.features.groups[group], group)
+        ]
+        keys = {**KEYS, "tab": "int"} if "page" in asked else KEYS
+        groups = {group: built.groups[group] for group in asked}
+
+        joined = with_features(to_spine(examples, keys, ZONE), entities_of(built), config, groups)
+
+        expected = rows_of(built.examples.select(*received, *features), "event_id")
+        assert rows_of(to_received(joined, features), "event_id") == expected
+        (counted,) = joined.agg(*(missing_keys(group).alias(group) for group in asked)).collect()
+        never = {group: sum(row[f"{group}_is_never_seen"] for row in expected) for group in asked}
+        assert counted.asDict() == never
+        assert never["tag"] > 0
 
 
 def test_every_row_is_kept_as_it_came_and_unknown_keys_are_counted(
@@ -87,7 +128,7 @@ def test_every_row_is_kept_as_it_came_and_unknown_keys_are_counted(
     )
     features = ["user_impression_count_all", "user_click_rate_all", "user_cohort", "item_cohort"]
 
-    joined = with_features(to_spine(spine, KEYS, ZONE), groups_of(tables), config)
+    joined = with_features(to_spine(spine, KEYS, ZONE), entities_of(tables), config)
     found = [tuple(row) for row in to_received(joined, features).collect()]
 
     assert sorted(row[:5] for row in found) == sorted(rows, key=str)

@@ -108,7 +108,8 @@ def check_spine(project: Project, examples: DataFrame) -> None:
     joined = join_spine(project, examples.select(keys), named)
 
     wanted = examples.select(*keys, *(column for own in columns.values() for column in own))
-    assert joined.missing == {"item": 0}
+    assert joined.missing.keys() == {"author", "item"}
+    assert joined.missing["item"] == 0
     assert joined.frame.columns == wanted.columns
     assert joined.frame.exceptAll(wanted).isEmpty()
     assert wanted.exceptAll(joined.frame).isEmpty()

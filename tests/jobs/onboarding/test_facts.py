@@ -39,6 +39,26 @@ def test_the_kind_of_text_is_what_most_values_are(values: list[str], kind: str) 
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "kind", "expr"),
+    [
+        ("stars", ["3,5", "4,0", "5"], "float", "replace(stars, ',', '.')"),
+        ("price (EUR)", ["3,5", "-4,25"], "float", "replace(`price (EUR)`, ',', '.')"),
+        ("tags", ["39,68", "3,5"], "text", "tags"),  # under this name two values
+        ("stars", ["1,234", "3,5"], "text", "stars"),  # thousands, perhaps
+        ("stars", ["3", "4"], "int", "stars"),
+    ],
+)
+def test_decimal_commas_are_read_where_a_name_measures(
+    name: str, values: list[str], kind: str, expr: str
+) -> None:
+    found = Column(name, "text", values, len(values), {})
+
+    assert (found.kind, found.expr) == (kind, expr)
+    if kind == "float":
+        assert found.numbers == [float(value.replace(",", ".")) for value in values]
+
+
+@pytest.mark.parametrize(
     ("values", "kind", "unit", "has_zone"),
     [
         (["1651924800", "1651924800"], "text", "s", True),

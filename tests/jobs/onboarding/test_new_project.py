@@ -14,7 +14,8 @@ from core.errors import ConfigError
 from core.load import PROJECT_DIR, load_config
 from core.schema import Config
 from jobs.cli.main import app
-from jobs.onboarding.new_project import dataset_name, guess_dataset, write_project
+from jobs.onboarding.new_project import guess_dataset
+from jobs.onboarding.project_folder import dataset_name, write_project
 from tests.jobs.onboarding.shop_log import FIRST, LAST, write_shop_log
 from tests.second_data_set import write_second_data_set
 
@@ -200,6 +201,50 @@ def test_ratings_become_a_label(tmp_path: Path) -> None:
     assert (task.name, task.label) == ("high_rating", "rating >= 3.5")
     (genres,) = (each for each in config.inputs.categorical if each.column == "item_genres")
     assert (genres.split, genres.max_values) == ("|", 3)
+
+
+def test_texts_that_are_keys_of_a_file_are_ids_whatever_their_names(tmp_path: Path) -> None:
+    for number in range(4):
+        day = date(2025, 2, 24) + timedelta(days=number)
+        rows = [
+            {"who": f"r-{n % 30}", "heading": f"b/{n % 25}", "shown_ms": 86_400_000 * (20_143 + number),
+             "opened": n % 4 == 0, "surface": "home" if n % 3 else "mail"}
+            for n in range(200)
+        ]  # fmt: skip
+        write_csv(tmp_path / "log" / f"{day}.csv", rows)
+        readers = [
+            {"code": f"r-{n}", "joined": f"2025-01-{1 + n % 28:02d}", "plan": "ab"[n % 2]} for n in range(40)
+        ]
+        write_csv(tmp_path / "readers" / f"{day}.csv", readers)
+    titles = [{"ref": f"b/{n}", "pages": 40 + n, "genre": "ab"[n % 2]} for n in range(25)]
+    write_csv(tmp_path / "titles.csv", titles)
+
+    text = written(tmp_path / "mine", tmp_path / "log", tmp_path / "readers", tmp_path / "titles.csv")
+    source = load_config(folder=tmp_path / "mine").source
+
+    assert source.events.event_id == ("who", "heading", "shown_ms")
+    assert source.users is not None
+    assert source.items is not None
+    assert (source.users.key, source.items.key) == ("code", "ref")
+    assert (source.users.path, source.users.snapshot_date) == ("readers/{data_date}.csv", "path")
+    assert source.items.snapshot_date == "undated"
+    assert "# not used: joined: a time or a date; if rows are known only from it on" in text
+    assert "set valid_from: {from: joined, type: date}" in text
+
+
+def test_a_column_of_many_values_is_taken_for_ids_and_said_to_be_checked(tmp_path: Path) -> None:
+    for number in range(4):
+        day = date(2025, 2, 24) + timedelta(days=number)
+        rows = [
+            {"member": f"m{n % 40}", "zq": f"x{n % 25}", "at": f"{day}T10:{n % 60:02d}:00Z", "liked": n % 2}
+            for n in range(200)
+        ]
+        write_csv(tmp_path / "log" / f"{day}.csv", rows)
+
+    text = written(tmp_path / "mine", tmp_path / "log")
+
+    assert load_config(folder=tmp_path / "mine").source.events.columns["item_id"].expr == "zq"
+    assert "item_id: {from: zq, type: string}  # guess: no name looks like an item id; this has most" in text
 
 
 def test_the_command_writes_a_project_once(tmp_path: Path) -> None:

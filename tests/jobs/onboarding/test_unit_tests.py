@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 
 from core.errors import ConfigError
 from core.load import PROJECT_DIR
-from jobs.onboarding.unit_tests import files_of_tests, is_equal, read_test, run_test
+from jobs.onboarding.differences import is_equal
+from jobs.onboarding.unit_tests import files_of_tests, read_test, run_test
 from tests.second_data_set import write_second_data_set
 
 KUAIRAND = PROJECT_DIR / "conf" / "tests" / "kuairand.yaml"
@@ -46,6 +47,11 @@ def session_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.slow
 def test_the_test_of_the_demo_passes(spark: SparkSession) -> None:
     assert run_test(KUAIRAND, None) == []
+
+
+@pytest.mark.slow
+def test_actions_find_their_rows_and_attributes_have_dates(spark: SparkSession) -> None:
+    assert run_test(PROJECT_DIR / "conf" / "tests" / "awkward.yaml", None) == []
 
 
 def test_differences_are_named_cell_by_cell(spark: SparkSession, tmp_path: Path) -> None:
@@ -147,6 +153,29 @@ def test_a_file_that_is_no_test_is_named_with_its_line(tmp_path: Path, text: str
 )
 def test_expected_rows_are_checked_before_anything_runs(tmp_path: Path, expect: str, message: str) -> None:
     (tmp_path / "t.yaml").write_text(f"dataset: kuairand\nevents: {{2022-05-05: []}}\nexpect: {expect}\n")
+
+    with pytest.raises(ConfigError, match=message):
+        run_test(tmp_path / "t.yaml", None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            "users: {2022-05-05: [{user_id: 1}]}",
+            "t.yaml: users: expected rows without dates: it is one file, as source.users is declared",
+        ),
+        (
+            "actions: {order: {2022-05-05: [{user_id: 1}]}}",
+            "t.yaml: actions.order: the data set declares no source.actions.order; leave the rows out",
+        ),
+    ],
+)
+def test_rows_of_a_source_that_is_declared_otherwise_are_refused(
+    tmp_path: Path, rows: str, message: str
+) -> None:
+    text = f"dataset: kuairand\nevents: {{2022-05-05: []}}\n{rows}\nexpect: {{events: {{2022-05-05: []}}}}\n"
+    (tmp_path / "t.yaml").write_text(text)
 
     with pytest.raises(ConfigError, match=message):
         run_test(tmp_path / "t.yaml", None)

@@ -7,8 +7,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from core.load import read_layers
-from jobs.onboarding.new_project import guess_dataset, write_project
-from jobs.onboarding.validation import Findings, validate
+from jobs.onboarding.checking import Findings
+from jobs.onboarding.new_project import guess_dataset
+from jobs.onboarding.project_folder import write_project
+from jobs.onboarding.validation import validate
 from jobs.runtime.arguments import LATEST, Arguments
 from jobs.runtime.project import Project
 from tests.jobs.onboarding.shop_log import write_shop_log

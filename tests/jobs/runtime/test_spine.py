@@ -4,6 +4,7 @@ import pytest
 
 from core.errors import ConfigError
 from jobs.runtime.spine import Wanted, wanted_features
+from tests.features.measured import config_with_groups
 from tests.features.small import small_config
 
 
@@ -15,6 +16,14 @@ def test_features_are_named_by_group_and_column() -> None:
         Wanted("item", "item_cohort"),
         Wanted("user", "user_city"),
     ]
+
+
+def test_further_groups_have_features_and_no_cohort() -> None:
+    config = config_with_groups()
+
+    assert wanted_features(config, ["tag.tag_shown_count_1d"]) == [Wanted("tag", "tag_shown_count_1d")]
+    with pytest.raises(ConfigError, match="tag has no feature 'cohort'; it has tag_is_never_seen"):
+        wanted_features(config, ["tag.cohort"])
 
 
 @pytest.mark.parametrize(
