@@ -1,4 +1,7 @@
-"""The small configuration with two crosses: users with the tags of items, and with the items themselves."""
+"""The small configuration with two crosses: users with the tags of items, and with the items themselves.
+
+Beside them is a group of a context column.
+"""
 
 import random
 from collections.abc import Sequence
@@ -38,6 +41,8 @@ def config_with_crosses() -> Config:
             "aggregates": yaml.safe_load(AGGREGATES),
             "rates": yaml.safe_load(RATES),
         }
+    page = {"name": "shown_count", "agg": "count", "windows": ["1d"]}
+    values["features"]["page"] = {"key": "tab", "aggregates": [page]}
     values["inputs"]["dense"] += [{"column": f"{group}_shown_count_3d"} for group in GROUPS]
     return Config.model_validate(values)
 
@@ -85,6 +90,7 @@ def some_events(seed: int, days: Sequence[int]) -> list[Event]:
             day=chance.choice(days),
             click=chance.randint(0, 1),
             seconds=f"{chance.randint(0, 999) / 8:.3f}",
+            tab=chance.randint(0, 2),
             number=number,
         )
         for number in range(60)

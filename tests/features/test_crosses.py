@@ -10,6 +10,7 @@ from core.columns import feature_columns
 from core.schema import Config
 from features.attributes import with_attributes
 from features.groups import with_group_key
+from features.spine import EntityTables, to_received, to_spine, with_features
 from features.tiles import to_daily_tiles
 from features.windows import to_cross_features
 from jobs.tables.catalog import declared_tables
@@ -22,8 +23,9 @@ from tests.features.crossed import (
     some_events,
     values_of,
 )
-from tests.features.small import EVER, ITEMS, USERS, build, rows_of, to_frame
+from tests.features.small import EVER, ITEMS, USERS, Tables, build, rows_of, to_frame
 
+LOG = some_events(2, [1, 2, 3, 4])
 LAST, MOVED = 6, 3  # item 1 is tagged y from that day on
 
 
@@ -79,25 +81,45 @@ def test_a_range_equals_its_dates_and_a_recomputation_from_raw_events(
     assert one_night
 
 
+@pytest.fixture(scope="module")
+def tables(spark: SparkSession, crossed: Config, items: DataFrame) -> Tables:
+    users = spark.createDataFrame([(u, EVER, None, "a", 20) for u in (1, 2, 3)], USERS)
+    return build(to_frame(spark, LOG), users, items, crossed, date(2022, 5, 1), date(2022, 5, 3))
+
+
+@pytest.mark.slow
+def test_rows_of_ones_own_read_what_examples_read(tables: Tables, crossed: Config) -> None:
+    groups = [*GROUPS, "page", "item"]
+    features = [c for group in groups for c in feature_columns(crossed.features.groups[group], group)]
+    received = ["event_id", "user_id", "item_id", "tab", "data_date"]
+    keys = {"user_id": "bigint", "item_id": "bigint", "tab": "int"}
+    spine = to_spine(tables.examples.select(received), keys, "Asia/Shanghai")
+    of_items = EntityTables("item", tables.item_features, tables.item_cohorts)
+
+    joined = with_features(spine, [of_items], crossed, tables.groups)
+
+    columns = [*received, *features]
+    found = rows_of(to_received(joined, features), "event_id")
+    assert found == rows_of(tables.examples.select(columns), "event_id")
+    assert any(row["page_shown_count_1d"] for row in found)
+
+
 @pytest.mark.slow
 def test_examples_read_the_pair_of_their_user_and_the_values_of_their_item(
-    spark: SparkSession, crossed: Config, items: DataFrame
+    tables: Tables, crossed: Config
 ) -> None:
-    log = some_events(2, [1, 2, 3, 4])
-    users = spark.createDataFrame([(u, EVER, None, "a", 20) for u in (1, 2, 3)], USERS)
-    tables = build(to_frame(spark, log), users, items, crossed, date(2022, 5, 1), date(2022, 5, 3))
-    of_events = {event.event_id: event for event in log}
+    of_events = {event.event_id: event for event in LOG}
 
     examples = tables.examples.collect()
 
-    assert len(examples) == sum(event.day > 1 for event in log)
+    assert len(examples) == sum(event.day > 1 for event in LOG)
     merged = 0
     for row in examples:
         event = of_events[row["event_id"]]
         before = date(2022, 5, event.day - 1)
         for group in GROUPS:
             values = values_of(group, event.item, before.day, tags_of)
-            expected = of_pair(crossed, group, log, event.user, values, before, tags_of)
+            expected = of_pair(crossed, group, LOG, event.user, values, before, tags_of)
             found = {column: row[column] for column in expected}
             assert found == pytest.approx(expected, rel=1e-9, abs=1e-6)
             merged += len(values) > 1 and expected[f"{group}_shown_count_3d"] > 0

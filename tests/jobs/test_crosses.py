@@ -37,6 +37,7 @@ SETTINGS = (
     "model.optimiser.max_epochs=2",
     "evaluation.replicates=20",
     "promotion.min_users=3",
+    "ranking.top_k=18",  # the whole pool
     f"features.taste={{key: [user_id, item_authors], split: ';', {MEASURES}}}",
     f"features.again={{key: [user_id, item_id], {MEASURES}}}",
     "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: taste_offer_count_4d}, "
