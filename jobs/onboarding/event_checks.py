@@ -6,6 +6,7 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from core.expressions import columns_of
 from core.source import EventSource
 from features.casts import read_mapping
 from features.events import to_events, with_row_status
@@ -169,14 +170,16 @@ def _accepted(checks: Checks, rows: DataFrame) -> DataFrame:
 
 
 def _check_wheres(checks: Checks, events: DataFrame) -> None:
-    """Evaluate what aggregates read of events."""
-    texts = [
-        (f"features.{entity}.aggregates.{aggregate.name}.where", aggregate.where)
-        for entity in ("user", "item")
-        for aggregate in getattr(checks.config.features, entity).aggregates
+    """Evaluate the conditions of aggregates, but those that read attributes or derived columns."""
+    texts = {
+        f"features.{group}.aggregates.{aggregate.name}.where": aggregate.where
+        for group, features in checks.config.features.groups.items()
+        for aggregate in features.aggregates
         if aggregate.where is not None
-    ]
-    checks.evaluate(events, [Expression(key, text, reader_of(text)) for key, text in texts])
+    }
+    known = set(events.columns)
+    of_events = {key: text for key, text in texts.items() if columns_of(text, key) <= known}
+    checks.evaluate(events, [Expression(key, text, reader_of(text)) for key, text in of_events.items()])
 
 
 def _with_provenance(raw: DataFrame, day: date) -> DataFrame:
