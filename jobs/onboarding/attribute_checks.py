@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from core.config_model import EntityName
 from core.errors import LamplighterError
-from core.source import AttributeSource
+from core.source import AttributeSource, Day
 from features.entities import to_described
 from jobs.onboarding.checking import Checks, identified, mapped
 from jobs.runtime.project import Project
@@ -15,6 +15,7 @@ from jobs.tables.source_files import SourceFile
 from quality.verdicts import percent
 
 _A = {"user": "a user", "item": "an item"}
+DAYS = ("snapshot_date", "changed_at", "valid_from")
 MOST_ENTITIES = 1_000_000
 """Rows that are looked at."""
 
@@ -38,6 +39,7 @@ def check_attributes(checks: Checks, entity: EntityName, events: DataFrame | Non
     id_type = checks.config.source.events.columns[f"{entity}_id"].type
     expressions = [
         identified(f"{where}.key", source.key, id_type),
+        *(mapped(where, name, day) for name in DAYS if isinstance(day := getattr(source, name), Day)),
         *(mapped(f"{where}.columns", name, column) for name, column in source.columns.items()),
     ]
     if len(checks.evaluate(raw, expressions)) == len(expressions):

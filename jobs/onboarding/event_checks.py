@@ -170,15 +170,16 @@ def _accepted(checks: Checks, rows: DataFrame) -> DataFrame:
 
 
 def _check_wheres(checks: Checks, events: DataFrame) -> None:
-    """Evaluate what aggregates read of events; what reads attributes too waits for the night's join."""
-    texts = [
-        (f"features.{group}.aggregates.{aggregate.name}.where", aggregate.where)
+    """Evaluate the conditions of aggregates, but those that read attributes or derived columns."""
+    texts = {
+        f"features.{group}.aggregates.{aggregate.name}.where": aggregate.where
         for group, features in checks.config.features.groups.items()
         for aggregate in features.aggregates
         if aggregate.where is not None
-    ]
-    own = [(key, text) for key, text in texts if columns_of(text, key) <= {*events.columns}]
-    checks.evaluate(events, [Expression(key, text, reader_of(text)) for key, text in own])
+    }
+    known = set(events.columns)
+    of_events = {key: text for key, text in texts.items() if columns_of(text, key) <= known}
+    checks.evaluate(events, [Expression(key, text, reader_of(text)) for key, text in of_events.items()])
 
 
 def _with_provenance(raw: DataFrame, day: date) -> DataFrame:

@@ -73,11 +73,8 @@ def guess_events(
         found.reasons[entity] = reason
         used |= {column.name} if column else set()
     for entity, _ in of_entities:
-        if (
-            getattr(found, entity) is None
-            and len(used) > 1
-            and (other := like_ids(columns, used)) is not None
-        ):
+        is_alone = getattr(found, entity) is None and len(used) > 1
+        if is_alone and (other := like_ids(columns, used)) is not None:
             setattr(found, entity, other)
             found.reasons[entity] += (
                 f"; this has most different values, {other.distinct:,}, of what could be one: check it"

@@ -119,7 +119,8 @@ def _log_source(log: Looked, root: Path) -> SourceGuess:
             root,
             None,
             f"none: no date is spelled in the names of {len(offered.files)} files, such as "
-            f"{offered.newest.name}; write the log per date, as log/{{data_date}}.parquet or in folders",
+            f"{offered.newest.name}; write the log per date, as log/{{data_date}}.parquet or in folders (a "
+            "program for it is in docs/how-to/add-a-data-set.md)",
             None,
         )
     days, count = offered.dates, len(offered.files)

@@ -1,6 +1,7 @@
 """Fixtures: a slice of the embedded log, and a warehouse in which history and two nights have run on it."""
 
 import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -55,3 +56,14 @@ def project(fresh: SampleProject, tmp_path: Path) -> SampleProject:
 def used_project(after_two_nights: SampleProject, tmp_path: Path) -> SampleProject:
     """A copy of `after_two_nights` of one's own."""
     return after_two_nights.copy(tmp_path)
+
+
+@pytest.fixture
+def session_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Put options of the session back that `lamplighter test` sets, since other tests share it."""
+    yield
+    if "spark" in request.fixturenames:
+        session: SparkSession = request.getfixturevalue("spark")
+        for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"):
+            session.conf.unset(name)
+        session.conf.set("spark.sql.shuffle.partitions", "2")

@@ -8,12 +8,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from core.columns import context_columns, feature_columns
 from core.paths import exists
 from features.entities import to_known_keys
 from features.windows import no_state, to_features
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.night import run_history, run_night
 from jobs.runtime.project import Project
+from jobs.runtime.spine import join_spine
 from tests.features.small import rows_of
 from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
 
@@ -97,6 +99,23 @@ def test_two_nights_give_each_user_a_list(
     for group in ("genre", "author", "page"):
         stored = project.store.read(spark, f"{group}_features").where(F.col("data_date") == LAST)
         assert rows_of(stored, f"{group}_id") == rows_of(at_once(spark, project, group), f"{group}_id")
+    assert_a_spine_gets_what_examples_have(spark, project)
+
+
+def assert_a_spine_gets_what_examples_have(spark: SparkSession, project: Project) -> None:
+    """Features of all groups: of users and items, of attributes (lists too), and of a context column."""
+    examples = project.store.read(spark, "examples")
+    received = ["event_id", "user_id", "item_id", "data_date", *context_columns(project.config)]
+    groups = project.config.features.groups
+    features = {group: feature_columns(each, group) for group, each in groups.items()}
+    asked = [f"{group}.{column}" for group, columns in features.items() for column in columns]
+
+    joined = join_spine(project, examples.select(*received), asked)
+
+    columns = [*received, *(column for columns in features.values() for column in columns)]
+    order = ("data_date", "event_id")
+    assert rows_of(joined.frame, *order) == rows_of(examples.select(*columns), *order)
+    assert joined.missing.keys() == groups.keys()
 
 
 def at_once(spark: SparkSession, project: Project, group: str) -> DataFrame:

@@ -55,6 +55,7 @@ def test_the_edits_of_the_tutorial_make_a_data_set(repository: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("session_as_it_was")
 def test_the_tutorial_ends_with_a_list_for_every_visitor(
     repository: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ ONE_PROCESS = """
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("session_as_it_was")
 def test_a_log_that_init_has_looked_at_gets_its_lists(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,5 @@
 """`lamplighter test` runs the jobs of a history on rows of a file, and says cell by cell what differs."""
 
-from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from jobs.onboarding.unit_tests import files_of_tests, read_test, run_test
 from tests.second_data_set import write_second_data_set
 
 KUAIRAND = PROJECT_DIR / "conf" / "tests" / "kuairand.yaml"
+pytestmark = pytest.mark.usefixtures("session_as_it_was")
 LIBRARY = """
 dataset: library
 events:
@@ -31,17 +31,6 @@ expect:
   user_cohorts:
     2023-03-26: [{user_id: "Leser:ä", cohort: guest}]
 """  # noqa: E501  # as a file holds it
-
-
-@pytest.fixture(autouse=True)
-def session_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tests of rows set options of the session, which other tests share."""
-    yield
-    if "spark" in request.fixturenames:
-        session: SparkSession = request.getfixturevalue("spark")
-        for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode"):
-            session.conf.unset(name)
-        session.conf.set("spark.sql.shuffle.partitions", "2")
 
 
 @pytest.mark.slow

@@ -70,6 +70,7 @@ def test_each_fault_names_file_line_and_key(spark: SparkSession, written: Path, 
             "label: clicked = 1": "label: clicked = 7",
             "key: customer": "key: tier",
             "when: user_impression_count_all <= 3": "when: user_impression_count_all",
+            "snapshot_date: undated": "snapshot_date: undated\n    valid_from: {from: tier, type: date}",
         },
     )
 
@@ -79,6 +80,7 @@ def test_each_fault_names_file_line_and_key(spark: SparkSession, written: Path, 
         ("tasks.clicked.label", "  - {name: clicked", "have the label 0; a model learns nothing of it"),
         ("source.users.key", "    key: tier", "of the events are of a user in this file"),
         ("cohorts.user.rules.new.when", "      - {name: new", "BOOLEAN"),
+        ("source.users.valid_from.from", "    valid_from:", "'tier' makes null of every row"),
     ):
         (line, *_) = (number for number, each in enumerate(lines, 1) if each.startswith(start))
         assert said[key].startswith(f"datasets/shop.yaml:{line}: {key}: ")
