@@ -122,7 +122,7 @@ def corrected_and_new(folder: Path) -> None:
         THREE: f"source log/{THREE}/a.csv changed",
     }
     assert found["ingest"] == {
-        TWO: f"source_files will change, source log/{THREE}/a.csv is new, source log/{TWO}/b.csv is new",
+        TWO: f"source_files will change, source log/{TWO}/b.csv is new, source log/{THREE}/a.csv is new",
         THREE: f"source_files will change, source log/{THREE}/a.csv changed",
     }
     assert list(found["build_features"]) == [TWO, THREE, FOUR]  # the last continues the state of those before
