@@ -7,10 +7,11 @@ from datetime import date
 from pathlib import Path
 
 from core.errors import LamplighterError
-from core.expressions import columns_of
+from core.expressions import columns_of, columns_without_cast
 from core.source import IN_TABLES, AttributeSource, FileSource
+from jobs.tables.column_changes import refuse_changed
 from jobs.tables.delta_source import dates_of_table, is_partitioned_by_date, table_of_date
-from jobs.tables.source_files import SourceFile, check_columns, files_at, found_at
+from jobs.tables.source_files import SourceFile, check_columns, columns_of_file, files_at, found_at
 
 
 @dataclass(frozen=True)
@@ -100,18 +101,34 @@ class AttributeFiles:
         )
 
     def checked(self, files: list[SourceFile]) -> list[SourceFile]:
-        """Return files whose columns are there.
+        """Return files whose columns are there, of dated ones with the types of the date before.
 
         Raises:
-            LamplighterError: one is not readable or lacks a column.
+            LamplighterError: one is not readable, lacks a column or has one with another type.
         """
         if self.source.format not in IN_TABLES:
             for file in files:
+                before = self._before(file)
+                if before is not None:
+                    then = columns_of_file(before, self.source)
+                    now = columns_of_file(file, self.source)
+                    typed = set().union(*map(columns_without_cast, self._texts()))
+                    refuse_changed(file, now, before, then, self.columns(), typed)
                 check_columns(file, self.source, self.columns())
         return files
 
+    def _before(self, file: SourceFile) -> SourceFile | None:
+        """Return a file of the date before that of a file, if there is one."""
+        if file.file_date is None or self.source.format == "json":
+            return None
+        dates = [day for day in self.dates() if day < file.file_date]
+        return next((other for day in dates[-1:] for other in self.files_of(day)), None)
+
     def columns(self) -> set[str]:
         """Return the source's columns that the configuration reads."""
+        return set().union(*(columns_of(text, "source") for text in self._texts()))
+
+    def _texts(self) -> list[str]:
         source = self.source
         days = [
             day
@@ -119,8 +136,7 @@ class AttributeFiles:
             if not isinstance(day, str)
         ]
         texts = [source.key, *(day.expr for day in days if day is not None)]
-        texts += [column.expr for column in source.columns.values()]
-        return set().union(*(columns_of(text, "source") for text in texts))
+        return [*texts, *(column.expr for column in source.columns.values())]
 
     def _missing(self) -> LamplighterError:
         source = self.source

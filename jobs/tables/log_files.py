@@ -9,7 +9,7 @@ from core.errors import LamplighterError
 from core.source import IN_TABLES, FileSource, LogSource
 from jobs.tables.column_changes import notices, refuse_changed
 from jobs.tables.delta_source import dates_of_table, table_of_date
-from jobs.tables.source_files import SourceFile, check_columns, files_at, found_at
+from jobs.tables.source_files import SourceFile, check_columns, columns_of_file, files_at, found_at
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,21 @@ class LogFiles:
         for file in files:
             before = self._before(file)
             if before is not None:
-                columns, columns_before = self._columns(file), self._columns(before)
-                refuse_changed(file, columns, before, columns_before, self.columns, self.typed)
+                then = columns_of_file(before, self.source)
+                now = columns_of_file(file, self.source)
+                refuse_changed(file, now, before, then, self.columns, self.typed)
             check_columns(file, self.source, set(self.columns))
             self.passed[file.path, file.sha256] = file.file_date or date.min
         return files
 
     def notices(self, files: list[SourceFile]) -> list[str]:
         """Return what has changed in the columns of new files that stops none of them."""
-        pairs = [(file, before) for file in files if (before := self._before(file)) is not None]
-        return [
-            text
-            for file, before in pairs
-            for text in notices(file, self._columns(file), self._columns(before), self.columns)
-        ]
+        found: list[str] = []
+        for file in files:
+            if (before := self._before(file)) is not None:
+                then = columns_of_file(before, self.source)
+                found += notices(file, columns_of_file(file, self.source), then, self.columns)
+        return found
 
     def _before(self, file: SourceFile) -> SourceFile | None:
         """Return the newest file of an earlier date that was accepted or has passed, for a new file."""
@@ -86,9 +87,6 @@ class LogFiles:
                 if (other.path, other.sha256) in known:
                     return other
         return None
-
-    def _columns(self, file: SourceFile) -> dict[str, str]:
-        return dict(column.split(" ", 1) for column in check_columns(file, self.source, set()))
 
     def last_date(self) -> date | None:
         """Return the newest date that there are files of."""

@@ -76,8 +76,24 @@ def check_columns(file: SourceFile, source: FileSource, needed: set[str]) -> tup
     Raises:
         LamplighterError: truncated, another format, or a mapped column is missing.
     """
+    columns = columns_of_file(file, source)
+    missing = sorted(needed - set(columns))
+    if columns and missing:
+        raise LamplighterError(
+            f"{file.path}: columns {missing} are missing; the file has {[*columns]}; deliver the file with "
+            "them, or change the mapping in conf/datasets, then run again"
+        )
+    return tuple(f"{name} {kind}" for name, kind in columns.items())
+
+
+def columns_of_file(file: SourceFile, source: FileSource) -> dict[str, str]:
+    """Open a file and return its columns -> their types; of JSON none.
+
+    Raises:
+        LamplighterError: truncated, or another format.
+    """
     try:
-        columns = _columns_of(file, source)
+        return dict(_columns_of(file, source))
     except (
         pa.ArrowInvalid,
         pa.ArrowException,
@@ -92,14 +108,6 @@ def check_columns(file: SourceFile, source: FileSource, needed: set[str]) -> tup
             f"{file.path}: no readable {name} file ({reason}); expected a whole one; it may be truncated or "
             "another format: deliver it again, then run again"
         ) from error
-    names = [name for name, _ in columns]
-    missing = sorted(needed - set(names))
-    if columns and missing:
-        raise LamplighterError(
-            f"{file.path}: columns {missing} are missing; the file has {names}; deliver the file with them, "
-            "or change the mapping in conf/datasets, then run again"
-        )
-    return tuple(f"{name} {kind}" for name, kind in columns)
 
 
 def _columns_of(file: SourceFile, source: FileSource) -> list[tuple[str, str]]:

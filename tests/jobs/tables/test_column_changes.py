@@ -10,7 +10,8 @@ import pytest
 
 from core.errors import LamplighterError
 from core.expressions import columns_without_cast
-from core.source import LogSource
+from core.source import AttributeSource, LogSource, Mapping
+from jobs.tables.attribute_files import AttributeFiles
 from jobs.tables.column_changes import kind_of
 from jobs.tables.log_files import LogFiles
 
@@ -83,6 +84,27 @@ def test_in_a_first_history_each_file_is_compared_with_the_one_before(tmp_path: 
     log.require(BEFORE, allow_missing=False)
     with pytest.raises(LamplighterError, match="column user is string, expected int64, as in log/2024-02-28"):
         log.require(DAY, allow_missing=False)
+
+
+def test_a_snapshot_of_users_is_compared_with_the_one_of_the_date_before(tmp_path: Path) -> None:
+    write(tmp_path, BEFORE, user=pa.int64(), city=pa.string())
+    write(tmp_path, DAY, user=pa.string(), city=pa.large_string())
+    columns = {"user_city": Mapping.model_validate({"from": "city", "type": "string"})}
+    source = AttributeSource.model_construct(
+        path="log/{data_date}.parquet",
+        format="parquet",
+        options={},
+        key="user",
+        snapshot_date="path",
+        changed_at=None,
+        valid_from=None,
+        columns=columns,
+    )
+    snapshots = AttributeFiles(tmp_path, source, lambda _: tmp_path)
+
+    snapshots.require(BEFORE)
+    with pytest.raises(LamplighterError, match="column user is string, expected int64, as in log/2024-02-28"):
+        snapshots.require(DAY)
 
 
 def test_a_wider_type_of_the_same_kind_is_no_other_type() -> None:
