@@ -222,8 +222,8 @@ class Project:
             settings: `key=value` each, beside those that the project was opened with.
 
         Raises:
-            ConfigError: no key of features or cohorts differs from what the date was made with.
-            LamplighterError: the data date was never built.
+            ConfigError: the data date was never built, or no key of features or cohorts differs from what it
+                was made with.
             BlockedError: what was tried does not pass the suite of its table.
         """
         day = one_date(str(data_date), "try")

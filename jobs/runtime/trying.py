@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.config_model import ENTITIES
-from core.errors import ConfigError, LamplighterError
+from core.errors import ConfigError
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.code import hash_of
 from jobs.runtime.pipeline import all_jobs
@@ -72,8 +72,8 @@ def try_change(arguments: Arguments) -> Tried:
         arguments: for one data date, with the settings to try.
 
     Raises:
-        ConfigError: no key of features or cohorts differs from what the date was made with.
-        LamplighterError: the data date was never built.
+        ConfigError: the data date was never built, or no key of features or cohorts differs from what it
+            was made with.
         BlockedError: what was tried does not pass the suite of its table.
     """
     project = Project(replace(arguments, fills_in=True))
@@ -101,7 +101,7 @@ def _changed(project: Project, day: date) -> list[str]:
     for name in TRIED:
         run = known.get(RunKey(name, "", day))
         if run is None or run.state != "done":
-            raise LamplighterError(
+            raise ConfigError(
                 f"try {day}: {name} is not done for this data date, so there is nothing to compare with; "
                 f"expected a date of `lamplighter runs`; run `lamplighter night --data-date {day}` first"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from core.errors import ConfigError, LamplighterError
+from core.errors import ConfigError
 from jobs.label_cohorts import label_cohorts
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.night import run_history, run_night
@@ -72,7 +72,7 @@ def test_a_rule_and_a_feature_are_tried_beside_what_is_stored(folder: Path) -> N
     assert {table: store.version(table) for table in store.catalog.tables} == before
     with pytest.raises(ConfigError, match=f"try {TWO}: features and cohorts .* were made with this"):
         try_change(changed(folder, TWO, "ranking.top_k=1"))
-    with pytest.raises(LamplighterError, match=f"try {FOUR}: build_features is not done for this data date"):
+    with pytest.raises(ConfigError, match=f"try {FOUR}: build_features is not done for this data date"):
         try_change(changed(folder, FOUR, RULE))
 
 
