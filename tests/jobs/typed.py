@@ -6,6 +6,7 @@ from os import chdir
 
 from typer.testing import CliRunner
 
+from core import load
 from jobs.cli.main import app
 
 
@@ -24,6 +25,7 @@ def type_in(lines: str) -> str:
             chdir(arguments[0])
             continue
         assert program == "lamplighter", line
+        load._read.cache_clear()  # a command is a process of its own, and reads what was edited before it
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 0, f"{line}\n{done.output}"
         output += done.output
