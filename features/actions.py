@@ -76,9 +76,9 @@ def with_impression(
     """Add `row_status`, and event_id and event_date of the impression that an action belongs to.
 
     attributed: to the latest impression with equal keys, not after the action, within the horizon, in no
-    later file (at the same instant the one with the larger event_id). duplicate: its id came before,
-    within `lateness_days`. failed: a rule of `to_actions`, `no_impression`, or `too_late` where the horizon
-    reaches further back than files may change.
+    later file (at the same instant the one with the larger event_id). duplicate: its id came before, within
+    `lateness_days`, or another file of its date has the same content. failed: a rule of `to_actions`,
+    `no_impression`, or `too_late` where the horizon reaches further back than files may change.
 
     Grain: source_row_id, as it came. Cost: a shuffle by action_id, and one of both sides by the keys.
 
@@ -95,7 +95,11 @@ def with_impression(
         "file_date", "source_row_id"
     )
     came_before = F.lag("file_date").over(same_id) >= F.date_sub("file_date", lateness)
-    known = actions.withColumn("_is_again", is_sound & F.coalesce(came_before, F.lit(False)))
+    is_copy = (F.lag("source_row_id").over(same_id) == F.col("source_row_id")) & (
+        F.lag("file_date").over(same_id) == F.col("file_date")
+    )
+    is_again = (is_sound & came_before) | is_copy
+    known = actions.withColumn("_is_again", F.coalesce(is_again, F.lit(False)))
 
     horizon = F.make_dt_interval(hours=F.lit(source.horizon_hours))
     oldest = F.date_sub("file_date", lateness)

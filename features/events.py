@@ -104,11 +104,13 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     Of the sound rows of one event_id and data date, the first in the order of `source.events.keep` is
     accepted (ties by source_row_id). A row equal to it in all declared columns is a duplicate; another is a
     conflict and gets `conflicting_event` among its failed rules. Rows with failed rules are not compared.
+    A file that is offered twice brings each row twice, with one source_row_id: the copy is a duplicate,
+    whatever is wrong with it.
 
     Data dates do not see each other, so that a range gives what date by date gives: an event_id that comes
     again on another data date is another event.
 
-    Grain: source_row_id, as it came. Cost: one shuffle by event_id.
+    Grain: (source_row_id, source_path), as it came. Cost: one shuffle by event_id.
 
     Args:
         events: rows of `to_events` and failed_rules, array<string>, empty for a sound row.
@@ -117,14 +119,13 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     declared = F.struct(*config.source.events.columns, *config.behaviours)
     has_failed = F.size("failed_rules") > 0
     event = F.coalesce("event_id", "source_row_id")  # rows without an id are no duplicates
-    order = [*map(order_term, config.source.events.keep), F.col("source_row_id").asc()]
-    rivals = (
-        Window.partitionBy(has_failed, "data_date", event)
-        .orderBy(*order)
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
+    order = [*map(order_term, config.source.events.keep), F.asc("source_row_id"), F.asc("source_path")]
+    ordered = Window.partitionBy(has_failed, "data_date", event).orderBy(*order)
+    rivals = ordered.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    is_copy = F.lag("source_row_id").over(ordered) == F.col("source_row_id")
     row_status = (
-        F.when(has_failed, "failed")
+        F.when(F.col("_is_copy"), "duplicate")
+        .when(has_failed, "failed")
         .when(F.col("_place") == 1, "accepted")
         .when(F.col("_is_like_the_kept"), "duplicate")
         .otherwise("conflict")
@@ -135,12 +136,13 @@ def with_row_status(events: DataFrame, config: Config) -> DataFrame:
     )
     return (
         events.withColumn("_place", F.row_number().over(rivals))
+        .withColumn("_is_copy", is_copy)
         .withColumn(
             "_is_like_the_kept", declared.eqNullSafe(F.first(declared, ignorenulls=False).over(rivals))
         )
         .withColumn("row_status", row_status)
         .withColumn("failed_rules", failed_rules)
-        .drop("_place", "_is_like_the_kept")
+        .drop("_place", "_is_copy", "_is_like_the_kept")
     )
 
 

@@ -99,7 +99,8 @@ def to_quarantine(judged: DataFrame, run: Run) -> DataFrame:
     """Return the rows that failed a rule, as received, with all rules that they failed."""
     is_ours = F.col("data_date").between(run.first, run.data_date)
     is_of_impressions = "readmissions" in judged.columns  # actions cannot be re-admitted
-    return judged.where(is_ours & (F.size("failed_rules") > 0)).select(
+    is_rejected = F.col("row_status").isin("failed", "conflict")
+    return judged.where(is_ours & is_rejected).select(
         "source_row_id",
         "source_path",
         "raw_row",

@@ -166,11 +166,11 @@ def _to_readmissions(project: Project, rows: DataFrame, is_of_lateness: bool) ->
     read = to_events(
         read_log(project.spark, config.source.events, files, project.sources.log.columns), config
     )
-    again = read.select("source_row_id", "file_date", "event_date", "days_late")
+    again = read.select("source_row_id", "source_path", "file_date", "event_date", "days_late")
     is_let_in = F.lit(is_of_lateness) & (F.col("days_late") > config.source.events.lateness_days)
     counted = (
         rows.select("source_row_id", "source_path", "selected", F.col("data_date").alias("kept_under"))
-        .join(again, on="source_row_id", how="left")
+        .join(again, on=["source_row_id", "source_path"], how="left")
         .select(
             "source_path",
             F.regexp_extract("source_row_id", "^(.*):[0-9]+$", 1).alias("source_sha256"),

@@ -120,6 +120,28 @@ def test_each_order_has_its_impression_or_a_rule(spark: SparkSession, shop: Conf
     assert by_number[0]["event_date"] == date(2022, 5, 2)
 
 
+def test_a_log_that_is_offered_twice_brings_duplicates_whatever_is_wrong_with_its_rows(
+    spark: SparkSession, shop: Config
+) -> None:
+    orders = [ordered("1", 3, 13), ordered("2", 3, 9), ordered(None, 3, 12)]
+    placed_in_file = [(*row, place) for place, row in enumerate(orders)]
+    copies = [(*row[:5], "orders/again.csv", *row[6:]) for row in placed_in_file]
+    actions = to_actions(spark.createDataFrame([*placed_in_file, *copies], RAW), "order", shop)
+    known = spark.createDataFrame([shown("noon", 3, 12)], IMPRESSIONS)
+
+    rows = with_impression(actions, known, shop.source.actions["order"], shop).collect()
+
+    found = sorted((row["source_row_id"][-1], row["row_status"]) for row in rows)
+    assert found == [
+        ("0", "attributed"),
+        ("0", "duplicate"),
+        ("1", "duplicate"),
+        ("1", "failed"),
+        ("2", "duplicate"),
+        ("2", "failed"),
+    ]
+
+
 def test_a_file_says_the_same_whatever_comes_after_it(spark: SparkSession, shop: Config) -> None:
     impressions = [shown("a", 3, 9), shown("b", 3, 10, delivered=4), shown("c", 4, 9)]
     orders = [ordered("1", 3, 11), ordered("2", 3, 8)]

@@ -143,8 +143,9 @@ def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Confi
     ]
 
 
-STATUS_ROWS = """source_row_id string, event_id string, user_id bigint, item_id bigint, event_time timestamp,
-    tab int, is_click int, play_seconds int, failed_rules array<string>, data_date date"""
+STATUS_ROWS = """source_row_id string, source_path string, event_id string, user_id bigint, item_id bigint,
+    event_time timestamp, tab int, is_click int, play_seconds int, failed_rules array<string>,
+    data_date date"""
 
 
 def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_conflicts(
@@ -165,7 +166,8 @@ def test_of_rows_of_one_event_one_is_kept_its_likes_are_duplicates_others_confli
         ("f:0", None, 1, 3, at, 0, 1, 1, [], "accepted", []),  # no id, so no duplicate
         ("f:1", None, 1, 3, at, 0, 1, 1, [], "accepted", []),
     ]
-    events = spark.createDataFrame([(*row[:9], date(2022, 5, 2)) for row in rows], STATUS_ROWS)
+    given = [(row[0], f"{row[0][0]}.csv", *row[1:9], date(2022, 5, 2)) for row in rows]
+    events = spark.createDataFrame(given, STATUS_ROWS)
 
     result = with_row_status(events, config)
 
@@ -179,9 +181,9 @@ def test_an_event_id_that_comes_again_on_another_data_date_is_another_event(
 ) -> None:
     at, none = datetime(2022, 5, 2), list[str]()
     rows = [
-        ("a:1", "e1", 1, 1, at, 0, 0, 9, none, date(2022, 5, 2)),
-        ("a:2", "e1", 1, 1, at, 0, 0, 9, none, date(2022, 5, 2)),
-        ("b:1", "e1", 1, 1, at, 0, 1, 9, none, date(2022, 5, 3)),  # as when this date is run alone
+        ("a:1", "a", "e1", 1, 1, at, 0, 0, 9, none, date(2022, 5, 2)),
+        ("a:2", "a", "e1", 1, 1, at, 0, 0, 9, none, date(2022, 5, 2)),
+        ("b:1", "b", "e1", 1, 1, at, 0, 1, 9, none, date(2022, 5, 3)),  # as when this date is run alone
     ]
 
     result = with_row_status(spark.createDataFrame(rows, STATUS_ROWS), config)
@@ -190,6 +192,31 @@ def test_an_event_id_that_comes_again_on_another_data_date_is_another_event(
         "a:1": "accepted",
         "a:2": "duplicate",
         "b:1": "accepted",
+    }
+
+
+def test_a_file_that_is_offered_twice_brings_duplicates_whatever_is_wrong_with_its_rows(
+    spark: SparkSession, config: Config
+) -> None:
+    at, none, wrong, day = datetime(2022, 5, 2), list[str](), ["is_click in {0, 1}"], date(2022, 5, 2)
+    rows = [
+        (row_id, path, event, 1, 1, at, 0, click, 9, failed, day)
+        for path in ("y", "x")
+        for row_id, event, click, failed in (
+            ("a:0", "e1", 0, none),
+            ("a:1", "e1", 1, none),  # a conflict with a:0
+            ("a:2", "e2", 2, wrong),
+            ("a:3", None, 2, wrong),
+            ("a:4", None, 2, wrong),  # looks like a:3 and is another row
+        )
+    ]
+
+    result = with_row_status(spark.createDataFrame(rows, STATUS_ROWS), config)
+
+    statuses = {(r["source_path"], r["source_row_id"]): r["row_status"] for r in result.collect()}
+    first = {"a:0": "accepted", "a:1": "conflict", "a:2": "failed", "a:3": "failed", "a:4": "failed"}
+    assert statuses == {("x", row_id): status for row_id, status in first.items()} | {
+        ("y", row_id): "duplicate" for row_id in first
     }
 
 

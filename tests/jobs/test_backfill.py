@@ -197,7 +197,7 @@ def test_published_lists_stay_unless_they_are_asked_for_again(
     asked = ask(folder)
     nights(asked)
     before = served(asked)
-    deliver(folder, TWO, "a", rows_of(TWO, "cba", hour=10))  # corrected: another user clicks
+    deliver(folder, TWO, "a", rows_of(TWO, "ab"))  # corrected: clicks per row, which lists go by
 
     later = {(step.job, step.data_date) for step in plan_backfill(asked).later}
     run_backfill(asked)

@@ -59,7 +59,7 @@ def entry_tables(config: Config) -> list[Table]:
         ),
         Table(
             "quarantine",
-            ("source_row_id",),
+            ("source_row_id", "data_date"),
             {"source_row_id": STRING, "source_path": STRING, "raw_row": STRING, "failed_rules": STRINGS}
             | {"first_run_id": STRING, "last_run_id": STRING, "readmitted_by": STRING, "data_date": DATE},
             constraints=("size(failed_rules) > 0",),
