@@ -19,6 +19,7 @@ from jobs.cli import (
     onboarding,
     quarantine,
     skew,
+    splitting,
     trying,
 )
 from jobs.runtime.command import command_of
@@ -40,6 +41,7 @@ NIGHTS: tuple[Command, ...] = (
     adopting.adopt,
 )
 ONBOARDING: tuple[tuple[str, Command], ...] = (
+    ("split", splitting.split),
     ("init", onboarding.init),
     ("validate", onboarding.validate),
     ("test", onboarding.run_tests),

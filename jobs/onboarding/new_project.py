@@ -119,8 +119,8 @@ def _log_source(log: Looked, root: Path) -> SourceGuess:
             root,
             None,
             f"none: no date is spelled in the names of {len(offered.files)} files, such as "
-            f"{offered.newest.name}; write the log per date, as log/{{data_date}}.parquet or in folders (a "
-            "program for it is in docs/how-to/add-a-data-set.md)",
+            f"{offered.newest.name}; `lamplighter split {offered.newest} DIR` writes the log per date; then "
+            "name DIR as --events of a new init",
             None,
         )
     days, count = offered.dates, len(offered.files)

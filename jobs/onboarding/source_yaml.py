@@ -9,7 +9,7 @@ from jobs.onboarding.attribute_guesses import EntityGuesses
 from jobs.onboarding.behaviour_guesses import BehaviourGuess
 from jobs.onboarding.dataset_guess import DatasetGuess, SourceGuess
 from jobs.onboarding.event_guesses import EventGuesses
-from jobs.onboarding.key_guesses import id_type
+from jobs.onboarding.key_guesses import TimeGuess, id_type
 from jobs.onboarding.names import quoted
 from jobs.onboarding.yaml_lines import flow, line
 
@@ -80,14 +80,19 @@ def _time_line(found: EventGuesses) -> str:
             f"      event_time: {flow(mapping)}",
             "none: no column looks like a time; name it, with unit: s or ms for a number since 1970",
         )
-    name, times = quoted(found.time.column.name), found.time.times
+    return line(f"      event_time: {flow(time_mapping(found.time))}", found.time.reason)
+
+
+def time_mapping(time: TimeGuess) -> dict[str, str]:
+    """Return how a configuration reads a time that was found."""
+    name, times = quoted(time.column.name), time.times
     mapping = {"from": name, "type": "timestamp"}
     if times.written is not None:
-        text = name if found.time.column.kind == "text" else f"CAST({name} AS string)"
+        text = name if time.column.kind == "text" else f"CAST({name} AS string)"
         mapping["from"] = f"to_timestamp({text}, '{times.written}')"
     if times.unit is not None:
         mapping["unit"] = times.unit
-    return line(f"      event_time: {flow(mapping)}", found.time.reason)
+    return mapping
 
 
 def _attributes(entity: str, source: SourceGuess, found: EntityGuesses) -> list[str]:
