@@ -1,10 +1,12 @@
 """Checks of labels, over events of the sample, and of the rules of cohorts."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from core.expressions import columns_of
 from features.cohorts import cohort_of
 from features.labels import label, mask
 from jobs.onboarding.checking import Checks, Expression, reader_of
@@ -18,6 +20,12 @@ def check_tasks(checks: Checks, events: DataFrame) -> None:
         texts = [(key, task.label)]
         texts += [(f"tasks.{task.name}.where", task.where)] if task.where is not None else []
         if len(checks.evaluate(events, [Expression(k, t, reader_of(t)) for k, t in texts])) < len(texts):
+            continue
+        if joined := _of_actions(checks, [text for _, text in texts], key):
+            checks.found.notes.append(
+                f"task {task.name}: reads {', '.join(joined)} of a log of actions, which ingest joins; "
+                "`lamplighter test` shows labels with actions"
+            )
             continue
         value, inside = F.col(f"label_{task.name}"), F.col(f"mask_{task.name}")
         rows, mean, low, high, others = (
@@ -40,6 +48,12 @@ def check_tasks(checks: Checks, events: DataFrame) -> None:
                 checks.fault(
                     key, f"all of {rows:,} rows have the label {mean:g}; a model learns nothing of it"
                 )
+
+
+def _of_actions(checks: Checks, texts: Sequence[str], key: str) -> list[str]:
+    """Return the behaviours that expressions read and that come from logs of actions: 0 in the sample."""
+    read = {column for text in texts for column in columns_of(text, key)}
+    return [name for name, each in checks.config.behaviours.items() if each.action and name in read]
 
 
 def check_cohorts(checks: Checks) -> None:

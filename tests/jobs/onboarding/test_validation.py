@@ -100,3 +100,12 @@ def test_a_column_that_the_files_lack_is_named_with_those_that_they_have(
         "missing; the files have ['customer', 'product', 'ts'"
     )
     assert "source.users.columns.user_born.from: 'burn': columns ['burn'] are missing" in found.faults[1]
+
+
+def test_labels_of_actions_are_not_judged_by_a_log_that_lacks_them(spark: SparkSession) -> None:
+    project = Project(Arguments(LATEST, LATEST, "awkward", settings=SETTINGS))
+
+    found = validate(project, read_layers("awkward", "local", "ple", SETTINGS), None)
+
+    assert found.faults == []
+    assert any("reads has_ordered of a log of actions, which ingest joins" in note for note in found.notes)
