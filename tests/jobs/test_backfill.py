@@ -158,7 +158,7 @@ def withdrawn(folder: Path) -> None:
 
 def let_in(folder: Path) -> None:
     """Rows later than the horizon are let in by a person; what is wrong beside stays in quarantine."""
-    project, not_click = Project(ask(folder)), "is_click_not_be_null"
+    project, not_click = Project(ask(folder)), "is_click_not_null"
     assert count_quarantine(project) == [
         QuarantineCount(FOUR, not_click, 2, 1, 0),
         QuarantineCount(FOUR, "too_late", 2, 1, 0),
