@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
 from core.errors import ConfigError, LamplighterError
+from jobs.tables.checks import SchemaDifference
 from jobs.tables.table import Table
 from tests.jobs.tables.small import (
     DAY,
@@ -43,7 +44,7 @@ def test_a_table_that_was_never_written_has_no_rows(spark: SparkSession, tmp_pat
     assert store.rows("numbers") == []
     assert store.read(spark, "numbers").schema == NUMBERS.schema
     assert store.commits("numbers") == {}
-    assert store.schema_difference("numbers") == []
+    assert store.schema_difference("numbers") == SchemaDifference(faults=[], new={}, old=[])
 
 
 def test_a_data_date_is_replaced_and_others_stay(spark: SparkSession, tmp_path: Path) -> None:
