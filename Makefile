@@ -1,6 +1,6 @@
 # Whatever is typed first sets the environment up (tools/setup.sh); later it is skipped.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reduced check test test-slow airflow-demo golden docs format clean
+.PHONY: help setup demo demo-reduced check test test-nights test-slow airflow-demo golden docs format clean
 # A SPARK_HOME or PYTHONPATH of the caller would replace the pinned Spark and packages.
 unexport SPARK_HOME PYTHONPATH
 
@@ -34,8 +34,11 @@ check: $(READY) ## before a commit: style, types, import rules, tests without Sp
 	@$(BIN)/lint-imports --no-logo >build/imports.log || { cat build/imports.log; exit 1; }
 	@OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m "not spark and not slow"
 
-test: check ## check, then the tests with Spark, two nights on a slice among them (15 minutes)
-	@$(PYTEST) -n 2 --dist loadgroup -m "spark and not slow"
+test: check ## check, then the tests with Spark (8 minutes)
+	@$(PYTEST) -n 2 --dist loadgroup -m "spark and not nights and not slow"
+
+test-nights: $(READY) ## a history and two nights on a slice of the log, and what they leave behind (8 minutes)
+	@$(PYTEST) -m "nights and not slow"
 
 test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environment, kill and rerun, commands of the README
 	@$(PYTEST) -m slow

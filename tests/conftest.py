@@ -36,7 +36,7 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a session (not in `make check`) and what needs an old project of its own (slow).
+    """Mark what needs a session (not in `make check`), two nights, or a copy of them (slow).
 
     With several processes, tests that share two nights run in one of them, and those of a file together.
     """
@@ -44,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "spark" in fixtures or "after_two_nights" in fixtures:
             item.add_marker("spark")
+            if "after_two_nights" in fixtures:
+                item.add_marker("nights")
             group = "two nights" if "after_two_nights" in fixtures else item.path.name
             item.add_marker(pytest.mark.xdist_group(group))
         if "used_project" in fixtures:
