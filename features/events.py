@@ -62,7 +62,8 @@ def with_readmissions(events: DataFrame, readmissions: DataFrame, config: Config
     A row that is later than the horizon, and re-admitted by the rule `too_late` or by itself, belongs to the
     data date of its event, and its days_late is null: nobody judges them again. All other rules stay.
 
-    Grain: source_row_id, as it came. Cost: one narrow pass.
+    Grain: source_row_id, as it came; `let_in_by` is the run that let a late row in, else null.
+    Cost: one narrow pass.
 
     Args:
         events: rows of `to_events`.
@@ -71,21 +72,26 @@ def with_readmissions(events: DataFrame, readmissions: DataFrame, config: Config
         config: its `source.events.lateness_days`.
     """
     is_late = F.col("days_late") > config.source.events.lateness_days
-    is_let_in = is_late & F.coalesce(_readmission_of_row(), _readmission_of_rule(TOO_LATE)).isNotNull()
+    let_in_by = F.when(is_late, F.coalesce(_readmission_of_row(), _readmission_of_rule(TOO_LATE)))
+    is_let_in = F.col("let_in_by").isNotNull()
     sha256 = F.regexp_extract("source_row_id", "^(.*):[0-9]+$", 1)
     return (
         events.withColumn("source_sha256", sha256)
         .join(F.broadcast(readmissions), on="source_sha256", how="left")
         .drop("source_sha256")
+        .withColumn("let_in_by", let_in_by)
         .withColumn("data_date", F.when(is_let_in, F.col("event_date")).otherwise(F.col("data_date")))
-        .withColumn("days_late", F.when(~F.coalesce(is_let_in, F.lit(False)), F.col("days_late")))
+        .withColumn("days_late", F.when(~is_let_in, F.col("days_late")))
     )
 
 
 def readmitted_by() -> Column:
-    """Return the run that re-admitted a row, by itself or by one of its `failed_rules`; null: none has."""
+    """Return the run that re-admitted a row of `with_readmissions`; null: none has.
+
+    By itself, as a late row, or by one of the rules that it still fails.
+    """
     of_rules = F.transform("failed_rules", _readmission_of_rule)
-    return F.coalesce(_readmission_of_row(), F.get(F.array_compact(of_rules), F.lit(0)))
+    return F.coalesce(_readmission_of_row(), F.col("let_in_by"), F.get(F.array_compact(of_rules), F.lit(0)))
 
 
 def _readmission_of_row() -> Column:

@@ -122,7 +122,9 @@ def test_a_readmitted_row_goes_to_the_date_of_its_event_however_late_it_is(
         *((*row, None) for row in others),
     ]
     of_rule = dates(("5ha", {"rule too_late": "r2", "rule odd": "r3"}), ("other", {"row 1": "r4"}))
-    assert of_rule == [(april, None, "r3"), (april, None, "r3"), *((*row, "r3") for row in others)]
+    assert of_rule == [(april, None, "r2"), (april, None, "r2"), *((*row, "r3") for row in others)]
+    late_and_odd = dates(("5ha", {"rule too_late": "r2"}))  # it was let in, and is still odd
+    assert late_and_odd == [(april, None, "r2"), (april, None, "r2"), *((*row, None) for row in others)]
 
 
 def test_bad_values_stay_for_the_suite_to_see(spark: SparkSession, config: Config) -> None:
