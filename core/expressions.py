@@ -51,6 +51,14 @@ RESERVED = frozenset(  # columns of events and examples that no configuration de
 ENTITIES: tuple[EntityName, ...] = ("user", "item")
 SAFE_FUNCTIONS = {"timestamp_millis", "timestamp_seconds", "timestamp_micros", "from_utc_timestamp"}
 
+FUNCTIONS = (
+    *("abs", "ceil", "coalesce", "concat", "dayofweek", "floor", "from_utc_timestamp", "greatest", "hour"),
+    *("if", "least", "length", "lower", "nullif", "replace", "round", "split", "substring"),
+    *("timestamp_micros", "timestamp_millis", "timestamp_seconds", "to_date", "to_timestamp", "trim"),
+    *("try_cast", "upper"),
+)
+"""Names of what SAFE_NODES and SAFE_FUNCTIONS allow, for people."""
+
 
 def columns_of(text: str, where: str) -> set[str]:
     """Return the columns that one expression reads.
@@ -75,8 +83,9 @@ def columns_of(text: str, where: str) -> set[str]:
         if not known:
             name = node.name if isinstance(node, exp.Anonymous) else type(node).__name__
             raise ConfigError(
-                f"{where}: {name} is not allowed in {text!r}; comparisons, arithmetic and the functions of "
-                "core/expressions.py are (no subquery, no reflection, nothing that changes from run to run)"
+                f"{where}: {name} is not allowed in {text!r}; allowed are comparisons, arithmetic, AND, OR, "
+                f"NOT, IN, BETWEEN, LIKE, IS NULL, CASE, CAST, x[i] and {', '.join(FUNCTIONS)} (no subquery, "
+                "no reflection, nothing that changes from run to run)"
             )
         if isinstance(node, exp.Column):
             if node.table:

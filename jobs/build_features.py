@@ -68,10 +68,13 @@ def require_state(run: Run) -> None:
         is_empty = features.key is not None and run.exists(table) and all(day > day_before for day in built)
         is_new = features.key is not None and bool(run.lacking_aggregates(group, [day_before]))
         if before and day_before not in built and not is_empty and not is_new:
-            span = span_of(before[0], day_before)
+            newest = max((day for day in built if day < day_before), default=None)
+            first = before[0] if newest is None else newest + timedelta(days=1)
+            span = span_of(first, day_before)
             raise LamplighterError(
                 f"{table} has no rows as of {day_before}, which all-time counts continue (events begin on "
-                f"{before[0]}); run `lamplighter history --data-date {span}` first"
+                f"{before[0]}); run `lamplighter history --data-date {span}` first, with --allow-empty if "
+                "these dates have no events"
             )
 
 

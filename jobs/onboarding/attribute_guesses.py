@@ -14,6 +14,9 @@ FEW, MANY = 50, 1000
 """Different values: of a number that is a category, and of a vocabulary (`inputs.vocabulary_max_size`)."""
 TOTALS = {"count", "cnt", "num", "total", "totals", "plays", "views", "likes", "clicks", "n", "reviews"}
 
+MOST_DIFFERENT = {"|": None, ",": 0.8, ";": 0.8, " ": 0.3}
+"""Separator of parts of a value -> most different parts per different value; "Doe, Jane" holds no parts."""
+
 
 @dataclass(frozen=True)
 class AttributeGuess:
@@ -124,6 +127,10 @@ def _since(column: Column) -> str:
 def _attribute(column: Column, entity: EntityName, taken: Collection[str]) -> AttributeGuess:
     name, expr = our_name(column.name, taken, prefix=f"{entity}_"), column.expr
     reason = f"{column.distinct:,} different values, such as {', '.join(column.samples)}"
+    if column.leading_zeros:
+        return AttributeGuess(name, expr, "string", f"{reason}; some begin with 0", _categorical(column))
+    if column.unreadable:
+        reason += f"; {column.unreadable[0]} is no number and becomes null, type string keeps it"
     if column.kind == "text" or (column.kind == "bool" and column.type == "text"):
         return AttributeGuess(name, expr, "string", reason, _categorical(column))
     if column.is_flag:
@@ -140,11 +147,11 @@ def _attribute(column: Column, entity: EntityName, taken: Collection[str]) -> At
 
 def _categorical(column: Column) -> dict[str, int | str]:
     """Return the options of a categorical input: a bag where values hold several parts, a hash for many."""
-    for separator in ("|", ",", ";"):
+    for separator, most_different in MOST_DIFFERENT.items():
         parts = [str(value).split(separator) for value in column.counts]
         several = [each for each in parts if len(each) > 1]
         different = {part for each in parts for part in each}
-        is_bag = separator == "|" or len(different) < 0.8 * column.distinct  # "Doe, Jane" holds no parts
+        is_bag = most_different is None or len(different) < most_different * column.distinct
         if is_bag and len(several) >= 0.05 * len(parts):
             most = min(5, max(map(len, several)))
             return {**_sizes(len(different)), "split": separator, "max_values": most}

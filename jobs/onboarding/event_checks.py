@@ -180,6 +180,10 @@ def _check_wheres(checks: Checks, events: DataFrame) -> None:
     known = set(events.columns)
     of_events = {key: text for key, text in texts.items() if columns_of(text, key) <= known}
     checks.evaluate(events, [Expression(key, text, reader_of(text)) for key, text in of_events.items()])
+    if others := [f"{key}: {text}" for key, text in texts.items() if key not in of_events]:
+        checks.found.notes.append(
+            f"not evaluated here, since they read attributes or derived columns: {'; '.join(others)}"
+        )
 
 
 def _with_provenance(raw: DataFrame, day: date) -> DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from jobs.onboarding.names import AMOUNT, DURATION, RATING, quoted, words
+from jobs.onboarding.names import AMOUNT, DURATION, RATING, TIME, quoted, words
 from jobs.onboarding.samples import MOST_UNREADABLE, Sample
 from jobs.onboarding.times import ISO, Times, epoch_times, iso_times, typed_times, written_times
 
@@ -21,6 +21,7 @@ MOST_SPELLINGS = 12
 
 _DATE_NUMBER = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _INT = re.compile(r"[+-]?\d{1,18}")
+_ZEROS = re.compile(r"0\d+")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+(,\d{1,2})?")
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -120,6 +121,18 @@ class Column:
         return (str(self.true_text), TRUE_TEXTS.get(str(self.true_text), ""))
 
     @property
+    def leading_zeros(self) -> bool:
+        """Whether texts of digits are no numbers: some begin with 0, as postal codes do."""
+        return self.type == "text" and self.kind == "int" and any(_ZEROS.fullmatch(v) for v in self.counts)
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Texts that are no numbers, in a column where nearly all are; the most frequent first."""
+        if self.type != "text" or self.kind not in ("int", "float") or self.has_decimal_commas:
+            return []
+        return [value for value, _ in self.counts.most_common() if not _FLOAT.fullmatch(value)]
+
+    @property
     def distinct(self) -> int:
         """Number of different values."""
         return len(self.counts)
@@ -167,7 +180,8 @@ class Column:
         if self.kind == "time":
             return iso_times(self.values) if self.type == "text" else typed_times(self.type, self.values)
         if self.kind in ("int", "float"):
-            return epoch_times(self.numbers, len(self.values)) or written_times(self.values)
+            is_named = not set(TIME).isdisjoint(words(self.name))
+            return epoch_times(self.numbers, len(self.values), is_named) or written_times(self.values)
         return written_times(self.values) if self.kind == "text" else None
 
     def _share(self, pattern: re.Pattern[str]) -> float:

@@ -100,8 +100,9 @@ def _time(log: Looked, files: str, column: str | None) -> TimeGuess:
         raise ConfigError(f"{files}: no column {column}; there are {[each.name for each in log.columns]}")
     if (time := guess_time(columns)) is None:
         raise ConfigError(
-            f"{files}: no column looks like a time among {[each.name for each in columns]}; expected numbers "
-            "since 1970, or texts such as 2024-03-12T20:15:00; name one by --time"
+            f"{files}: no column looks like a time among {[each.name for each in columns]}; expected texts "
+            "such as 2024-03-12T20:15:00, or seconds, milliseconds or microseconds since 1970, of years from "
+            "2000 on, or from 1971 on if the column is called a time: name one by --time, or rename it"
         )
     return time
 

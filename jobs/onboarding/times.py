@@ -14,6 +14,7 @@ ISO = re.compile(
 )
 _EPOCHS: tuple[tuple[TimeUnit, int], ...] = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
 _FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000-01-01 .. 2100-01-01
+_FIRST_OF_NAMED = 31_536_000  # 1971-01-01
 _WRITTEN = (  # pattern of the text, of Python and of Spark
     (r"\d{14}", "%Y%m%d%H%M%S", "yyyyMMddHHmmss"),
     (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "%Y/%m/%d %H:%M:%S", "yyyy/MM/dd HH:mm:ss"),
@@ -61,10 +62,18 @@ def iso_times(values: Sequence[str]) -> Times:
     return Times(how, zones > len(found) / 2, [_iso(match) for match in found])
 
 
-def epoch_times(numbers: Sequence[float], count: int) -> Times | None:
-    """Return numbers since 1970, if nearly all of so many values are of this century."""
+def epoch_times(numbers: Sequence[float], count: int, is_named: bool) -> Times | None:
+    """Return numbers since 1970, if nearly all of so many values are of years up to 2099.
+
+    Args:
+        numbers: the values.
+        count: of all values of the column.
+        is_named: whether the column is called a time: its years may begin with 1971. Others begin with
+            2000, since numbers of nine digits are ids, too.
+    """
+    first = _FIRST_OF_NAMED if is_named else _FIRST
     for unit, per_second in _EPOCHS:
-        inside = [each for number in numbers if _FIRST <= (each := number / per_second) < _LAST]
+        inside = [each for number in numbers if first <= (each := number / per_second) < _LAST]
         if len(inside) >= (1 - MOST_UNREADABLE) * count:
             read = [datetime.fromtimestamp(each, UTC) for each in inside]
             return Times(f"{unit} since 1970", True, read, unit=unit)

@@ -18,7 +18,7 @@ from core.errors import ConfigError
 from core.load import default_project
 from core.paths import local_path, resolve_uri
 
-CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
+CONSOLE = Console(markup=False, width=None if sys.stdout.isatty() else 160)
 NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 _CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=NO_CONTEXT)
 log = logging.getLogger("lamplighter")

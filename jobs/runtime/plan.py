@@ -5,6 +5,7 @@ fingerprint is what it would be now. Nothing is read but the ledger, the tables'
 sizes and hashes of source files.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -170,8 +171,7 @@ class Planner:
         before = self._recipes.get(recorded)
         if before is None:
             return "changed"
-        keys = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-        return _listed(keys) + " changed"
+        return named_changes(before, now)
 
     @cached_property
     def _recipes(self) -> dict[str, dict[str, str]]:
@@ -217,6 +217,32 @@ def covers_range(job: str) -> bool:
 
 def _named(entries: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (entry.rpartition("=") for entry in entries)}
+
+
+def named_changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Name what differs between two recipes; of an element that only one of them has, the element alone."""
+    new = sorted({_outermost(path, before) for path in now if path not in before})
+    gone = sorted({_outermost(path, now) for path in before if path not in now})
+    of_lists = {path.rpartition("[")[0] for path in (*new, *gone)}
+    changed = [
+        path
+        for path in sorted(now)
+        if path in before
+        and before[path] != now[path]
+        and not (path.endswith("[order]") and path.removesuffix("[order]") in of_lists)
+    ]
+    clauses = [*(f"{path} is new" for path in new), *(f"{path} is gone" for path in gone)]
+    texts = [_listed(clauses)] if clauses else []
+    return "; ".join(texts + ([f"{_listed(changed)} changed"] if changed else []))
+
+
+def _outermost(path: str, other: Mapping[str, str]) -> str:
+    """Return the shortest beginning of a path, up to a key or an element, that no path of another has."""
+    for match in re.finditer(r"(?<!^)(?=[.\[])|$", path):
+        beginning = path[: match.start()]
+        if not any(f"{each}.".startswith((f"{beginning}.", f"{beginning}[")) for each in other):
+            return beginning
+    return path
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -110,4 +110,7 @@ class LogFiles:
                 f"{path}: data date {data_date} is after the last file, of {last}; wait for the file, or run "
                 "with --allow-empty to continue without new events"
             )
-        return f"{path}: source file is missing (the last is of {last}); deliver it, then run again"
+        return (
+            f"{path}: source file is missing (the last is of {last}); deliver it, then run again, or, if "
+            f"there were no events on {data_date}, run with --allow-empty"
+        )

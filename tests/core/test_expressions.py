@@ -3,8 +3,8 @@
 import pytest
 
 from core.errors import ConfigError
-from core.expressions import columns_of
-from core.load import load_config
+from core.expressions import FUNCTIONS, columns_of
+from core.load import PROJECT_DIR, load_config
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,17 @@ def test_a_column_has_one_owner(override: str, message: str | None) -> None:
 
     with pytest.raises(ConfigError, match=f": {message}.*is declared twice, by .*; rename one of them"):
         load_config(overrides=[override, *context])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_functions_that_are_named_to_people_are_allowed(function: str) -> None:
+    arguments = {
+        "abs": "a", "ceil": "a", "dayofweek": "a", "floor": "a", "from_utc_timestamp": "a, 'Europe/Berlin'",
+        "hour": "a", "if": "a > 1, a, 0", "length": "a", "lower": "a", "replace": "a, 'x', 'y'",
+        "round": "a, 1", "split": "a, ','", "substring": "a, 1, 2", "timestamp_micros": "a",
+        "timestamp_millis": "a", "timestamp_seconds": "a", "to_date": "a", "to_timestamp": "a, 'yyyy'",
+        "trim": "a", "try_cast": "a AS int", "upper": "a",
+    }  # fmt: skip
+
+    assert "a" in columns_of(f"{function}({arguments.get(function, 'a, b')})", "key")
+    assert f"`{function}`" in (PROJECT_DIR / "docs/how-to/add-a-data-set.md").read_text()

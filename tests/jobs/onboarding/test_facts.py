@@ -86,6 +86,24 @@ def test_other_values_are_no_times(values: list[str]) -> None:
     assert column(values).times is None
 
 
+def test_numbers_of_the_last_century_are_times_where_the_name_says_so() -> None:
+    values = [881250949, 891717742]  # of 1997 and 1998
+
+    named = Column("timestamp:float", "int64", values, 2, {}).times
+
+    assert named is not None
+    assert (named.unit, named.values[0].year) == ("s", 1997)
+    assert Column("order", "int64", values, 2, {}).times is None
+
+
+def test_postal_codes_are_no_numbers_and_what_is_no_number_is_named() -> None:
+    codes, ages = column(["55414", "02139"]), column(["30"] * 99 + ["?"])
+
+    assert (codes.leading_zeros, codes.unreadable) == (True, [])
+    assert (ages.leading_zeros, ages.unreadable) == (False, ["?"])
+    assert not column(["0", "10"]).leading_zeros
+
+
 def test_a_date_as_a_number_is_a_time_too() -> None:
     assert column([20220507, 20220508], "int64").is_time
     assert not column([20221399, 20220508], "int64").is_time

@@ -11,6 +11,7 @@ from jobs.runtime import fingerprints
 from jobs.runtime.code import code_of
 from jobs.runtime.night import plan_night
 from jobs.runtime.pipeline import all_jobs
+from jobs.runtime.plan import named_changes
 from tests.jobs.sample_project import SECOND_NIGHT, SampleProject
 from tests.jobs.test_bad_input import rewrite
 
@@ -118,3 +119,26 @@ def test_a_missing_source_file_is_named_before_anything_runs(project: SampleProj
 
     with pytest.raises(LamplighterError, match=r"video_features_basic.parquet: attribute file is missing"):
         run_night(project.ask(SECOND_NIGHT, model="mfh"))
+
+
+def test_a_change_of_configuration_is_named_by_the_outermost_key_that_is_new_or_gone() -> None:
+    before = {
+        "features.user.aggregates[order]": "1",
+        "features.user.aggregates[likes].agg": "2",
+        "features.user.aggregates[old].agg": "3",
+        "features.user.aggregates[old].windows": "4",
+        "tasks[order]": "5",
+    }
+    now = {
+        "features.user.aggregates[order]": "6",
+        "features.user.aggregates[likes].agg": "7",
+        "features.zip.key": "8",
+        "features.zip.aggregates[count].agg": "9",
+        "tasks[order]": "10",
+    }
+
+    assert named_changes(before, now) == (
+        "features.zip is new, features.user.aggregates[old] is gone; "
+        "features.user.aggregates[likes].agg, tasks[order] changed"
+    )
+    assert named_changes(before, before | {"tasks[order]": "6"}) == "tasks[order] changed"
