@@ -17,7 +17,8 @@ from core.errors import ConfigError
 from core.model import Model
 from models.modules.input import InputLayer
 from models.modules.network import Network
-from models.modules.trunk import make_trunk
+from models.modules.pairs import PairRows, Rows
+from models.modules.trunk import Trunk, make_trunk
 
 
 class MultiTaskModel(nn.Module):
@@ -82,9 +83,16 @@ class MultiTaskModel(nn.Module):
         """
         return self.from_input(self.input(categorical_BC, dense_BF), group)
 
-    def from_input(self, x_BD: Tensor, group: int) -> Tensor:
-        """Map input vectors of `input.join`, (B, D), as `for_group` does."""
+    def from_input(self, x_BD: Rows, group: int) -> Tensor:
+        """Map what `input` returns, or pairs of its parts, (B, D), as `for_group` does."""
+        if isinstance(x_BD, PairRows) and not self.takes_pairs:
+            x_BD = x_BD.joined()
         return self.network.for_group(x_BD, group)
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether all trunks do, also those inside of another."""
+        return all(module.takes_pairs for module in self.modules() if isinstance(module, Trunk))
 
 
 def build_model(

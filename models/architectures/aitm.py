@@ -31,6 +31,7 @@ from core.schema import Task
 from models.modules.bottoms import BottomsConfig, TaskBottoms
 from models.modules.chains import chains_of, check_binary
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture
 
 
@@ -91,7 +92,7 @@ class AitmTrunk(TaskBottoms):
         """Refuse regressions in a chain."""
         check_binary(self.chains, tasks)
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the outputs of the wanted tasks (default: all), (B, H) each."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         needed = list(dict.fromkeys(name for task in tasks for name in self.chains[task]))

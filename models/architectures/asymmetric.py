@@ -18,6 +18,7 @@ from core.config_model import Name, Positive
 from core.errors import ConfigError
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture, Trunk
 
 
@@ -55,7 +56,7 @@ class AsymmetricTrunk(Trunk):
             for task, sources in self.sources.items()
         }
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the fused bottoms of the wanted tasks (default: all), (B, H), or several H wide."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         needed = dict.fromkeys(source for task in tasks for source in self.sources[task])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from core.config_model import Positive
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.stitches import stitches
 from models.modules.trunk import Architecture, Trunk
 
@@ -48,7 +49,7 @@ class CrossStitchTrunk(Trunk):
         self.alphas = nn.ParameterList(stitches(len(tasks)) for _ in config.widths)
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted tasks' outputs (default: all), (B, H) each."""
         tasks = tuple(self.out_dims)
         branch_BD = dict.fromkeys(tasks, x_BD)
@@ -58,7 +59,8 @@ class CrossStitchTrunk(Trunk):
             layer_BKH = torch.cat([outputs_B1H[task] for task in tasks], dim=1)
             stitched_BKH = alpha_KK @ layer_BKH
             branch_BD = dict(zip(tasks, stitched_BKH.unbind(1), strict=True))
-        return branch_BD if wanted is None else {task: branch_BD[task] for task in wanted}
+        outputs = cast(dict[str, Tensor], branch_BD)
+        return outputs if wanted is None else {task: outputs[task] for task in wanted}
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw layers and stitches, one after the other."""

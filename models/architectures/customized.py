@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.config_model import Positive
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture, Trunk
 
 
@@ -42,7 +43,7 @@ class CustomizedTrunk(Trunk):
         )
         self.out_dims = dict.fromkeys(tasks, config.shared_widths[-1] + config.task_widths[-1])
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the concatenated bottoms of the wanted tasks (default: all), (B, S + T) each."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         shared_BS = self.shared(x_BD).squeeze(1)

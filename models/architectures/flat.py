@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.modules.facets import FacetsConfig, Level0, SwitcherConfig, cells_of, own_facets, to_switcher
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture, Facets, Trunk
 
 
@@ -40,7 +41,7 @@ class FlatTrunk(Trunk):
         self.switcher = to_switcher(self.level0.out_dim, cells, config.switcher, "switcher")
         self.out_dims = self.switcher.out_dims
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted cells (default: all), (B, H) each."""
         found: dict[str, Tensor] = self.switcher(self.level0(x_BD), wanted)
         return found

@@ -15,6 +15,7 @@ from torch import Tensor
 from core.errors import ConfigError
 from models.modules.facets import Level0, cells_of, own_facets
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.tree import FacetTree, TreeConfig
 from models.modules.trunk import Architecture, Facets, Trunk
 
@@ -46,7 +47,7 @@ class HMtlTrunk(Trunk):
         self.tree = FacetTree(self.level0.out_dim, facets, config.first, config)
         self.out_dims = self.tree.out_dims(cells_of(facets))
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted cells (default: all), (B, H) each."""
         cells = tuple(self.out_dims) if wanted is None else wanted
         found = self.tree(self.level0(x_BD), cells)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from core.errors import ConfigError
 from models.modules.facets import Level0, cells_of, own_facets
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.tree import FacetTree, TreeConfig
 from models.modules.trunk import Architecture, Facets, Trunk
 
@@ -61,7 +62,7 @@ class MfhTrunk(Trunk):
                 )
         self.out_dims = widths[0]
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted cells (default: all), (B, H) each.
 
         For the cells of one group this leaves out group-tree switchers of other groups and, in each

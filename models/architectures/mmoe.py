@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from core.config_model import ConfigModel, Positive
 from models.modules.experts import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture, Trunk
 
 
@@ -67,11 +68,11 @@ class MmoeTrunk(Trunk):
         self.levels = nn.ModuleList(Mixture() for _ in config.levels)
         self.out_dims = dict.fromkeys(tasks, width)
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the mixtures of the wanted tasks (default: all), (B, H) each."""
         levels = [cast(nn.ModuleDict, experts) for experts in self.experts]
         tasks = tuple(self.out_dims) if wanted is None else wanted
-        inputs: dict[str, Tensor] = {"all": x_BD}
+        inputs: dict[str, Rows] = {"all": x_BD}
         readers_of_levels: list[Sequence[str]] = [*(list(level) for level in levels[1:]), tasks]
         for experts, gates, mixture, readers in zip(
             levels, self.gates, self.levels, readers_of_levels, strict=True
@@ -80,7 +81,7 @@ class MmoeTrunk(Trunk):
             outputs = run_experts(stacks, inputs)
             weights_BN = gates(dict.fromkeys(readers, x_BD), readers)
             inputs = mixture(outputs, weights_BN, {name: tuple(stacks) for name in readers})
-        return inputs
+        return cast(dict[str, Tensor], inputs)
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw experts and gates, level by level; all gates select by x."""

@@ -23,6 +23,7 @@ from core.config_model import ConfigModel, Positive
 from core.errors import ConfigError
 from models.modules.experts import ExpertOptions, Experts, GateKind, Gates, Mixture, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture, Trunk
 
 SHARED = "SHARED"
@@ -67,7 +68,7 @@ class PleLevel(nn.Module):
         )
         self.mixture = Mixture()
 
-    def forward(self, x_BD: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
+    def forward(self, x_BD: Mapping[str, Rows], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Map the inputs of all branches, (B, D) each, to the mixtures of the wanted ones, (B, H) each."""
         needed = dict.fromkeys(seen for branch in wanted for seen in self.sees[branch])
         outputs = run_experts({b: cast(Experts, self.experts[f"{b}_experts"]) for b in needed}, x_BD)
@@ -112,7 +113,7 @@ class PleTrunk(Trunk):
         self.levels = nn.ModuleList(levels)
         self.out_dims = dict.fromkeys(tasks, width)
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the outputs of the wanted tasks (default: all), (B, H) each."""
         wanted = tuple(self.out_dims) if wanted is None else wanted
         branch_BD = dict.fromkeys(self.branches, x_BD)

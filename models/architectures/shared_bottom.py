@@ -14,6 +14,7 @@ from torch import Tensor
 from core.config_model import Positive
 from models.modules.experts import ExpertOptions, Experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture, Trunk
 
 
@@ -37,7 +38,7 @@ class SharedBottomTrunk(Trunk):
         self.bottom = Experts(1, in_dim, config.widths, config)
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the bottom's output, (B, H), the very same for each wanted task (default: all)."""
         return dict.fromkeys(self.out_dims if wanted is None else wanted, self.bottom(x_BD).squeeze(1))
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from core.config_model import Positive
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.stitches import stitches
 from models.modules.trunk import Architecture, Trunk
 
@@ -61,7 +62,7 @@ class SluiceTrunk(Trunk):
         self.beta_KL = nn.Parameter(torch.full((len(tasks), config.layers), 1 / config.layers))
         self.out_dims = dict.fromkeys(tasks, width)
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted tasks' outputs (default: all), (B, 2 S) each."""
         tasks = tuple(self.out_dims)
         branch_BD = dict.fromkeys(tasks, x_BD)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from core.config_model import Positive
 from models.modules.experts import ExpertOptions, Experts, run_experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Trunk
 
 
@@ -37,7 +38,7 @@ class TaskBottoms(Trunk):
         )
         self.out_dims = dict.fromkeys(tasks, config.widths[-1])
 
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted tasks' bottoms (default: all), (B, H) each."""
         tasks = tuple(self.out_dims) if wanted is None else wanted
         bottoms = {task: cast(Experts, self.bottoms[f"{task}_bottom"]) for task in tasks}

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from core.config_model import ConfigModel
 from models.modules.mixture import ExpertOutputs
+from models.modules.pairs import PairRows, Rows, join, linear
 
 GateKind = Literal["softmax", "sigmoid"]
 Norm = Literal["none", "layer"]
@@ -53,16 +54,16 @@ class Experts(nn.Module):
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(count, h)) for h in normed)
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(count, h)) for h in normed)
 
-    def forward(self, x_BD: Tensor) -> Tensor:
+    def forward(self, x_BD: Rows) -> Tensor:
         """Map (B, D) to (B, N, H)."""
         y_BNH, bias_NH = _run_as_one([self], x_BD)
         return (y_BNH + bias_NH).relu_()
 
 
-def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> ExpertOutputs:
+def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Rows]) -> ExpertOutputs:
     """Run the experts of each branch on its input, (B, D).
 
-    Branches that read the very same tensor share one matrix product per layer.
+    Branches that read the very same rows share one matrix product per layer.
     """
     together = readers_of_the_same(experts, x_BD)
     ran = [_run_as_one([experts[b] for b in branches], x_BD[branches[0]]) for branches in together]
@@ -73,8 +74,8 @@ def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Tensor]) -> E
     )
 
 
-def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> list[list[str]]:
-    """Group branches that read the very same tensor."""
+def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Rows]) -> list[list[str]]:
+    """Group branches that read the very same rows."""
     readers: list[list[str]] = []
     for branch in branches:
         together = next((own for own in readers if x_BD[own[0]] is x_BD[branch]), None)
@@ -85,14 +86,14 @@ def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Tensor]) -> 
     return readers
 
 
-def _run_as_one(stacks: Sequence[Experts], x_BD: Tensor) -> tuple[Tensor, Tensor]:
+def _run_as_one(stacks: Sequence[Experts], x_BD: Rows) -> tuple[Tensor, Tensor]:
     """Run stacks of equal shape on one input: (B, N of all, H) before the last bias, and that bias, (N, H).
 
     Concatenating their weights is cheap; adding a bias to activations in memory is not, so the reader of
     the outputs adds the last one.
     """
     count = sum(stack.count for stack in stacks)
-    first_BJ = F.linear(x_BD, join([stack.first.weight for stack in stacks]))
+    first_BJ = linear(x_BD, [stack.first.weight for stack in stacks])
     first_BNH = first_BJ.unflatten(1, (count, -1))
     bias_NH = join([stack.first.bias for stack in stacks]).view(count, -1)
     y_BNH, bias_NH = _normalise(stacks, 0, first_BNH, bias_NH)
@@ -130,12 +131,12 @@ class Gates(nn.Module):
         self.kind = kind
         self.linear = nn.ModuleDict({f"{b}_gate": nn.Linear(in_dim, n, bias=False) for b, n in sizes.items()})
 
-    def forward(self, x_BD: Mapping[str, Tensor], branches: Iterable[str]) -> dict[str, Tensor]:
+    def forward(self, x_BD: Mapping[str, Rows], branches: Iterable[str]) -> dict[str, Tensor]:
         """Map the selectors of some branches, (B, D) each, to the weights of their experts, (B, N)."""
         weights_BN: dict[str, Tensor] = {}
         for readers in readers_of_the_same(branches, x_BD):
             gates_ND = [cast(nn.Linear, self.linear[f"{branch}_gate"]).weight for branch in readers]
-            scores_NB = join(gates_ND) @ x_BD[readers[0]].T  # N first: a softmax down long columns is fast
+            scores_NB = _scores(x_BD[readers[0]], gates_ND)
             for branch, own_NB in zip(readers, scores_NB.split([len(g) for g in gates_ND]), strict=True):
                 weights_NB = own_NB.softmax(0) if self.kind == "softmax" else own_NB.sigmoid() / len(own_NB)
                 weights_BN[branch] = weights_NB.T
@@ -160,9 +161,9 @@ def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(widths[-1] if widths else in_dim, 1))
 
 
-def join(parameters: Sequence[Tensor]) -> Tensor:
-    """Concatenate parameters that act on one input; a single one is not copied."""
-    return parameters[0] if len(parameters) == 1 else torch.cat(list(parameters))
+def _scores(x_BD: Rows, gates_ND: Sequence[Tensor]) -> Tensor:
+    """Return the scores of all experts, (N, B); N first, since a softmax down long columns is fast."""
+    return linear(x_BD, gates_ND).T.contiguous() if isinstance(x_BD, PairRows) else join(gates_ND) @ x_BD.T
 
 
 def _uniform(*shape: int, fan_in: int) -> nn.Parameter:

@@ -18,6 +18,7 @@ from core.config_model import ConfigModel, Name, Positive
 from core.errors import ConfigError
 from models.modules.experts import ExpertOptions, Experts
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Facets, Trunk, find_architecture, make_trunk
 
 
@@ -57,7 +58,7 @@ class Level0(nn.Module):
         self.bottom = None if config is None else Experts(1, in_dim, config.widths, config)
         self.out_dim = in_dim if config is None else config.widths[-1]
 
-    def forward(self, x_BD: Tensor) -> Tensor:
+    def forward(self, x_BD: Rows) -> Rows:
         """Map (B, D) to (B, H)."""
         if self.bottom is None:
             return x_BD

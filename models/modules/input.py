@@ -4,7 +4,6 @@ Letters: B rows, C columns of ids, F dense columns, D width of the input vector,
 E embedding width, Q quantiles.
 """
 
-from collections.abc import Mapping
 from typing import cast, get_args
 
 import torch
@@ -22,8 +21,8 @@ class InputLayer(nn.Module):
     """Embed categorical columns, transform and standardise dense ones, and concatenate them.
 
     The input vector holds the user's part, then the item's, the context's, and that of the two together;
-    inside a part the encoder's order, categorical before dense. So a part can be computed once for many rows:
-    `join` of the `embed`s is bit for bit what `forward` returns for whole rows.
+    inside a part the encoder's order, categorical before dense. So a part can be computed once for many rows
+    (models/modules/pairs.py): the `embed`s, concatenated, are bit for bit what `forward` returns.
 
     Row 0 of a table is for missing and unseen values. Id dropout, in training only, replaces a
     value by it, so that the row is trained for what is unseen later (Volkovs et al., NeurIPS 2017, drop
@@ -69,11 +68,6 @@ class InputLayer(nn.Module):
         Columns stand in the encoder's order (`categorical_columns`, `dense_columns` name their places).
         """
         return torch.cat(self._pieces(side, ids_BC, dense_BF), dim=1)
-
-    def join(self, parts: Mapping[Entity, Tensor]) -> Tensor:
-        """Concatenate the parts of all sides, each (B, its width) or (1, its width) for all rows: (B, D)."""
-        rows = max(part.shape[0] for part in parts.values())
-        return torch.cat([parts[side].expand(rows, -1) for side in SIDES], dim=1)
 
     def forward(self, ids_BC: Tensor, dense_BF: Tensor) -> Tensor:
         """Map ids (B, C) int64 and raw dense values (B, F), NaN for null, to x (B, D)."""

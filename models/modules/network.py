@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from core.errors import ConfigError
 from models.modules.experts import to_logit
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Trunk
 
 
@@ -56,12 +57,12 @@ class Network(nn.Module):
         """G."""
         return len(self.cells_KG[0])
 
-    def forward(self, x_BD: Tensor) -> Tensor:
+    def forward(self, x_BD: Rows) -> Tensor:
         """Map (B, D) to the logits of all cells, (B, K, G)."""
         logits = self._logits(x_BD, [cell for row in self.cells_KG for cell in row])
         return logits.view(-1, len(self.cells_KG), self.cell_groups)
 
-    def for_group(self, x_BD: Tensor, group: int) -> Tensor:
+    def for_group(self, x_BD: Rows, group: int) -> Tensor:
         """Map (B, D) to the logits of one group's cells, (B, K), without what only others need."""
         column = group if self.cell_groups > 1 else 0
         return self._logits(x_BD, [row[column] for row in self.cells_KG])
@@ -75,7 +76,7 @@ class Network(nn.Module):
             graph.add("output", logit_of(cell), [towers[c] for c in self.trunk.linked(cell)], label=cell)
         return graph
 
-    def _logits(self, x_BD: Tensor, cells: Sequence[str]) -> Tensor:
+    def _logits(self, x_BD: Rows, cells: Sequence[str]) -> Tensor:
         outputs = self.trunk(x_BD, cells)
         logits = self.trunk.link({cell: self.towers[f"{cell}_tower"](outputs[cell]) for cell in cells})
         return torch.cat([logits[cell] for cell in cells], dim=1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.modules.facets import FacetsConfig, SwitcherConfig, to_switcher
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Facets, Trunk
 
 
@@ -46,7 +47,7 @@ class FacetTree(nn.Module):
             }
         )
 
-    def forward(self, x_BD: Tensor, cells: Sequence[str]) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, cells: Sequence[str]) -> dict[str, Tensor]:
         """Map (B, D) to the wanted cells, (B, H) each; only switchers that one of them needs run."""
         others_of: dict[str, dict[str, str]] = {}  # value of this facet -> others' values -> cell
         for cell in cells:

@@ -24,6 +24,7 @@ from core.errors import ConfigError
 from core.schema import Task
 from models import architectures
 from models.modules.graph import Graph
+from models.modules.pairs import Rows
 
 Facets = Mapping[str, Sequence[str]]
 """Facet -> its values: "task" first, then the cohort columns that are facets."""
@@ -39,13 +40,16 @@ class Trunk(nn.Module, ABC):
         out_dims: output -> its width, in the order of the outputs.
         cohorts: the facets of its outputs beside the tasks, set by `make_trunk`; empty where outputs are
             tasks.
+        takes_pairs: it reads x through linear maps alone (`Experts`, `Gates`, `linear`), so that x may be
+            `PairRows`. A trunk that needs the vectors themselves declares False; scoring then makes them.
     """
 
+    takes_pairs: bool = True
     out_dims: dict[str, int]
     cohorts: Facets = MappingProxyType({})
 
     @abstractmethod
-    def forward(self, x_BD: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the wanted outputs (default: all), (B, its width) each, in their order."""
 
     @abstractmethod

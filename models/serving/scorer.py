@@ -14,11 +14,12 @@ from torch import Tensor
 
 from core.encoder import Entity
 from core.errors import LamplighterError
+from models.modules.pairs import BLOCK, PairRows, PoolRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import Cross, UserVectors, to_pair_inputs
 
-USERS_AT_ONCE = 16
-"""Users whose pairs make one forward pass: enough rows for the matrix products, few enough for the cache."""
+ROWS_AT_ONCE = 1024
+"""Pairs of a forward pass, about: enough for the matrix products, few enough for the cache."""
 
 
 class Pool:
@@ -72,7 +73,12 @@ class PairScorer:
     Items of one group of the model share a forward pass, which computes the cells of
     this group alone. Every forward pass over the same items has the same shape (the last one of a call is
     filled up), so that the numbers of a user do not depend on who else is scored in the same call. Cost:
-    U x I forward rows; a user's and an item's part of the input is computed once, that of a pair per row.
+    U x I forward rows, without what is linear in the user alone, in the item alone or in the context: a first
+    layer computes that once per user and once per item (models/modules/pairs.py).
+
+    Attributes:
+        crosses: those of the pool, its items in order of item_id.
+        users_at_once: users of one forward pass.
 
     Args:
         bundle: the model.
@@ -109,9 +115,14 @@ class PairScorer:
         group_I = self._model.group_of(np.zeros_like(self._item_group), self._item_group)
         with torch.inference_mode():
             items_ID = self._embed("item", pool.items[0][self._order], pool.items[1][self._order])
-            self._context_1D = self._embed("context", pool.context[0][None, :], pool.context[1][None, :])
+            context_1D = self._embed("context", pool.context[0][None, :], pool.context[1][None, :])
             places = [np.flatnonzero(group_I == group) for group in np.unique(group_I)]
-            self._parts = [(own, items_ID[own].repeat(USERS_AT_ONCE, 1)) for own in places]
+            widths = self._model.input.widths
+            self._parts = [
+                (own, PoolRows(items_ID[np.resize(own, _filled(len(own)))], context_1D, widths))
+                for own in places
+            ]
+        self.users_at_once = max(1, round(ROWS_AT_ONCE / len(self._order)))
 
     def top_k(
         self,
@@ -151,42 +162,25 @@ class PairScorer:
         vectors: Sequence[UserVectors],
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """Yield probabilities (u, I, K) and scores (u, I) of the users in order, items by item_id."""
-        items = len(self._order)
-        for start in range(0, len(user_categorical), USERS_AT_ONCE):
-            users = slice(start, start + USERS_AT_ONCE)
+        items, at_once = len(self._order), self.users_at_once
+        for start in range(0, len(user_categorical), at_once):
+            users = slice(start, start + at_once)
             here = len(user_categorical[users])
-            fill = [(0, USERS_AT_ONCE - here), (0, 0)]
+            fill = [(0, at_once - here), (0, 0)]
             with torch.inference_mode():
-                users_D = self._embed(
+                users_UD = self._embed(
                     "user", np.pad(user_categorical[users], fill), np.pad(user_dense[users], fill)
                 )
-                pairs = to_pair_inputs(self.crosses, vectors, start, USERS_AT_ONCE, items)
-                logits = torch.empty(USERS_AT_ONCE, items, len(self._exponents))
-                for places, item_rows in self._parts:
-                    own = pairs[:, places].reshape(len(item_rows), -1)
-                    pairs_D = self._embed("pair", np.empty((len(own), 0)), own)
-                    logits[:, places] = self._logits(users_D, user_group, places, item_rows, pairs_D)
+                pairs = to_pair_inputs(self.crosses, vectors, start, at_once, items)
+                logits = torch.empty(at_once, items, len(self._exponents))
+                for places, pool in self._parts:
+                    own = pairs[:, np.resize(places, len(pool))].reshape(at_once * len(pool), -1)
+                    pairs_BD = self._embed("pair", np.empty((len(own), 0)), own)
+                    (group,) = self._model.group_of(np.array([user_group]), self._item_group[places[:1]])
+                    of_part = self._model.from_input(PairRows(users_UD, pool, pairs_BD), int(group))
+                    logits[:, places] = of_part.view(at_once, len(pool), -1)[:, : len(places)]
             probabilities, score = self._rank(logits[:here].flatten(0, 1).numpy(), user_group)
             yield probabilities.reshape(here, items, -1), score.reshape(here, items)
-
-    def _logits(
-        self,
-        users_UD: Tensor,
-        user_group: int,
-        places: NDArray[np.int64],
-        item_rows: Tensor,
-        pair_rows: Tensor,
-    ) -> Tensor:
-        """Return the logits of users and the items at some places, all of one group, (U, places, K)."""
-        (group,) = self._model.group_of(np.array([user_group]), self._item_group[places[:1]])
-        parts: dict[Entity, Tensor] = {
-            "user": users_UD.repeat_interleave(len(places), dim=0),
-            "item": item_rows,
-            "context": self._context_1D.expand(len(item_rows), -1),
-            "pair": pair_rows,
-        }
-        logits = self._model.from_input(self._model.input.join(parts), int(group))
-        return logits.view(len(users_UD), len(places), -1)
 
     def _rank(
         self, logits: NDArray[np.float32], user_group: int
@@ -210,6 +204,11 @@ class PairScorer:
             torch.from_numpy(np.asarray(categorical, dtype=np.int64)),
             torch.from_numpy(np.asarray(dense, dtype=np.float32)),
         )
+
+
+def _filled(items: int) -> int:
+    """Return the number of items rounded up to whole blocks."""
+    return items + -items % BLOCK
 
 
 def _best(

@@ -1,18 +1,15 @@
 """The input layer: the vector of a row, and that its sides can be computed separately."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.errors import ConfigError
 from core.model import InputLayer as Config
-from models.modules.input import SIDES, InputLayer, interpolate
+from models.modules.input import InputLayer, interpolate
 
 NAN = float("nan")
 PLAIN = Config()
@@ -55,27 +52,6 @@ def test_null_is_the_mean_and_a_negative_count_is_not_nan(encoder: Encoder) -> N
     torch.testing.assert_close(x[1], x[0])
     torch.testing.assert_close(x[2, 2], torch.tensor(-0.5))
     assert x.isfinite().all()
-
-
-def test_sides_embedded_apart_and_joined_are_bit_for_bit_the_whole_row(
-    encoder: Encoder, make_batch: Callable[..., tuple[Tensor, Tensor, Tensor]]
-) -> None:
-    ids, dense, _ = make_batch(6)
-    ids[:, 2] = 2  # one context for all rows
-    of_pair = DenseEncoding(column="taste_count", side="pair", transform="log1p", mean=0.5, std=2.0)
-    encoder = encoder.model_copy(update={"dense": (of_pair, *encoder.dense)})
-    dense = torch.cat([dense[:, :1].abs(), dense], dim=1)
-    layer = InputLayer(encoder, PLAIN)
-
-    parts = {
-        side: layer.embed(side, ids[:, layer.categorical_columns[side]], dense[:, layer.dense_columns[side]])
-        for side in SIDES
-    }
-    parts["context"] = parts["context"][:1]
-
-    assert torch.equal(layer.join(parts), layer(ids, dense))
-    assert torch.equal(parts["pair"], (dense[:, :1].log1p() - 0.5) / 2.0)
-    assert torch.equal(layer(ids, dense)[:, -1:], parts["pair"])
 
 
 def test_statistics_are_stored_in_the_encoder_and_not_in_the_weights(encoder: Encoder) -> None:

@@ -12,15 +12,17 @@ from core.encoder import DenseEncoding, Encoder
 from core.errors import LamplighterError
 from core.model import Model
 from models.model import build_model
+from models.modules.pairs import BLOCK, PairRows
 from models.serving.bundle import Bundle, Manifest, write_bundle
 from models.serving.calibration import Calibration
 from models.serving.crosses import NO_KEY, Cross, UserVectors
-from models.serving.scorer import USERS_AT_ONCE, PairScorer, Pool
+from models.serving.scorer import ROWS_AT_ONCE, PairScorer, Pool
 from tests.models.training_set import COHORTS, ENCODER, GROUPS, ITEM_GROUPS, MFH, MFH_ITEM, PLE, TASKS
 
 NAMES = tuple(task.name for task in TASKS)
 RANKING = {"click": 0.5, "like": 2.0}
 ITEMS = 37
+USERS_AT_ONCE = round(ROWS_AT_ONCE / ITEMS)
 # columns of ENCODER: user_range, item_id, tab; user rate, item rate, item seconds
 USER, ITEM, CONTEXT = ([0], [0]), ([1], [1, 2]), ([2], [])
 
@@ -184,8 +186,8 @@ def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
     passes: list[tuple[int, int]] = []  # group, rows
     from_input = lists._model.from_input
 
-    def seen(x: torch.Tensor, group: int) -> torch.Tensor:
-        passes.append((group, len(x)))
+    def seen(x: PairRows, group: int) -> torch.Tensor:
+        passes.append((group, len(x.users_UD) * len(x.pool)))
         return from_input(x, group)
 
     monkeypatch.setattr(lists._model, "from_input", seen)
@@ -193,7 +195,10 @@ def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
     lists.top_k(*rows(USERS_AT_ONCE, 5, USER), user_group=1, k=3)
 
     new, old = np.bincount(ITEM_GROUP)
-    assert passes == [(2 * 1 + 0, USERS_AT_ONCE * new), (2 * 1 + 1, USERS_AT_ONCE * old)]
+    assert [(group, size // USERS_AT_ONCE) for group, size in passes] == [
+        (2 * 1 + 0, new + -new % BLOCK),
+        (2 * 1 + 1, old + -old % BLOCK),
+    ]
 
 
 def test_pools_of_equal_content_are_equal_and_an_item_of_another_group_makes_another_pool() -> None:

@@ -1,0 +1,118 @@
+"""Input vectors of all pairs of some users and the items of a pool, kept as the parts that they are made of.
+
+x = [user | item | context | pair], so a linear map of x is a sum of maps of its parts:
+x W = u Wu + i Wi + c Wc + p Wp. What a layer computes of items and context is the same for all users, and is
+kept; what it computes of a user is the same for all items. The vectors themselves, and products with
+them, are never made.
+
+Letters: U users, I items, B = U I rows, user by user; D width of the input vector, N outputs of a map.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.encoder import Entity
+from models.modules.input import SIDES
+
+BLOCK = 16
+"""Rows of matrix products come in multiples of it: the library computes those of an incomplete block in
+another order, so that a row's numbers would depend on its place."""
+
+
+class PoolRows:
+    """The items of a pool and the context, and what linear maps have made of them.
+
+    Parameters do not change meanwhile: products are kept as long as this object. They are computed in
+    float64 and rounded once, so that equal items get equal numbers, whatever their places.
+
+    Args:
+        items_ID: the items' parts of the input vector, (I, width of the side); I a multiple of BLOCK.
+        context_1D: the context's, (1, width of the side).
+        widths: side -> width of its part, in the order of the vector.
+    """
+
+    def __init__(self, items_ID: Tensor, context_1D: Tensor, widths: Mapping[Entity, int]) -> None:
+        self.items_ID, self.context_1D = items_ID, context_1D
+        self._widths = [widths[side] for side in SIDES]
+        self._kept: dict[tuple[int, ...], _Map] = {}
+
+    def __len__(self) -> int:
+        return len(self.items_ID)
+
+    def of_map(self, weights_ND: Sequence[Tensor]) -> "_Map":
+        """Return what is kept of a map.
+
+        Args:
+            weights_ND: parameters, which are concatenated.
+        """
+        key = tuple(map(id, weights_ND))
+        if key not in self._kept:
+            parts = join(weights_ND).split(self._widths, dim=1)
+            of = dict(zip(SIDES, parts, strict=True))
+            product_IN = self.items_ID.double() @ of["item"].double().T
+            product_IN += self.context_1D.double() @ of["context"].double().T
+            self._kept[key] = _Map(of["user"].double(), product_IN.to(self.items_ID.dtype), of["pair"])
+        return self._kept[key]
+
+
+class _Map(NamedTuple):
+    """A linear map of a pool.
+
+    Attributes:
+        users: weights of the users' parts, (N, width of the side), float64.
+        items: products of items and context, (I, N).
+        pairs: weights of the pairs' parts, (N, width of the side).
+    """
+
+    users: Tensor
+    items: Tensor
+    pairs: Tensor
+
+
+class PairRows:
+    """Rows of all pairs of some users and the items of a pool.
+
+    Args:
+        users_UD: the users' parts of the input vector, (U, width of the side).
+        pool: items and context.
+        pairs_BD: the pairs' own parts, (B, width of the side).
+    """
+
+    def __init__(self, users_UD: Tensor, pool: PoolRows, pairs_BD: Tensor) -> None:
+        self.users_UD, self.pool, self.pairs_BD = users_UD, pool, pairs_BD
+
+    def linear(self, weights_ND: Sequence[Tensor]) -> Tensor:
+        """Return x W^T, (B, N), of weights that are concatenated."""
+        kept = self.pool.of_map(weights_ND)
+        users_UN = (self.users_UD.double() @ kept.users.T).to(self.users_UD.dtype)
+        product_BN = (users_UN[:, None] + kept.items).flatten(0, 1)
+        return product_BN.addmm_(self.pairs_BD, kept.pairs.T) if self.pairs_BD.shape[1] else product_BN
+
+    def joined(self) -> Tensor:
+        """Return the input vectors, (B, D)."""
+        users, items = len(self.users_UD), len(self.pool)
+        parts: dict[Entity, Tensor] = {
+            "user": self.users_UD.repeat_interleave(items, dim=0),
+            "item": self.pool.items_ID.repeat(users, 1),
+            "context": self.pool.context_1D.expand(users * items, -1),
+            "pair": self.pairs_BD,
+        }
+        return torch.cat([parts[side] for side in SIDES], dim=1)
+
+
+Rows = Tensor | PairRows
+"""Input vectors, (B, D): whole, or as pairs."""
+
+
+def linear(x_BD: Rows, weights_ND: Sequence[Tensor]) -> Tensor:
+    """Return x W^T, (B, N), of weights that are concatenated."""
+    return F.linear(x_BD, join(weights_ND)) if isinstance(x_BD, Tensor) else x_BD.linear(weights_ND)
+
+
+def join(parameters: Sequence[Tensor]) -> Tensor:
+    """Concatenate parameters that act on one input; a single one is not copied."""
+    return parameters[0] if len(parameters) == 1 else torch.cat(list(parameters))
