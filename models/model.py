@@ -5,6 +5,7 @@ A group is a combination of the cohorts that are facets of the architecture (mod
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -89,7 +90,7 @@ class MultiTaskModel(nn.Module):
             x_BD = x_BD.joined()
         return self.network.for_group(x_BD, group)
 
-    @property
+    @cached_property
     def takes_pairs(self) -> bool:
         """Whether all trunks do, also those inside of another."""
         return all(module.takes_pairs for module in self.modules() if isinstance(module, Trunk))

@@ -1,0 +1,99 @@
+"""What does a score of a pair cost, against a plain forward pass over joined rows?
+
+python -m bench.scoring                  models of the demo's and of bench.speed's size, 512 items
+python -m bench.scoring --users 64 --turns 3
+
+Both ways give calibrated probabilities of all pairs of one user cohort, ours also scores and lists of 20, by
+turns in one process with one thread, as a Spark task has. They are compared pair by pair. Also printed: the
+share of our time that is spent in matrix products.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from bench.scoring.models import TASKS, to_bundle, to_pool, to_rows
+from bench.scoring.plain import PlainScorer
+from bench.tables import print_table
+from models.serving.scorer import PairScorer
+
+ITEMS, TOP_K, USER_GROUP = 512, 20, 2
+RANKING = {task.name: 1.0 for task in TASKS}
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::addmm_", "aten::baddbmm")
+
+
+def main() -> None:
+    """Measure each model, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--users", type=int, default=128)
+    parser.add_argument("--items", type=int, default=ITEMS)
+    parser.add_argument("--turns", type=int, default=7)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
+        rows = [
+            measure(architecture, size, asked.users, asked.items, asked.turns, Path(folder))
+            for size in ("demo", "large")
+            for architecture in ("ple", "mfh")
+        ]
+    head = ["model", "plain, pairs/s", "factorised, pairs/s", "times as fast (over turns)"]
+    print_table([*head, "largest difference", "in matrix products"], rows)
+
+
+def measure(
+    architecture: str, size: str, users: int, items: int, turns: int, folder: Path
+) -> tuple[str, ...]:
+    """Return one row of the table.
+
+    Raises:
+        SystemExit: probabilities differ by more than 1e-6.
+    """
+    bundle, pool = to_bundle(folder, architecture, size), to_pool(items)
+    plain, ours = PlainScorer(bundle, pool), PairScorer(bundle, pool, RANKING)
+    of_users = to_rows("user", users, seed=1)
+    top = ours.top_k(*of_users, USER_GROUP, items)  # of all items: to compare
+    expected = np.take_along_axis(plain.probabilities(of_users, USER_GROUP), top.item[:, :, None], axis=1)
+    difference = float(np.abs(top.probabilities - expected).max())
+    if difference > 1e-6:
+        raise SystemExit(f"{architecture} {size}: probabilities differ by {difference:.1e}; expected 1e-6")
+    ways: list[Callable[[], object]] = [
+        lambda: plain.probabilities(of_users, USER_GROUP),
+        lambda: ours.top_k(*of_users, USER_GROUP, TOP_K),
+    ]
+    times = np.array([[seconds(way) for way in ways] for _ in range(turns)])
+    ratios = times[:, 0] / times[:, 1]
+    rates = users * items / np.median(times, axis=0)
+    return (
+        f"{architecture}, {size}",
+        *(f"{rate:,.0f}" for rate in rates),
+        f"{np.median(ratios):.2f} ({ratios.min():.2f} .. {ratios.max():.2f})",
+        f"{difference:.0e}",
+        f"{share_of_products(ways[1]):.0%}",
+    )
+
+
+def seconds(way: Callable[[], object]) -> float:
+    """Return how long one call takes."""
+    began = time.perf_counter()
+    way()
+    return time.perf_counter() - began
+
+
+def share_of_products(way: Callable[[], object]) -> float:
+    """Return the share of matrix products in a call's time, by torch's profiler."""
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        began = time.perf_counter()
+        way()
+        whole = time.perf_counter() - began
+    of_products = sum(e.self_cpu_time_total for e in found.key_averages() if e.key in PRODUCTS)
+    return float(of_products) / 1e6 / whole
+
+
+if __name__ == "__main__":
+    main()
