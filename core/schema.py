@@ -224,7 +224,6 @@ class Ranking(ConfigModel):
 
     weights: Annotated[dict[Name, Annotated[float, Field(ge=0)]], Field(min_length=1)]
     top_k: Positive
-    buckets: Positive  # of users; each is scored by one call in a Spark worker
 
 
 # --- where and how ------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ evaluation: {replicates: 40, min_class_count: 3}
 promotion: {primary_tasks: [borrow]}
 baselines: {group: item_genre, strength: 10}
 candidates: {most_shown: 15, window: 2d, newest: 3}
-ranking: {weights: {borrow: 1.0}, top_k: 5, buckets: 2}
+ranking: {weights: {borrow: 1.0}, top_k: 5}
 list_context: {shelf: 1, user_device: phone}
 """
 

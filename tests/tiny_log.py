@@ -76,7 +76,7 @@ promotion: {primary_tasks: [click]}
 audits: {least_of_mean: 0.0}
 baselines: {group: item_id, strength: 10}
 candidates: {most_shown: 5, window: 2d, newest: 2}
-ranking: {weights: {click: 1.0}, top_k: 2, buckets: 2}
+ranking: {weights: {click: 1.0}, top_k: 2}
 list_context: {}
 """
 

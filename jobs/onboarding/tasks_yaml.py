@@ -30,7 +30,7 @@ def task_lines(guess: DatasetGuess) -> list[str]:
         f"promotion: {flow({'primary_tasks': names})}",
         f"baselines: {flow({'group': groups[0] if groups else 'item_id', 'strength': 10})}",
         "candidates: {most_shown: 200, window: 7d, newest: 20}",
-        f"ranking: {flow({'weights': dict.fromkeys(names, 1.0), 'top_k': 20, 'buckets': 8})}",
+        f"ranking: {flow({'weights': dict.fromkeys(names, 1.0), 'top_k': 20})}",
         line(f"list_context: {flow(context)}", "the most frequent values" if context else ""),
     ]
 

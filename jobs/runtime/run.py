@@ -15,6 +15,7 @@ from core.errors import LamplighterError
 from core.schema import Config
 from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
+from jobs.runtime.buckets import bucket_where, committed_buckets
 from jobs.runtime.declared import DeclaredInputs
 from jobs.runtime.job import Job
 from jobs.runtime.lacking import Lacking, lacking_aggregates, require_filled_in
@@ -216,6 +217,11 @@ class Run:
         recorded = self._project.store.newest_metadata(table).get("made_of")
         return recorded == self.record.made_of(made_of) and self.is_whole(table)
 
+    def committed_buckets(self, table: str, count: int) -> set[int]:
+        """Return the buckets of the data date that an earlier run with our fingerprint has committed."""
+        self._declared.require_written(table)
+        return committed_buckets(self._project.store, table, self.data_date, self.fingerprint, count)
+
     def content_of(self, table: str) -> tuple[str, bool]:
         """Return what a whole table is made of, and whether with the recipe of this run; "": of nothing."""
         if not self.is_whole(table):
@@ -295,6 +301,26 @@ class Run:
         seconds = (checked - started, time.monotonic() - checked)
         log.debug("%s: checked in %.1f s, written in %.1f s", table, *seconds)
         return commit
+
+    def commit_bucket(self, table: str, frame: DataFrame, bucket: int, count: int) -> None:
+        """Compute the rows of one bucket of the data date once, check them, and replace it in one commit.
+
+        Args:
+            table: name of a table that the job declares to write, without a suite.
+            frame: the rows, in the declared columns.
+            bucket: its number; buckets come in ascending order, and the last one takes away those beyond.
+            count: how many there are.
+
+        Raises:
+            LamplighterError: a key is null or stands twice, or a constraint does not hold.
+        """
+        self._declared.require_written(table)
+        frame = self.compute(frame)
+        rows = check_rows(frame, self.catalog[table])
+        where = f"{dates_where(self.first, self.data_date)} AND {bucket_where(bucket, count)}"
+        metadata = self.record.metadata(table, [str(self.data_date)]) | {"bucket": (bucket, count)}
+        of_all = rows + self.record.rows_written.get(table, 0)
+        self._replace(table, frame, where, of_all, metadata)
 
     def merge(self, table: str, frame: DataFrame, made_of: str) -> None:
         """Make the rows of a whole table those of a frame, in one commit that writes only what differs.

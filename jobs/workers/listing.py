@@ -1,82 +1,105 @@
-"""Lists inside Spark workers: the users of a bucket -> the best items of the pool for each."""
+"""Lists inside Spark workers: users, batch by batch -> the best items of the pool for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from jobs.workers.bundles import bundle_in_worker, task_numbers, to_arrays
+from models.serving.bundle import Bundle
 from models.serving.crosses import UserVectors
-from models.serving.scorer import PairScorer, Pool, TopK
+from models.serving.scorer import PairScorer, Pool
 
 PREFIX = "_cross_"
 """What the columns of maps begin with, and no declared column does."""
 
+RUN = ("slice", "user_cohort")
+"""Columns whose values users of one forward pass share."""
+
 
 def to_lists(
     path: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
-) -> Callable[[pa.Table], pa.Table]:
-    """Function of applyInArrow: the users of one bucket -> their top lists.
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return a function of mapInArrow: users -> their top lists, in the order of the users.
 
-    The table holds user_id, data_date, user_cohort, bucket, the user side's encoded columns, and a map per
-    cross of the model.
+    The batches hold user_id, data_date, user_cohort, bucket, slice, the user side's encoded columns, and a
+    map per cross of the model; rows are sorted by slice, user_cohort and user_id. Memory: a batch of users,
+    and their lists.
     """
 
-    def lists(users: pa.Table) -> pa.Table:
+    def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         bundle = bundle_in_worker(path)
         scorer = _scorer_in_worker(path, items, tuple(sorted(weights.items())))
-        users = users.sort_by("user_id")  # so that a rerun sees the same rows in the same order
-        maps = [name for name in users.column_names if name.startswith(PREFIX)]
-        frame = users.drop_columns(maps).to_pandas()
-        side = bundle.encoder.side("user")
-        categorical, dense = to_arrays(frame, side)
-        user_group = bundle.places("user_cohort", frame["user_cohort"].to_numpy())
-        top = _top_of_groups(scorer, user_group, (categorical, dense), users.select(maps), top_k)
-        count = top.item.shape[1]
-        owner = np.repeat(np.arange(len(frame)), count)
-        columns = {
-            "user_id": users["user_id"].take(owner),
-            "data_date": users["data_date"].take(owner),
-            "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
-            "item_id": pa.array(items.item_ids[top.item.reshape(-1)]),
-            "score": pa.array(top.score.reshape(-1)),
-            "cohort": users["user_cohort"].take(owner),
-            "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
-            "bucket": users["bucket"].take(owner),
-        }
-        for task in weights:
-            number = task_numbers(bundle)[task]
-            columns[f"p_{task}"] = pa.array(top.probabilities[:, :, number].reshape(-1))
-        return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+        for users in whole_passes(batches, scorer.users_at_once):
+            yield from _lists_of(users, bundle, scorer, items, weights, top_k, schema).to_batches()
 
     return lists
 
 
-def _top_of_groups(
+def whole_passes(batches: Iterable[pa.RecordBatch], users_at_once: int) -> Iterator[pa.Table]:
+    """Cut users anew into tables of one slice and cohort, each of whole forward passes, wherever Arrow cut.
+
+    So a user's place in a forward pass depends on the other users of its slice and cohort alone. The last
+    pass of a slice and cohort may be incomplete.
+    """
+    held: pa.Table | None = None
+    for batch in batches:
+        rows = pa.Table.from_batches([batch])
+        rows = rows if held is None else pa.concat_tables([held, rows])
+        *ended, open_run = _runs(rows)
+        yield from ended
+        passes = len(open_run) - len(open_run) % users_at_once
+        if passes:
+            yield open_run.slice(0, passes)
+        held = open_run.slice(passes)
+    if held is not None and len(held):
+        yield held
+
+
+def _runs(rows: pa.Table) -> list[pa.Table]:
+    """Split rows where the slice or the cohort changes; no rows are one run."""
+    keys = [rows[name].combine_chunks().dictionary_encode().indices.to_numpy() for name in RUN]
+    is_new = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    cuts = [0, *(np.flatnonzero(is_new) + 1), len(rows)]
+    return [rows.slice(start, stop - start) for start, stop in pairwise(cuts)]
+
+
+def _lists_of(
+    users: pa.Table,
+    bundle: Bundle,
     scorer: PairScorer,
-    user_group: NDArray[np.int64],
-    users: tuple[NDArray[np.int64], NDArray[np.float32]],
-    maps: pa.Table,
+    items: Pool,
+    weights: dict[str, float],
     top_k: int,
-) -> TopK:
-    """Top lists of users of several groups, in the order of the users."""
-    parts = []
-    for group in np.unique(user_group):
-        rows = np.flatnonzero(user_group == group)
-        vectors = [
-            vectors_of(of_users.take(rows).combine_chunks(), len(cross.inputs))
-            for of_users, cross in zip(maps.columns, scorer.crosses, strict=True)
-        ]
-        parts.append((rows, scorer.top_k(users[0][rows], users[1][rows], group, top_k, vectors)))
-    place = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-    tops = [top for _, top in parts]
-    return TopK(
-        item=np.concatenate([top.item for top in tops])[place],
-        probabilities=np.concatenate([top.probabilities for top in tops])[place],
-        score=np.concatenate([top.score for top in tops])[place],
-    )
+    schema: pa.Schema,
+) -> pa.Table:
+    """Return the lists of users of one cohort."""
+    maps = users.select([name for name in users.column_names if name.startswith(PREFIX)])
+    frame = users.drop_columns(maps.column_names).to_pandas()
+    categorical, dense = to_arrays(frame, bundle.encoder.side("user"))
+    (user_group,) = bundle.places("user_cohort", frame["user_cohort"].to_numpy()[:1])
+    vectors = [
+        vectors_of(of_users.combine_chunks(), len(cross.inputs))
+        for of_users, cross in zip(maps.columns, scorer.crosses, strict=True)
+    ]
+    top = scorer.top_k(categorical, dense, int(user_group), top_k, vectors)
+    count = top.item.shape[1]
+    owner = np.repeat(np.arange(len(frame)), count)
+    columns = {
+        "user_id": users["user_id"].take(owner),
+        "data_date": users["data_date"].take(owner),
+        "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
+        "item_id": pa.array(items.item_ids[top.item.reshape(-1)]),
+        "score": pa.array(top.score.reshape(-1)),
+        "cohort": users["user_cohort"].take(owner),
+        "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
+        "bucket": users["bucket"].take(owner),
+    }
+    for task in weights:
+        columns[f"p_{task}"] = pa.array(top.probabilities[:, :, task_numbers(bundle)[task]].reshape(-1))
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
 @lru_cache(maxsize=2)

@@ -16,7 +16,8 @@ from features.encoding import encoded
 from features.groups import with_group_features
 from jobs.workers.bundles import to_arrays
 from jobs.workers.crosses import key_columns_read, to_crosses
-from jobs.workers.listing import PREFIX, to_lists
+from jobs.workers.listing import PREFIX, RUN, to_lists
+from jobs.workers.slices import Slices
 from models.serving.bundle import Bundle
 from models.serving.scorer import Pool
 
@@ -72,31 +73,32 @@ def to_pool(
 
 
 def to_model_lists(
-    users: DataFrame, pool: Pool, bundle: Bundle, config: Config, schema: T.StructType
+    users: DataFrame, pool: Pool, bundle: Bundle, slices: Slices, config: Config, schema: T.StructType
 ) -> DataFrame:
     """Return each user's best items, one row per rank.
 
-    Grain: (user_id, data_date, rank). Cost: users x items of the pool forward passes.
+    Grain: (user_id, data_date, rank). Cost: users x items of the pool forward passes; one shuffle of the
+    users, none where they are already spread by user_id, and a sort.
 
     Args:
-        users: features of all users as of one data date, with user_cohort and, where the model reads crosses,
+        users: features of users as of one data date, with user_cohort and, where the model reads crosses,
             what `with_user_vectors` adds.
         pool: what they are scored against.
         bundle: of the model.
+        slices: how users are divided.
         config: its ranking.
         schema: columns of `scores_staging` without the fingerprint.
     """
-    bucket = F.pmod(F.xxhash64("user_id"), F.lit(config.ranking.buckets)).cast("int")
-    users = users.repartition(config.ranking.buckets, bucket)  # AQE would make one task of small tables
-    encoded_users = users.select(
+    encoded_users = slices.spread(users).select(
         "user_id",
         "data_date",
         "user_cohort",
-        bucket.alias("bucket"),
+        slices.bucket.alias("bucket"),
+        slices.slice.alias("slice"),
         *(name for name in users.columns if name.startswith(PREFIX)),
         *encoded(users, bundle.encoder.side("user")),
     )
     lists = to_lists(
         str(bundle.path), pool, config.ranking.weights, config.ranking.top_k, to_arrow_schema(schema)
     )
-    return encoded_users.groupBy("bucket").applyInArrow(lists, schema)
+    return encoded_users.sortWithinPartitions(*RUN, "user_id").mapInArrow(lists, schema)

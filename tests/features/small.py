@@ -122,7 +122,7 @@ audits:
    most_seen_share: 0.1}
 baselines: {group: item_tag, strength: 5}
 candidates: {most_shown: 3, window: 3d, newest: 2}
-ranking: {weights: {click: 1.0}, top_k: 2, buckets: 2}
+ranking: {weights: {click: 1.0}, top_k: 2}
 list_context: {tab: 1}
 suites: {}
 model:

@@ -50,7 +50,6 @@ class SampleProject:
             "candidates.most_shown=25",
             "candidates.newest=5",
             "ranking.top_k=5",
-            "ranking.buckets=2",
             *self.extra,
         )
 
