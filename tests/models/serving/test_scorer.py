@@ -6,73 +6,35 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from core.encoder import DenseEncoding, Encoder
+from core.encoder import DenseEncoding
 from core.errors import LamplighterError
 from core.model import Model
-from models.model import build_model
 from models.modules.pairs import BLOCK, PairRows
-from models.serving.bundle import Bundle, Manifest, write_bundle
-from models.serving.calibration import Calibration
+from models.serving.bundle import Bundle
 from models.serving.crosses import NO_KEY, Cross, UserVectors
-from models.serving.scorer import ROWS_AT_ONCE, PairScorer, Pool
-from tests.models.training_set import COHORTS, ENCODER, GROUPS, ITEM_GROUPS, MFH, MFH_ITEM, PLE, TASKS
+from models.serving.scorer import ROWS_AT_ONCE, PairScorer
+from tests.models.small_bundle import (
+    CONTEXT,
+    CONTEXT_ROW,
+    ITEM,
+    ITEM_GROUP,
+    ITEM_IDS,
+    ITEM_ROWS,
+    ITEMS,
+    RANKING,
+    USER,
+    bundle,
+    pool,
+    rows,
+)
+from tests.models.training_set import ENCODER, MFH, MFH_ITEM, PLE
 
-NAMES = tuple(task.name for task in TASKS)
-RANKING = {"click": 0.5, "like": 2.0}
-ITEMS = 37
 USERS_AT_ONCE = round(ROWS_AT_ONCE / ITEMS)
-# columns of ENCODER: user_range, item_id, tab; user rate, item rate, item seconds
-USER, ITEM, CONTEXT = ([0], [0]), ([1], [1, 2]), ([2], [])
-
-
-def bundle(folder: Path, model: Model = PLE, encoder: Encoder = ENCODER) -> Bundle:
-    weights = build_model(model, encoder, NAMES, COHORTS, seed=3).state_dict()
-    weights = {name: 3 * value for name, value in weights.items()}  # so that scores differ well
-    save_file(weights, folder / "trained.safetensors")
-    calibration = Calibration(
-        tasks=NAMES,
-        groups=GROUPS,
-        slopes=(0.5, 2.0),
-        intercepts=(0.1, -0.2),
-        offsets=((0.0, 0.1, 0.5), (0.0, -0.3, 0.2)),
-    )
-    manifest = Manifest(
-        model_version="m",
-        training_set="t1",
-        tasks=TASKS,
-        cohorts=COHORTS,
-        rule_versions=dict.fromkeys(COHORTS, 1),
-        columns={},
-        table_versions={},
-        code_revision="abc",
-        seed=3,
-    )
-    return write_bundle(
-        folder / "bundle", folder / "trained.safetensors", model, encoder, calibration, manifest
-    )
-
-
-def rows(count: int, seed: int, places: tuple[list[int], list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    categorical = np.stack([rng.integers(0, ENCODER.categorical[c].size, count) for c in places[0]], axis=1)
-    return categorical, rng.normal(size=(count, len(places[1]))).astype(np.float32)
-
-
-ITEM_ROWS, CONTEXT_ROW = rows(ITEMS, 1, ITEM), rows(1, 2, CONTEXT)
-ITEM_IDS = np.random.default_rng(4).permutation(1000)[:ITEMS]
-ITEM_GROUP = np.random.default_rng(5).integers(0, len(ITEM_GROUPS), ITEMS)
 
 
 def scorer(of: Bundle, ranking: dict[str, float] = RANKING, **changes: Any) -> PairScorer:
-    pool = {
-        "item_ids": ITEM_IDS,
-        "item_group": ITEM_GROUP,
-        "items": ITEM_ROWS,
-        "context": (CONTEXT_ROW[0][0], CONTEXT_ROW[1][0]),
-    }
-    return PairScorer(of, Pool(**(pool | changes)), ranking)
+    return PairScorer(of, pool(**changes), ranking)
 
 
 def of_facets(*facets: str) -> Model:
@@ -202,14 +164,11 @@ def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
 
 
 def test_pools_of_equal_content_are_equal_and_an_item_of_another_group_makes_another_pool() -> None:
-    def pool(item_group: np.ndarray) -> Pool:
-        return Pool(ITEM_IDS, item_group, ITEM_ROWS, CONTEXT_ROW)
-
-    assert pool(ITEM_GROUP) == pool(ITEM_GROUP.copy())
-    assert hash(pool(ITEM_GROUP)) == hash(pool(ITEM_GROUP.copy()))
-    assert pool(ITEM_GROUP) != pool(1 - ITEM_GROUP)
+    assert pool() == pool(item_group=ITEM_GROUP.copy())
+    assert hash(pool()) == hash(pool(item_group=ITEM_GROUP.copy()))
+    assert pool() != pool(item_group=1 - ITEM_GROUP)
     cross = Cross(np.array([0]), ITEM_GROUP, np.array([0], np.float32))
-    assert pool(ITEM_GROUP) != Pool(ITEM_IDS, ITEM_GROUP, ITEM_ROWS, CONTEXT_ROW, [cross])
+    assert pool() != pool(crosses=[cross])
 
 
 @pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
