@@ -1,9 +1,11 @@
 """Which night readers serve: the last row of `publications`. Rows and tonight's lists in, what to do out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
+
+from core.errors import LamplighterError
 
 Action = Literal["append", "published already", "older than served"]
 
@@ -82,3 +84,32 @@ def announce(published: Sequence[Publication], lists: Lists) -> Announcement:
         fingerprint=lists.fingerprint,
     )
     return Announcement("append", row, f"{lists.model_version} serves {lists.data_date}")
+
+
+def roll_back(published: Sequence[Publication], data_date: date, reason: str) -> Publication:
+    """Return the row that makes readers serve the lists of an earlier publication again.
+
+    The next night publishes as always.
+
+    Args:
+        published: all rows so far, in any order.
+        data_date: whose lists; as they were published last.
+        reason: why.
+
+    Raises:
+        LamplighterError: no lists of the data date were published, or they are served already.
+    """
+    served = max(published, key=lambda row: row.seq, default=None)
+    newest = max(
+        (row for row in published if row.data_date == data_date), key=lambda row: row.seq, default=None
+    )
+    if served is None or newest is None:
+        known = ", ".join(str(day) for day in sorted({row.data_date for row in published})) or "none"
+        raise LamplighterError(
+            f"publications: no lists of data date {data_date} were published; expected one of {known}"
+        )
+    if served.data_date == data_date:
+        raise LamplighterError(
+            f"publications: readers are served the lists of {data_date} already; nothing to do"
+        )
+    return replace(newest, seq=served.seq + 1, action="roll back", reason=reason)

@@ -18,6 +18,7 @@ from jobs.cli import (
     nights,
     onboarding,
     quarantine,
+    rolling_back,
     skew,
     splitting,
     trying,
@@ -39,6 +40,7 @@ NIGHTS: tuple[Command, ...] = (
     backfilling.backfill,
     demo.demo,
     adopting.adopt,
+    rolling_back.rollback,
 )
 ONBOARDING: tuple[tuple[str, Command], ...] = (
     ("split", splitting.split),

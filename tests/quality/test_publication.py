@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from quality.publication import Lists, Publication, announce
+from core.errors import LamplighterError
+from quality.publication import Lists, Publication, announce, roll_back
 
 TONIGHT = Lists(date(2022, 5, 8), "mfh-1", scores_version=12, fingerprint="f8")
 
@@ -65,3 +66,26 @@ def test_an_older_date_does_not_turn_the_clock_back() -> None:
 
 def test_what_is_served_is_the_last_row_and_not_the_latest_date() -> None:
     assert appended(row(1, 9, "f9"), row(2, 7, "rolled back")) == 3
+
+
+def test_rolling_back_serves_the_last_publication_of_an_earlier_date() -> None:
+    published = [row(1, 6, "f6"), row(2, 7, "f7"), row(3, 7, "corrected"), row(4, 8, "f8")]
+
+    again = roll_back(published, date(2022, 5, 7), "wrong prices")
+
+    assert again == Publication(5, date(2022, 5, 7), "roll back", "wrong prices", "ple-1", 13, "corrected")
+    assert announce([*published, again], TONIGHT).action == "published already"  # a rerun does not undo it
+    forward = roll_back([*published, again], date(2022, 5, 8), "mended")
+    assert (forward.seq, forward.data_date) == (6, date(2022, 5, 8))
+    assert appended(*published[:3], again) == 6  # the next night publishes
+
+
+def test_only_what_was_published_and_is_not_served_can_be_rolled_back_to() -> None:
+    published = [row(1, 6, "f6"), row(2, 8, "f8")]
+
+    with pytest.raises(LamplighterError, match=r"no lists of data date 2022-05-07 .* 2022-05-06, 2022-05-08"):
+        roll_back(published, date(2022, 5, 7), "x")
+    with pytest.raises(LamplighterError, match="expected one of none"):
+        roll_back([], date(2022, 5, 7), "x")
+    with pytest.raises(LamplighterError, match="served the lists of 2022-05-08 already"):
+        roll_back(published, date(2022, 5, 8), "x")

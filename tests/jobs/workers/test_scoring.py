@@ -18,8 +18,8 @@ from tests.models.small_bundle import pool
 from tests.models.training_set import GROUPS, MFH
 
 USERS, DAY, TOP_K = 400, date(2022, 5, 3), 5
-SCHEMA = """user_id bigint, data_date date, rank int, item_id bigint, p_click double, score double, cohort string,
-    model_version string, bucket int"""
+SCHEMA = """user_id bigint, data_date date, rank int, item_id bigint, p_click double, score double,
+    cohort string, model_version string, bucket int"""
 BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 
