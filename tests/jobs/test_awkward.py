@@ -18,16 +18,10 @@ from jobs.runtime.pipeline import data_steps
 from jobs.runtime.project import Project
 from jobs.tables.digest import digests
 from tests.awkward_oracle import Expected, expected, versions
+from tests.jobs.small_settings import SMALL
 from tools.write_awkward import FIRST, LAST, files, write
 
 DATA = PROJECT_DIR / "data" / "awkward"
-SETTINGS = (
-    "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2', "
-    "spark.sql.adaptive.enabled: 'false'}",
-    "model.optimiser.max_epochs=2",
-    "evaluation.replicates=20",
-    "promotion.min_users=3",
-)
 TABLES = {"events", "quarantine", "row_balance", "action_balance", "users", "examples", "group_means"} | {
     f"{entity}_{kind}" for entity in ("user", "item") for kind in ("daily", "features", "cohorts")
 }
@@ -40,7 +34,7 @@ def arguments(folder: Path) -> Arguments:
         shutil.copytree(PROJECT_DIR / "conf", folder / "conf")
         (folder / "data").mkdir()
         (folder / "data" / "awkward").symlink_to(DATA)
-    return Arguments(FIRST, LAST, dataset="awkward", settings=SETTINGS, project=folder)
+    return Arguments(FIRST, LAST, dataset="awkward", settings=SMALL, project=folder)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from jobs.score import score
 from jobs.workers.inference import calibrated_logits
 from models.serving.bundle import read_bundle
 from tests.features.small import rows_of
+from tests.jobs.small_settings import SMALL
 from tests.second_data_set import FIRST, LAST, NAME, write_second_data_set
 
 NIGHT = LAST - timedelta(days=1)  # of training
@@ -32,11 +33,7 @@ MEASURES = (
     "rates: [{name: borrowing_rate, of: borrowed_count, per: offer_count, windows: [4d]}]"
 )
 SETTINGS = (
-    "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2', "
-    "spark.sql.adaptive.enabled: 'false'}",
-    "model.optimiser.max_epochs=2",
-    "evaluation.replicates=20",
-    "promotion.min_users=3",
+    *SMALL,
     "ranking.top_k=18",  # the whole pool
     f"features.taste={{key: [user_id, item_authors], split: ';', {MEASURES}}}",
     f"features.again={{key: [user_id, item_id], {MEASURES}}}",

@@ -17,15 +17,9 @@ from jobs.runtime.night import run_history, run_night
 from jobs.runtime.project import Project
 from jobs.runtime.spine import join_spine
 from tests.features.small import rows_of
+from tests.jobs.small_settings import SMALL
 from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
 
-SETTINGS = (
-    "runtime.spark={spark.master: 'local[2]', spark.sql.shuffle.partitions: '2', "
-    "spark.sql.adaptive.enabled: 'false'}",
-    "model.optimiser.max_epochs=2",
-    "evaluation.replicates=20",
-    "promotion.min_users=3",
-)
 FUNCTION = """
 from pyspark.sql import Window
 from pyspark.sql import functions as F
@@ -65,7 +59,7 @@ def test_two_nights_give_each_user_a_list(
     until = LAST - timedelta(days=2)
     (folder / "functions").mkdir()
     (folder / "functions" / "visits.py").write_text(FUNCTION)
-    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SETTINGS, *DERIVED, *settings), project=folder)
+    ask = Arguments(FIRST, until, dataset=NAME, settings=(*SMALL, *DERIVED, *settings), project=folder)
 
     run_history(ask)
     for day in (until + timedelta(days=1), LAST):
