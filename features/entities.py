@@ -102,9 +102,8 @@ def to_known_keys(
             F.least(F.date_sub("valid_to", 1), to_the_end).alias("known_to"),  # least skips null
         )
         known = described.unionByName(known)
+    known = known.where(F.col("known_from") <= F.col("known_to"))
+    if first == last:  # partitioned by the key alone, as what is joined with it
+        return known.select(key).distinct().withColumn("data_date", F.lit(last))
     dates = F.sequence(F.col("known_from"), F.col("known_to"))
-    return (
-        known.where(F.col("known_from") <= F.col("known_to"))
-        .select(key, F.explode(dates).alias("data_date"))
-        .distinct()
-    )
+    return known.select(key, F.explode(dates).alias("data_date")).distinct()

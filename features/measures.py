@@ -68,28 +68,39 @@ def measures_of(features: FeatureGroup, group: str) -> list[Measure]:
 
 
 class Merge(NamedTuple):
-    """How parts merge: an aggregate function, and what is made of its result."""
+    """How parts merge.
+
+    Attributes:
+        gather: an aggregate function over rows.
+        pair: the same of two columns of a row; a null is no part.
+        settle: what is made of the result of either.
+    """
 
     gather: Callable[[Column], Column]
+    pair: Callable[[Column, Column], Column]
     settle: Callable[[Column], Column] = lambda gathered: gathered
+
+    def of_pair(self, one: Column, other: Column) -> Column:
+        """Return the merge of two parts of a row."""
+        return self.settle(self.pair(one, other))
 
 
 def merge_of(aggregate: Aggregate) -> Merge:
     """Return how the parts of an aggregate merge, over rows or over a frame of a window."""
     match aggregate.agg:
         case "count" | "sum" | "mean" | "variance":
-            return Merge(F.sum)
+            return Merge(F.sum, lambda one, other: F.coalesce(one + other, one, other))
         case "min" | "first":
-            return Merge(F.min)
+            return Merge(F.min, F.least)
         case "max" | "last" | "recency":
-            return Merge(F.max)
+            return Merge(F.max, F.greatest)
         case "distinct":
-            return Merge(F.hll_union_agg)
+            return Merge(F.hll_union_agg, lambda one, other: F.coalesce(F.hll_union(one, other), one, other))
         case "top_k":
-            return Merge(F.collect_list, _counts_added)
+            return Merge(F.collect_list, _both, _counts_added)
         case "last_k":
             return Merge(
-                F.collect_list, lambda lists: newest(F.array_distinct(F.flatten(lists)), aggregate.k)
+                F.collect_list, _both, lambda lists: newest(F.array_distinct(F.flatten(lists)), aggregate.k)
             )
 
 
@@ -134,6 +145,10 @@ def _variance(total: Column, count: Column, squares: Column) -> Column:
     """Return the sample variance in double, null of fewer than two values; the three sums are exact."""
     n, sum_ = count.cast("double"), total.cast("double")
     return F.when(n > 1, F.greatest((squares.cast("double") - sum_ * sum_ / n) / (n - 1), F.lit(0.0)))
+
+
+def _both(one: Column, other: Column) -> Column:
+    return F.array_compact(F.array(one, other))
 
 
 def _counts_added(lists: Column) -> Column:

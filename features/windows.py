@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from core.columns import built_in_features, feature_columns, key_columns, state_columns
 from core.features import FeatureGroup, Rate
 from features.attributes import with_attributes
-from features.measures import ALL, Measure, measures_of, merge_of, value_of
+from features.measures import ALL, Measure, Merge, measures_of, merge_of, value_of
 
 
 def to_features(
@@ -50,8 +50,13 @@ def to_features(
     grain = [f"{group}_id", "data_date"]
     types = dict(tiles.dtypes)
     sightings = _to_sightings(tiles, longest_window_days(features), first, last)
-    rows = keys.select(*grain).join(_to_merged_tiles(sightings, measures, grain), on=grain, how="left")
-    rows = _with_all_time(rows, state, measures, grain, first - timedelta(days=1))
+    # Of a single date, which a night is, everything is joined by the key: rows are shuffled once, and narrow.
+    on = grain[:1] if first == last else grain
+    rows = keys.select(*grain).join(_to_merged_tiles(sightings, measures, on), on=on, how="left")
+    if first == last:
+        rows = _with_state(rows, state, measures, grain[0])
+    else:
+        rows = _with_all_time(rows, state, measures, grain, first - timedelta(days=1))
     rows = _with_zeros(rows, measures, types)
     if entities is not None:
         rows = with_attributes(rows, entities, features.attributes, f"{group}_id")
@@ -153,16 +158,20 @@ def _to_merged_tiles(sightings: DataFrame, measures: list[Measure], grain: list[
     return sightings.groupBy(*grain).agg(*parts)
 
 
+def _with_state(rows: DataFrame, state: DataFrame, measures: list[Measure], key: str) -> DataFrame:
+    """Merge all-time parts of a single date with the state as of the day before."""
+    merges = _all_time_merges(measures)
+    before = state.select(key, *(F.col(part).alias(f"{part}_before") for part in merges))
+    merged = {part: merge.of_pair(F.col(f"{part}_before"), F.col(part)) for part, merge in merges.items()}
+    joined = rows.join(before, on=key, how="left").withColumns(merged)
+    return joined.drop(*(f"{part}_before" for part in merges))
+
+
 def _with_all_time(
     rows: DataFrame, state: DataFrame, measures: list[Measure], grain: list[str], day_before: date
 ) -> DataFrame:
     """Merge all-time parts over the state and the range up to each date."""
-    merges = {
-        part: merge_of(measure.aggregate)
-        for measure in measures
-        if measure.window == ALL
-        for part in measure.parts
-    }
+    merges = _all_time_merges(measures)
     key, data_date = grain
     before = state.select(key, F.lit(day_before).alias(data_date), *merges)
     up_to_the_date = (
@@ -173,6 +182,16 @@ def _with_all_time(
     }
     every = rows.unionByName(before, allowMissingColumns=True).withColumns(merged)
     return every.where(F.col(data_date) != day_before)
+
+
+def _all_time_merges(measures: list[Measure]) -> dict[str, Merge]:
+    """Return the parts of all-time measures, and how each merges."""
+    return {
+        part: merge_of(measure.aggregate)
+        for measure in measures
+        if measure.window == ALL
+        for part in measure.parts
+    }
 
 
 def _with_zeros(rows: DataFrame, measures: list[Measure], tile_types: Mapping[str, str]) -> DataFrame:

@@ -31,7 +31,7 @@ from jobs.runtime.project import Project
 from jobs.tables.checks import check_rows
 from jobs.workers.synthetic.spec import LogSpec
 
-EVENTS, EVENTS_PER_USER, TURNS = 2_000_000, 5, 3
+EVENTS, EVENTS_PER_USER, TURNS = 2_000_000, 2, 3
 DISK = StorageLevel.MEMORY_AND_DISK_DESER
 
 
@@ -49,7 +49,7 @@ def measure(events: int, folder: Path) -> None:
     phases = Phases(folder / "events")
     users = max(1, events // EVENTS_PER_USER)
     spec = LogSpec(seed=1, days=1, events_per_day=events, users=users, items=max(1, users // 10))
-    log = Warehouse(spec, folder / "log", phases, phases.settings)
+    log = Warehouse(spec, folder / "date", phases, phases.settings)
     log.write_log()
     log.run(("scan_sources", "ingest"), 1, 1, "tables")
     project = log.project(1, 1)
