@@ -67,15 +67,8 @@ def score(run: Run) -> None:
     )
     pool = with_group_features(pool, groups, run.config, "item")
     users = with_cohort(run, "user")
-    slices = Slices.of(users.count())
-    schema = run.catalog["scores_staging"].schema
-    made = T.StructType([field for field in schema.fields if field.name != "fingerprint"])
-
-    to_lists = (
-        by_means(run, pool, slices, made)
-        if version is None
-        else by_model(run, version, pool, groups, slices, made)
-    )
+    slices = Slices.of(run.read("user_features", run.data_date).count())
+    to_lists = lists_by(run, version, pool, groups, slices)
     for bucket in buckets_to_commit(run, "scores_staging", slices.buckets):
         own = slices.of_bucket(users, bucket)
         lists = to_lists(with_group_features(own, groups, run.config, "user"), bucket)
@@ -84,21 +77,18 @@ def score(run: Run) -> None:
     run.note(served_by(version))
 
 
-def by_means(run: Run, pool: DataFrame, slices: Slices, made: T.StructType) -> ToLists:
-    """Return what makes lists while there is no champion."""
-    means = run.read("group_means", run.data_date)
-    return lambda users, bucket: to_baseline_lists(users, pool, means, slices, run.config, made)
-
-
-def by_model(
-    run: Run,
-    version: str,
-    pool: DataFrame,
-    groups: Mapping[str, DataFrame],
-    slices: Slices,
-    made: T.StructType,
+def lists_by(
+    run: Run, version: str | None, pool: DataFrame, groups: Mapping[str, DataFrame], slices: Slices
 ) -> ToLists:
-    """Return what makes the lists of one model; refuse a bundle that does not fit tables or cohorts."""
+    """Return what makes lists by a model, or by means where there is no champion.
+
+    A bundle that does not fit the feature tables or the cohorts is refused.
+    """
+    schema = run.catalog["scores_staging"].schema
+    made = T.StructType([field for field in schema.fields if field.name != "fingerprint"])
+    if version is None:
+        means = run.read("group_means", run.data_date)
+        return lambda users, bucket: to_baseline_lists(users, pool, means, slices, run.config, made)
     bundle = read_bundle(run.catalog.bundle(version))
     check_fits(bundle, run.catalog.input_types(), run.config.cohorts.by_column)
     encoded_pool, keys = to_pool(run.spark, pool, groups, bundle, run.config, run.data_date)
