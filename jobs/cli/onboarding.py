@@ -37,6 +37,8 @@ def init(
         guess = guess_dataset(dataset_name(place), events, users or None, items or None)
         for file in write_project(place, guess):
             CONSOLE.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
+        if guess.name != place.name:
+            CONSOLE.print(f"the data set is called {guess.name}: names hold letters, digits and _")
         CONSOLE.print(
             f"next: cd {place}; lamplighter validate", markup=False, highlight=False, soft_wrap=True
         )
@@ -92,7 +94,8 @@ def run_tests(
             for line in differences:
                 CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
             failed += bool(differences)
-            end = f"{len(differences)} differences" if differences else "passed"
+            count = len(differences)
+            end = f"{count} difference{'s' if count > 1 else ''}" if differences else "passed"
             log.info(f"{file.name}: {end}, {time.monotonic() - started:.1f} s")
         if failed:
             sys.exit(1)
