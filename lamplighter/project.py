@@ -1,18 +1,20 @@
 """A project, opened from Python."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from pyspark.sql.pandas.functions import pandas_udf
 
-from core.errors import ConfigError
+from core.errors import ConfigError, LamplighterError
 from core.load import DEFAULT_DATASET
 from core.schema import Config
 from jobs.runtime import backfill, night
@@ -25,6 +27,8 @@ from jobs.runtime.project import Project as JobProject
 from jobs.runtime.spine import join_spine
 from jobs.runtime.trying import Tried, try_change
 from jobs.tables.table import Table
+from jobs.workers.row_scores import to_probabilities
+from models.serving.bundle import read_bundle
 
 log = logging.getLogger("lamplighter")
 
@@ -229,6 +233,32 @@ class Project:
         day = one_date(str(data_date), "try")
         asked = replace(self._arguments, settings=(*self._arguments.settings, *settings))
         return try_change(replace(asked, first=day, last=day))
+
+    def score_udf(self, model_version: str | None = None) -> Callable[..., Column]:
+        """Return a function of Spark that scores rows, and register it in SQL as `lamplighter_score`.
+
+            score = project.score_udf()
+            rows.select("*", score(F.struct("*")).alias("p")).select("user_id", "item_id", "p.click")
+            spark.sql("SELECT user_id, lamplighter_score(struct(*)).click FROM rows")
+
+        It takes a struct with the columns that the model reads, as the feature tables hold them (`join` makes
+        them), with user_cohort and item_cohort, and returns a struct of calibrated probabilities by task,
+        those of `score`; of a regression the prediction.
+
+        Args:
+            model_version: None: the champion.
+
+        Raises:
+            LamplighterError: no model is champion, or there is no such version.
+        """
+        version = model_version or self._project.champion(LATEST).version
+        if version is None:
+            raise LamplighterError("promotions: no model is champion yet; name a model_version")
+        bundle = read_bundle(self._project.catalog.bundle(version))
+        made = T.StructType([T.StructField(task.name, T.DoubleType()) for task in bundle.manifest.tasks])
+        score = pandas_udf(to_probabilities(str(bundle.path)), made)  # type: ignore[call-overload]
+        self._project.spark.udf.register("lamplighter_score", score)
+        return cast(Callable[..., Column], score)
 
     def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
         """Return a user's published list by rank; empty for a user who is not known.

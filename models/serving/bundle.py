@@ -5,6 +5,7 @@ model.yaml            the model YAML that the weights belong to
 encoder.json          input columns, vocabularies, statistics
 calibration.json      slopes, intercepts, offsets by cohort
 manifest.json         names and versions, and the SHA-256 of each file above
+MLmodel               how MLflow loads it; made from the manifest
 """
 
 import hashlib
@@ -32,11 +33,12 @@ from core.paths import naming
 from core.schema import Cohorts, Task
 from models.model import MultiTaskModel, build_model
 from models.serving.calibration import Calibration
+from models.serving.mlmodel import describe
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, MODEL, ENCODER, CALIBRATION = "weights.safetensors", "model.yaml", "encoder.json", "calibration.json"
-MANIFEST = "manifest.json"
+MANIFEST, MLMODEL = "manifest.json", "MLmodel"
 
 _File = TypeVar("_File", bound=BaseModel)
 
@@ -70,6 +72,11 @@ class Manifest(BaseModel):
     code_revision: str
     seed: int
     files: dict[str, str] = {}
+
+    @property
+    def row_columns(self) -> dict[str, str]:
+        """Columns of the rows that are scored one by one -> their types: inputs, and cohorts."""
+        return self.columns | dict.fromkeys(("user_cohort", *self.cohorts), "string")
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,8 @@ def _fill(
     _write_json(folder / CALIBRATION, calibration)
     files = {name: _sha256(folder / name) for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION)}
     _write_json(folder / MANIFEST, manifest.model_copy(update={"files": files}))
+    tasks = [task.name for task in manifest.tasks]
+    (folder / MLMODEL).write_text(describe(manifest.row_columns, tasks), encoding="utf-8")
     for file in folder.iterdir():
         _sync(file)
 

@@ -39,7 +39,7 @@ def test_a_run_that_was_ended_early_goes_on_with_the_buckets_that_it_has_left(
             raise KeyboardInterrupt
         return done
 
-    ask, score = used_project.ask(SECOND_NIGHT, model="mfh"), all_jobs()["score"]
+    ask, score = used_project.ask(SECOND_NIGHT), all_jobs()["score"]
     with monkeypatch.context() as ending:
         ending.setattr(Store, "replace", replace_and_end)
         with pytest.raises(KeyboardInterrupt):

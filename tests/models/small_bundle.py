@@ -21,7 +21,9 @@ ITEMS = 37
 USER, ITEM, CONTEXT = ([0], [0]), ([1], [1, 2]), ([2], [])
 
 
-def bundle(folder: Path, model: Model = PLE, encoder: Encoder = ENCODER) -> Bundle:
+def bundle(
+    folder: Path, model: Model = PLE, encoder: Encoder = ENCODER, columns: dict[str, str] | None = None
+) -> Bundle:
     weights = build_model(model, encoder, NAMES, COHORTS, seed=3).state_dict()
     weights = {name: 3 * value for name, value in weights.items()}  # so that scores differ well
     save_file(weights, folder / "trained.safetensors")
@@ -38,7 +40,7 @@ def bundle(folder: Path, model: Model = PLE, encoder: Encoder = ENCODER) -> Bund
         tasks=TASKS,
         cohorts=COHORTS,
         rule_versions=dict.fromkeys(COHORTS, 1),
-        columns={},
+        columns=columns or {},
         table_versions={},
         code_revision="abc",
         seed=3,
