@@ -198,6 +198,40 @@ def test_a_spine_is_refused_where_features_are_not_built_or_names_are_taken(
         project.join(spine("2022-05-08", USER_COHORT="new"), ["user.cohort"])
 
 
+def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
+    spark: SparkSession, after_two_nights: SampleProject
+) -> None:
+    project = opened(after_two_nights)
+    config = project.config
+    lists = project.read("scores", data_date=SECOND_NIGHT).where("user_id % 3 = 0")
+    [version] = [row["model_version"] for row in lists.select("model_version").distinct().collect()]
+    types = project._project.catalog.input_types()
+    context = {name: F.lit(value).cast(types[name]) for name, value in config.list_context.items()}
+    spine = lists.withColumn("data_date", F.date_add("data_date", 1)).withColumns(context)
+    features = [
+        f"{group}.{name}"
+        for group in ("user", "item")
+        for name in (*feature_columns(config.features.groups[group], group), "cohort")
+    ]
+    rows = project.join(spine, features)
+
+    score = project.score_udf(version)
+    tasks = sorted(config.ranking.weights)
+    found = rows.withColumn("found", score(F.struct("*")))
+    rows.createOrReplaceTempView("pairs")
+    by_sql = spark.sql("SELECT user_id, item_id, lamplighter_score(struct(*)).click AS p FROM pairs")
+
+    pairs = found.select(*(f"p_{task}" for task in tasks), *(f"found.{task}" for task in tasks)).collect()
+    assert len(pairs) > 50
+    for row in pairs:
+        assert list(row)[len(tasks) :] == pytest.approx(list(row)[: len(tasks)], rel=1e-5)
+    clicks = {(row["user_id"], row["item_id"]): row["p_click"] for row in lists.collect()}
+    assert {(row["user_id"], row["item_id"]): row["p"] for row in by_sql.collect()} == pytest.approx(
+        clicks, rel=1e-5
+    )
+    assert project.score_udf() is not None  # of the champion
+
+
 def test_a_job_and_a_night_are_run(spark: SparkSession, used_project: SampleProject) -> None:
     project = opened(used_project, "ranking.top_k=4")
     (step,) = project.run("score", SECOND_NIGHT)
