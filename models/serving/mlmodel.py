@@ -7,8 +7,8 @@ from typing import Any
 
 LOADER = "models.serving.pyfunc"
 WHOLE = ("tinyint", "smallint", "int", "bigint")
-# Whole numbers with a null are floats to pandas, which MLflow refuses for its own whole numbers.
-_TYPES = dict.fromkeys((*WHOLE, "boolean", "date"), "any") | {"string": "string"}
+# Others are "any": whole numbers with a null are floats to pandas, which MLflow refuses for its own ones.
+_TYPES = {"string": "string", "double": "double", "float": "double"}
 
 
 def describe(columns: Mapping[str, str], tasks: Sequence[str]) -> str:
@@ -30,5 +30,5 @@ def _column(name: str, kind: str) -> dict[str, Any]:
     column = {"name": name, "required": False}
     if kind.startswith("array<"):
         element = kind.removeprefix("array<").removesuffix(">")
-        return column | {"type": "array", "items": {"type": "string" if element == "string" else "any"}}
-    return column | {"type": _TYPES.get(kind, "double")}
+        return column | {"type": "array", "items": {"type": _TYPES.get(element, "any")}}
+    return column | {"type": _TYPES.get(kind, "any")}

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
@@ -229,7 +230,11 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     assert {(row["user_id"], row["item_id"]): row["p"] for row in by_sql.collect()} == pytest.approx(
         clicks, rel=1e-5
     )
-    assert project.score_udf() is not None  # of the champion
+    project.score_udf()  # of the champion
+    mlflow.set_registry_uri(project._project.catalog.registry)
+    loaded = mlflow.pyfunc.load_model(f"models:/{config.dataset}@champion")
+    by_champion = spark.sql("SELECT lamplighter_score(struct(*)).* FROM pairs").toPandas()
+    assert loaded.predict(rows.toPandas()).to_numpy() == pytest.approx(by_champion.to_numpy(), rel=1e-5)
 
 
 def test_a_job_and_a_night_are_run(spark: SparkSession, used_project: SampleProject) -> None:

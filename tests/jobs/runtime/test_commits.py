@@ -33,7 +33,7 @@ def test_the_newest_commit_of_a_data_date_carries_the_fingerprint_of_the_ledger(
 
     assert newest or not project.store.rows(table)  # Delta makes no commit of no rows in place of no rows
     for (model, partition), (commit, fingerprint) in newest.items():
-        assert set(commit) - {"columns", "made_of"} == {"run_id", "job", "model", "partitions"}
+        assert set(commit) - {"columns", "made_of", "bucket"} == {"run_id", "job", "model", "partitions"}
         if is_date(partition):
             run = ledger[RunKey(commit["job"], model, date.fromisoformat(partition))]
             assert (commit["run_id"], fingerprint) == (run.run_id, run.fingerprint)

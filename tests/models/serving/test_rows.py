@@ -46,7 +46,7 @@ def test_ids_and_values_are_those_that_spark_makes(spark: SparkSession, kind: st
 
     dense = [
         DenseEncoding(column=name, side="item", transform="identity", mean=0.0, std=1.0)
-        for name in ("value", "count", "flag")
+        for name in ("value", "count", "flag", "price")
     ]
     encoder = Encoder(categorical=tuple(map(encoding, COLUMNS)), dense=tuple(dense))
     schema = ", ".join(f"{name} {of}" for name, of in TYPES.items())
