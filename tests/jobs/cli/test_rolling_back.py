@@ -32,7 +32,7 @@ def test_readers_are_served_earlier_lists_until_the_next_night(
     code, output = run("--to-data-date", str(FIRST_NIGHT), "--reason", "again")
     assert (code, "already" in output) == (1, True)
 
-    [folder] = (used_project.warehouse / "scores").glob(f"data_date={SECOND_NIGHT}")
+    [folder] = used_project.warehouse.glob(f"*/scores/data_date={SECOND_NIGHT}")
     shutil.rmtree(folder)
     code, output = run("--to-data-date", str(SECOND_NIGHT), "--reason", "mended")
     assert (code, "data files are lost" in output) == (1, True)
