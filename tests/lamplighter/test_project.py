@@ -233,7 +233,8 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     project.score_udf()  # of the champion
     mlflow.set_registry_uri(project._project.catalog.registry)
     loaded = mlflow.pyfunc.load_model(f"models:/{config.dataset}@champion")
-    by_champion = spark.sql("SELECT lamplighter_score(struct(*)).* FROM pairs").toPandas()
+    probabilities = "SELECT p.* FROM (SELECT lamplighter_score(struct(*)) AS p FROM pairs)"
+    by_champion = spark.sql(probabilities).toPandas()
     assert loaded.predict(rows.toPandas()).to_numpy() == pytest.approx(by_champion.to_numpy(), rel=1e-5)
 
 
