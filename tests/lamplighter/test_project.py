@@ -231,7 +231,7 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
         clicks, rel=1e-5
     )
     project.score_udf()  # of the champion
-    mlflow.set_registry_uri(project._project.catalog.registry)
+    mlflow.set_tracking_uri(project._project.catalog.registry)  # also where models are registered
     loaded = mlflow.pyfunc.load_model(f"models:/{config.dataset}@champion")
     probabilities = "SELECT p.* FROM (SELECT lamplighter_score(struct(*)) AS p FROM pairs)"
     by_champion = spark.sql(probabilities).toPandas()
