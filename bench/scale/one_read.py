@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -139,8 +140,9 @@ def after_a_loss(frame: DataFrame, way: str) -> str:
         blocks.removeRdd(rdd_id, True)
     try:
         return "computed again" if kept.count() == rows else "other rows"
-    except PySparkException as error:
-        return f"the job fails: {str(error).splitlines()[0][:60]}"
+    except (PySparkException, Py4JJavaError) as error:
+        fault = next((line for line in str(error).splitlines() if "SparkException" in line), str(error))
+        return f"the job fails: {fault[:100]}"
 
 
 def _check(frame: DataFrame, table: str, project: Project) -> None:
