@@ -23,6 +23,7 @@ from core.columns import (
 from core.config_model import EntityName
 from core.errors import ConfigError
 from core.features import EXACT, FeatureGroup, Features
+from core.lists import LikedAttribute, OwnFile
 from core.schema import Config
 from core.source import Mapping, Source
 
@@ -254,6 +255,33 @@ def _check_inputs(config: Config) -> None:
             )
 
 
+def _check_lists(config: Config) -> None:
+    """Check what lists read of items, and that models read nothing of items where a list has none."""
+    attributes = config.features.item.attributes
+    known = [*feature_columns(config.features.item, "item"), "item_id", "item_cohort"]
+    for name, each in config.lists.items():
+        where = f"lists.{name}"
+        if each.where is not None:
+            _require(each.where, known, f"{where}.where")
+        _require_columns(each.at_most, attributes, f"{where}.at_most")
+        for source in each.pool:
+            if isinstance(source, LikedAttribute):
+                _require_columns([source.attribute], attributes, f"{where}.pool.attribute")
+            if isinstance(source, OwnFile):
+                columns_of(source.item, f"{where}.pool.item")
+        if not each.has_items:
+            sides = input_sides(config)
+            inputs = [
+                *(c.column for c in config.inputs.categorical),
+                *(d.column for d in config.inputs.dense),
+            ]
+            if read := [column for column in inputs if sides[column] in ("item", "pair")]:
+                raise ConfigError(
+                    f"{where}.ranking: none means a prediction without an item, but inputs read {read} of "
+                    "items; leave these out, or rank items"
+                )
+
+
 def check_expressions(config: Config) -> None:
     """Check each expression, each column's name and each reference to a column of one configuration.
 
@@ -291,3 +319,4 @@ def check_expressions(config: Config) -> None:
     for group in config.features.groups:
         _check_group(config, group)
     _check_inputs(config)
+    _check_lists(config)

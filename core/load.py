@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,6 +17,7 @@ from core.derived import with_code
 from core.errors import ConfigError
 from core.expressions import check_expressions
 from core.layers import NOT_FILLED_IN, Key, Layer, Layers, read_file, read_overrides
+from core.no_items import with_one_item
 from core.schema import Config
 from core.suites import with_suites
 
@@ -94,7 +96,8 @@ def _read(dataset: str, env: str, model: str, overrides: tuple[str, ...], conf_d
     try:
         merged = layers.merged()
         _require_filled_in(layers, sorted(OmegaConf.missing_keys(merged)))
-        config = Config.model_validate(OmegaConf.to_container(merged, resolve=True))
+        values: dict[str, Any] = OmegaConf.to_container(merged, resolve=True)  # type: ignore[assignment]
+        config = Config.model_validate(with_one_item(values))
     except OmegaConfBaseException as error:
         raise ConfigError(f"configuration does not resolve: {str(error).splitlines()[0]}") from error
     except TypeError as error:  # what OmegaConf raises for a mapping that meets a list

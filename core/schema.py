@@ -13,6 +13,7 @@ from core.config_model import ConfigModel, Days, Name, Positive, Share, Window, 
 from core.derived import Derived
 from core.features import Features
 from core.inputs import Inputs
+from core.lists import Active, ItemList, LikedAttribute, MostLiked, MostShown
 from core.model import Model
 from core.paths import StoragePath
 from core.source import Behaviour, Source, require_order
@@ -68,7 +69,7 @@ class CohortAxes(ConfigModel):
         return {"user_cohort": self.user, "item_cohort": self.item}
 
 
-# --- tasks, training, ranking -------------------------------------------------------------------
+# --- tasks, training -------------------------------------------------------------------
 
 
 class Task(ConfigModel):
@@ -196,6 +197,7 @@ class Baselines(ConfigModel):
 
     group: Name  # an attribute of items, or item_id
     strength: Annotated[float, Field(gt=0)]  # rows that a mean is smoothed with
+    window: Window  # that impressions of items are counted in, to tell which are shown often
 
 
 class Examples(ConfigModel):
@@ -209,21 +211,6 @@ class Examples(ConfigModel):
     @classmethod
     def _is_an_order(cls, terms: tuple[str, ...]) -> tuple[str, ...]:
         return require_order(terms)
-
-
-class Candidates(ConfigModel):
-    """The items that every user is scored against, ties by item_id."""
-
-    most_shown: Positive
-    window: Window
-    newest: Positive
-
-
-class Ranking(ConfigModel):
-    """Final score = product of p ** weight over binary tasks; the best top_k are published."""
-
-    weights: Annotated[dict[Name, Annotated[float, Field(ge=0)]], Field(min_length=1)]
-    top_k: Positive
 
 
 # --- where and how ------------------------------------------------------------------------------
@@ -287,16 +274,21 @@ class Config(ConfigModel):
     promotion: Promotion
     audits: Audits
     baselines: Baselines
-    candidates: Candidates
-    ranking: Ranking
-    list_context: dict[Name, int | float | str]
+    lists: Annotated[dict[Name, ItemList], Field(min_length=1)]
     suites: dict[Name, Suite] = Field(default_factory=dict)
     model: Model
 
     @model_validator(mode="after")
     def _exposure_is_counted(self) -> Self:
+        counting = (MostShown, Active, LikedAttribute)
         for entity, features, window, reader in (
-            ("item", self.features.item, self.candidates.window, "candidates.window"),
+            ("item", self.features.item, self.baselines.window, "baselines.window"),
+            *(
+                ("item", self.features.item, source.window, f"lists.{name}.pool")
+                for name, declared in self.lists.items()
+                for source in declared.pool
+                if isinstance(source, counting)
+            ),
             ("user", self.features.user, "all", "the report"),
         ):
             counts = {a.name: a.windows for a in features.aggregates if a.agg == "count"}
@@ -334,7 +326,26 @@ class Config(ConfigModel):
         each_once(tasks, "tasks")
         binary = {task.name for task in self.tasks if task.kind == "binary"}
         for where, names, known, kind in (
-            ("ranking.weights", set(self.ranking.weights), binary, "binary tasks"),
+            *(
+                (f"lists.{name}.ranking", set(each.weights), binary, "binary tasks")
+                for name, each in self.lists.items()
+            ),
+            *(
+                (f"lists.{name}.pool", {source.task}, binary, "binary tasks")
+                for name, each in self.lists.items()
+                for source in each.pool
+                if isinstance(source, MostLiked | LikedAttribute)
+            ),
+            *(
+                (
+                    f"lists.{name}.new_items.cohort",
+                    {each.new_items.cohort},
+                    set(self.cohorts.item.names),
+                    "cohorts of items",
+                )
+                for name, each in self.lists.items()
+                if each.new_items is not None
+            ),
             ("promotion.primary_tasks", set(self.promotion.primary_tasks), set(tasks), "tasks"),
             ("promotion.task_seed_std", set(self.promotion.task_seed_std), set(tasks), "tasks"),
         ):
@@ -347,18 +358,33 @@ class Config(ConfigModel):
                 f"model.input.id_dropout names {dropped}, which are hashed: what training has never seen "
                 "reads a row that others share there, and not row 0; leave out their `hash_size`"
             )
+        for name, each in self.lists.items():
+            self._check_context(each.context, f"lists.{name}.context")
+        return self
+
+    def _check_context(self, values: dict[str, int | float | str], where: str) -> None:
+        """Refuse the context of a list unless it has a value of the type of each context column."""
         context = set(self.source.events.columns) - {"user_id", "item_id", "event_time"}
-        if set(self.list_context) != context:
+        if set(values) != context:
             raise ValueError(
-                f"list_context sets {sorted(self.list_context)}, but the context columns of an impression "
+                f"{where} sets {sorted(values)}, but the context columns of an impression "
                 f"are {sorted(context)}; set each of them once"
             )
-        for name, value in self.list_context.items():
+        for name, value in values.items():
             kind = self.source.events.columns[name].type
             if kind in WHOLE and not isinstance(value, int):
-                raise ValueError(
-                    f"list_context.{name} is {value!r}; expected a whole number, as of type {kind}"
-                )
+                raise ValueError(f"{where}.{name} is {value!r}; expected a whole number, as of type {kind}")
             if (kind == "double" or kind.startswith("decimal")) and isinstance(value, str):
-                raise ValueError(f"list_context.{name} is {value!r}; expected a number, as of type {kind}")
-        return self
+                raise ValueError(f"{where}.{name} is {value!r}; expected a number, as of type {kind}")
+
+    @property
+    def listed_tasks(self) -> tuple[Task, ...]:
+        """The tasks whose predictions are published: those that a list ranks by; without items all."""
+        ranked = {task for each in self.lists.values() for task in each.weights}
+        everything = any(not each.has_items for each in self.lists.values())
+        return tuple(task for task in self.tasks if everything or task.name in ranked)
+
+    @property
+    def has_user_pools(self) -> bool:
+        """Whether a list has a source of its own for each user."""
+        return any(isinstance(s, LikedAttribute) for each in self.lists.values() for s in each.pool)

@@ -141,13 +141,20 @@ def _of_evaluations() -> Iterator[Expectation]:
 
 
 def _of_scores(config: Config) -> Iterator[Expectation]:
-    for name in ("user_id", "item_id", "rank", "score", "model_version"):
-        yield _not_null(name, "ranking")
-    yield _between("rank", "ranking.top_k", low=1, high=config.ranking.top_k)
-    yield _between("score", "ranking.weights", low=0, high=1)
-    for task in config.ranking.weights:
-        yield _not_null(f"p_{task}", f"ranking.weights.{task}")
-        yield _between(f"p_{task}", f"ranking.weights.{task}", low=0, high=1)
+    lists = config.lists.values()
+    for name in ("user_id", "list", "rank", "model_version"):
+        yield _not_null(name, "lists")
+    if all(each.has_items for each in lists):
+        for name in ("item_id", "score", "placement_probability"):
+            yield _not_null(name, "lists")
+    yield _in_set("list", "lists", list(config.lists))
+    yield _between("rank", "lists.top_k", low=1, high=max(each.length for each in lists))
+    yield _between("score", "lists.ranking", low=0, high=1)
+    yield _between("placement_probability", "lists.new_items", low=0, high=1)
+    for task in config.listed_tasks:
+        yield _not_null(f"p_{task.name}", "lists.ranking")
+        if task.kind == "binary":
+            yield _between(f"p_{task.name}", "lists.ranking", low=0, high=1)
     yield from _cohort("cohort", "cohorts.user", config.cohorts.user)
 
 

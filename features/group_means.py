@@ -5,9 +5,8 @@ Items whose attribute is missing, null or an empty string, form no group: they r
 
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.schema import Baselines, Config, Task
@@ -119,45 +118,9 @@ def with_group_means(rows: DataFrame, means: DataFrame, config: Config) -> DataF
     return found.withColumns(nearest).select(*rows.columns, *nearest)
 
 
-def to_group_lists(users: DataFrame, pool: DataFrame, means: DataFrame, config: Config) -> DataFrame:
-    """Return each user's list: the items of a pool by the means of the user's cohort.
-
-    All users of a cohort get the same list. Score: product of p ** weight over `ranking.weights`; ties by how
-    often an item was shown, then by item_id.
-
-    Grain: (user_id, data_date, rank). Columns: cohort, user_id, data_date, rank, item_id, score, p_<task>.
-    Cost: cohorts x items to rank, then users x top_k rows.
-
-    Args:
-        users: user_id, data_date, user_cohort.
-        pool: features of the items.
-        means: `group_means` as of the users' data date.
-        config: its baselines, candidates, exposure, ranking, tasks and user cohorts.
-    """
-    weights = config.ranking.weights
-    cohorts = users.select("user_cohort").distinct()
-    pairs = with_group_means(pool.crossJoin(F.broadcast(cohorts)), means, config)
-    score = reduce(
-        lambda x, y: x * y, (F.pow(f"p_{task}", F.lit(w)) for task, w in weights.items()), F.lit(1.0)
-    )
-    best_first = Window.partitionBy("user_cohort").orderBy(
-        F.col("score").desc(), popularity(config).desc(), F.col("item_id").asc()
-    )
-    ranked = (
-        pairs.withColumn("score", score)
-        .withColumn("rank", F.row_number().over(best_first))
-        .where(F.col("rank") <= config.ranking.top_k)
-        .select("user_cohort", "rank", "item_id", "score", *(f"p_{task}" for task in weights))
-    )
-    keys = users.select("user_id", "data_date", "user_cohort")
-    return keys.join(F.broadcast(ranked), on="user_cohort", how="inner").withColumnRenamed(
-        "user_cohort", "cohort"
-    )
-
-
 def popularity(config: Config) -> Column:
-    """Return log1p of how often an item was shown in the window of `candidates`: a score for every task."""
-    shown = F.col(f"item_{config.exposure}_{config.candidates.window}")
+    """Return log1p of how often an item was shown in the window of `baselines`: a score for every task."""
+    shown = F.col(f"item_{config.exposure}_{config.baselines.window}")
     return F.log1p(F.coalesce(shown, F.lit(0)).cast("double"))
 
 

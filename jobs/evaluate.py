@@ -34,7 +34,7 @@ from quality.served import BASELINES
     ),
     writes=("model_warnings", "gate_weights", "calibration_curves", "evaluations"),
     config=(
-        *("evaluation", "baselines", "exposure", "candidates.window", "cohorts", "training", "model.name"),
+        *("evaluation", "baselines", "exposure", "cohorts", "training", "model.name"),
         *("tasks[].name", "tasks[].kind", "tasks[].matures_days"),
     ),
     dates=ONE,

@@ -12,19 +12,21 @@ from datetime import timedelta
 from core.training_days import labelled_date
 from features.outcomes import to_outcomes
 from jobs.runtime.job import ONE, job
-from jobs.runtime.reads import day_before_labelled, labelled_day
+from jobs.runtime.reads import USER_POOLS, day_before_labelled, labelled_day
 from jobs.runtime.run import Run
 
 
 @job(
     reads=(
         day_before_labelled("scores"),
+        day_before_labelled("pools"),
+        day_before_labelled(USER_POOLS),
         labelled_day("events"),
     ),
     writes=("outcomes",),
     config=(
         *("tasks[].name", "tasks[].kind", "tasks[].label", "tasks[].where", "tasks[].matures_days"),
-        "cohorts.user",
+        *("cohorts.user", "lists"),
     ),
     dates=ONE,
 )
@@ -37,7 +39,9 @@ def look_back(run: Run) -> None:
         run.note(f"no lists as of {before} to look back at")
         rows = []
     else:
-        outcomes = to_outcomes(lists, run.read("events", labelled), run.config)
+        own = run.read(USER_POOLS, before) if run.config.has_user_pools else None
+        events = run.read("events", labelled)
+        outcomes = to_outcomes(lists, run.read("pools", before), own, events, run.config)
         rows = [row.asDict() | {"data_date": run.data_date} for row in outcomes.collect()]
     run.commit_rows("outcomes", rows)
 

@@ -15,7 +15,7 @@ from core.paths import exists, local_path, read_bytes, write_atomically
 from jobs.runtime.catalogue import feature_rows
 from jobs.runtime.job import ONE, job
 from jobs.runtime.night_report import collect
-from jobs.runtime.reads import day_before, same_day, trailing
+from jobs.runtime.reads import USER_POOLS, day_before, same_day, trailing
 from jobs.runtime.run import Run
 from quality.report.model import FeatureRow, IndexEntry, NightReport, index_entry
 from quality.report.render import render_features, render_index, render_night
@@ -24,6 +24,7 @@ OF_THE_NIGHT = (
     *("source_file_dates", "{group}_features", "{entity}_cohorts", "feature_profiles", "encoders"),
     *("model_warnings", "gate_weights"),
     *("calibration_curves", "evaluations", "promotion_cells", "promotions", "scores", "outcomes"),
+    *("pools", USER_POOLS),
 )
 
 
@@ -36,7 +37,7 @@ OF_THE_NIGHT = (
     ),
     writes=(),
     config=(
-        *("audits", "behaviours", "cohorts", "derived", "exposure", "features", "source.items"),
+        *("audits", "behaviours", "cohorts", "derived", "exposure", "features", "lists", "source.items"),
         *("source.users", "tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,

@@ -261,7 +261,7 @@ class Project:
         return cast(Callable[..., Column], score)
 
     def lists(self, user: str | int, data_date: DataDate | None = None) -> list[dict[str, Any]]:
-        """Return a user's published list by rank; empty for a user who is not known.
+        """Return a user's published lists by list and rank; empty for a user who is not known.
 
         Args:
             user: id.

@@ -30,9 +30,10 @@ class EventCounts:
 
 @dataclass(frozen=True)
 class ListCounts:
-    """Published lists of one data date.
+    """Published lists of one name and data date.
 
     Attributes:
+        name: of the list.
         lists: users with a list.
         top_item: the item that is on top of most lists; of equals the first by id.
         lists_with_top_item: lists that it is on top of.
@@ -41,6 +42,7 @@ class ListCounts:
             `audits.days_before` days before.
     """
 
+    name: str
     lists: int
     top_item: str
     lists_with_top_item: int
@@ -77,13 +79,13 @@ def list_warnings(counts: ListCounts, rules: Audits) -> tuple[str, ...]:
     if counts.lists_with_top_item > rules.most_same_top_share * counts.lists:
         share = percent(counts.lists_with_top_item / counts.lists)
         warnings.append(
-            f"item {counts.top_item} is on top of {share} of {counts.lists:,} lists, "
+            f"list {counts.name}: item {counts.top_item} is on top of {share} of {counts.lists:,} lists, "
             f"more than {percent(rules.most_same_top_share)}"
         )
     if counts.seen_before > rules.most_seen_share * counts.listed:
         share = percent(counts.seen_before / counts.listed)
         warnings.append(
-            f"{share} of {counts.listed:,} listed items were seen by their user in the "
+            f"list {counts.name}: {share} of {counts.listed:,} listed items were seen by their user in the "
             f"{rules.days_before + 1} days up to the data date, more than {percent(rules.most_seen_share)}"
         )
     return tuple(warnings)

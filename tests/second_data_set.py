@@ -145,10 +145,15 @@ training:
   seed: 5
 evaluation: {replicates: 40, min_class_count: 3}
 promotion: {primary_tasks: [borrow]}
-baselines: {group: item_genre, strength: 10}
-candidates: {most_shown: 15, window: 2d, newest: 3}
-ranking: {weights: {borrow: 1.0}, top_k: 5}
-list_context: {shelf: 1, user_device: phone}
+baselines: {group: item_genre, strength: 10, window: 2d}
+lists:
+  home:
+    context: {shelf: 1, user_device: phone}
+    pool:
+      - {source: most_shown, items: 15, window: 2d}
+      - {source: newest, items: 3}
+    ranking: {borrow: 1.0}
+    top_k: 5
 """
 
 

@@ -74,10 +74,15 @@ training:
 evaluation: {replicates: 20, min_class_count: 3}
 promotion: {primary_tasks: [click]}
 audits: {least_of_mean: 0.0}
-baselines: {group: item_id, strength: 10}
-candidates: {most_shown: 5, window: 2d, newest: 2}
-ranking: {weights: {click: 1.0}, top_k: 2}
-list_context: {}
+baselines: {group: item_id, strength: 10, window: 2d}
+lists:
+  home:
+    context: {}
+    pool:
+      - {source: most_shown, items: 5, window: 2d}
+      - {source: newest, items: 2}
+    ranking: {click: 1.0}
+    top_k: 2
 """
 
 

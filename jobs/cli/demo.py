@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -93,7 +94,9 @@ def show(arguments: Arguments) -> None:
     features = project.store.read(project.spark, "user_features")
     users = features.where(F.col("data_date") == F.lit(arguments.last))
     for user in typical_users(users, project.config.exposure):
-        CONSOLE.print(list_sheet(list_of(project, user.user_id, arguments.last)), "")
+        rows = list_of(project, user.user_id, arguments.last)
+        for _, own in groupby(rows, key=lambda row: row["list"]):
+            CONSOLE.print(list_sheet([*own]), "")
     CONSOLE.print(f"report: {project.report_uri(f'{arguments.last}.html')}", soft_wrap=True)
 
 

@@ -1,10 +1,11 @@
 """Queries: `lamplighter runs`, `tables`, `models`, `lists`, `rules`, `describe-model`."""
 
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 
-from core.errors import LamplighterError
+from core.errors import ConfigError, LamplighterError
 from core.load import DEFAULT_DATASET
 from core.rule_words import expected, rule_name
 from jobs.cli.flags import Flags, with_flags
@@ -82,16 +83,20 @@ def lists(
     data_date: Annotated[
         str, typer.Option("--data-date", metavar="D", help="Default: what readers are served.")
     ] = "",
+    name: Annotated[str, typer.Option("--list", metavar="NAME", help="Of this name alone.")] = "",
 ) -> None:
-    """Print one user's published list."""
+    """Print one user's published lists."""
     found = flags.opened()
     day = one_date(data_date, "lists") if data_date else served_date(found.store)
-    rows = list_of(found, user, day)
+    if name and name not in found.config.lists:
+        raise ConfigError(f"--list {name}: no such list; expected one of {sorted(found.config.lists)}")
+    rows = [row for row in list_of(found, user, day) if name in ("", row["list"])]
     if not rows:
         raise LamplighterError(
             f"scores {day}: no list of user {user}; expected one for every user as of that date"
         )
-    CONSOLE.print(list_sheet(rows))
+    for _, own in groupby(rows, key=lambda row: row["list"]):
+        CONSOLE.print(list_sheet([*own]))
 
 
 @with_flags

@@ -28,10 +28,16 @@ def task_lines(guess: DatasetGuess) -> list[str]:
         "",
         "evaluation: {replicates: 200, min_class_count: 30}",
         f"promotion: {flow({'primary_tasks': names})}",
-        f"baselines: {flow({'group': groups[0] if groups else 'item_id', 'strength': 10})}",
-        "candidates: {most_shown: 200, window: 7d, newest: 20}",
-        f"ranking: {flow({'weights': dict.fromkeys(names, 1.0), 'top_k': 20})}",
-        line(f"list_context: {flow(context)}", "the most frequent values" if context else ""),
+        f"baselines: {flow({'group': groups[0] if groups else 'item_id', 'strength': 10, 'window': '7d'})}",
+        "",
+        "lists:",
+        "  home:",
+        line(f"    context: {flow(context)}", "the most frequent values" if context else ""),
+        "    pool:",
+        "      - {source: most_shown, items: 200, window: 7d}",
+        "      - {source: newest, items: 20}",
+        f"    ranking: {flow(dict.fromkeys(names, 1.0))}",
+        "    top_k: 20",
     ]
 
 

@@ -29,7 +29,9 @@ NO_EFFECT_ON_CONTENT = frozenset(
             "core.features",
             "core.inputs",
             "core.layers",
+            "core.lists",
             "core.load",
+            "core.no_items",
         ),
         *("core.model", "core.schema", "core.source"),
         # Tables are hashed by their declaration (`Lineage.recipe`), source files by their names and content.

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def list_of(project: "Project", user: str, data_date: date) -> list[dict[str, Any]]:
-    """Return one user's rows of `scores` of a data date, by rank."""
+    """Return one user's rows of `scores` of a data date, by list and rank."""
     is_of_user = ds.field("user_id").cast("string") == user  # what is no number is nobody's id
     rows = project.store.rows("scores", f"data_date = '{data_date}'", is_of_user)
-    return sorted(rows, key=lambda row: row["rank"])
+    return sorted(rows, key=lambda row: (row["list"], row["rank"]))
 
 
 class TypicalUser(NamedTuple):
@@ -57,14 +57,14 @@ def served_date(store: Store) -> date:
 
 
 def list_sheet(rows: list[dict[str, Any]]) -> Sheet:
-    """Return a list as a table for people."""
+    """Return the rows of one list as a table for people; without items their columns stay empty."""
     first = rows[0]
     tasks = [name for name in first if name.startswith("p_")]
     sheet = Sheet("rank", "item", "score", *tasks, box=None, pad_edge=False)
-    sheet.title = (
-        f"user {first['user_id']} ({first['cohort']}), as of {first['data_date']}, {first['model_version']}"
-    )
+    user = f"user {first['user_id']} ({first['cohort']})"
+    sheet.title = f"{first['list']} of {user}, as of {first['data_date']}, {first['model_version']}"
     for row in rows:
-        numbers = [f"{row[name]:.4f}" for name in ("score", *tasks)]
-        sheet.add_row(str(row["rank"]), str(row["item_id"]), *numbers)
+        numbers = ["" if row[name] is None else f"{row[name]:.4f}" for name in ("score", *tasks)]
+        item = "" if row["item_id"] is None else str(row["item_id"])
+        sheet.add_row(str(row["rank"]), item, *numbers)
     return sheet

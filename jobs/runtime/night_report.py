@@ -4,10 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any
 
 import numpy as np
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from core.config_model import ENTITIES, EntityName
@@ -16,6 +17,7 @@ from features.list_counts import to_list_counts
 from jobs.runtime.lists import typical_users
 from jobs.runtime.night_decision import calibration_of, cells_of, decision_of, gates_of, warnings_of
 from jobs.runtime.pipeline import all_jobs
+from jobs.runtime.reads import USER_POOLS
 from jobs.runtime.run import Run
 from jobs.tables.ledger import NewestRun, RunKey
 from quality.audits import ListCounts, list_warnings
@@ -25,6 +27,7 @@ from quality.report.model import (
     ListedItem,
     NightReport,
     OutcomeRow,
+    PoolRow,
     RepairedDate,
     RowsBalance,
     SampleList,
@@ -51,7 +54,7 @@ def collect(run: Run) -> NightReport:
         dataset=run.config.dataset,
         run_id=run.record.run_id,
         champion=None if first is None else first["model_version"],
-        users_scored=published.where(F.col("rank") == 1).count(),
+        users_scored=published.select("user_id").distinct().count(),
         steps=tuple(_steps(runs)),
         balance=_balance(run),
         repaired=tuple(each for each in late if _is_built(run, each.data_date)),
@@ -64,6 +67,7 @@ def collect(run: Run) -> NightReport:
         gates=tuple(gates_of(run, decision)),
         gate_warnings=tuple(warnings_of(run, decision)),
         scores=_score_distribution(run, published),
+        pools=tuple(_pools(run)),
         outcomes=tuple(_outcomes(run)),
         samples=tuple(_samples(run, published)),
         list_warnings=_list_warnings(run, published),
@@ -122,8 +126,9 @@ def _unbuilt(run: Run, late: list[RepairedDate]) -> Iterator[str]:
 
 def _list_warnings(run: Run, published: DataFrame) -> tuple[str, ...]:
     first = run.data_date - timedelta(days=run.config.audits.days_before)
-    counts = to_list_counts(published, run.read("events", first, run.data_date)).first()
-    return () if counts is None else list_warnings(ListCounts(**counts.asDict()), run.config.audits)
+    counts = to_list_counts(published, run.read("events", first, run.data_date)).collect()
+    by_list = sorted((ListCounts(**row.asDict()) for row in counts), key=lambda each: each.name)
+    return tuple(text for each in by_list for text in list_warnings(each, run.config.audits))
 
 
 def _verdicts(run: Run) -> Iterator[VerdictRow]:
@@ -185,28 +190,61 @@ def _histogram(scores: DataFrame, edges: "np.ndarray[Any, Any]") -> tuple[float,
 def _outcomes(run: Run) -> Iterator[OutcomeRow]:
     order = {task.name: number for number, task in enumerate(run.config.tasks)}
     rows = run.rows("outcomes", data_date=run.data_date)
-    for row in sorted(rows, key=lambda row: (row["metric"], order[row["task"]], row["cohort"])):
-        names = ("metric", "task", "cohort", "value", "users", "events")
+    for row in sorted(rows, key=lambda row: (row["list"], row["metric"], order[row["task"]], row["cohort"])):
+        names = ("list", "metric", "task", "cohort", "value", "users", "events")
         yield OutcomeRow(**{name: row[name] for name in names})
+
+
+def _pools(run: Run) -> Iterator[PoolRow]:
+    """Return what each cohort was scored against, in the order of the lists and cohorts."""
+    day = run.data_date
+    users = {row["cohort"]: row["count"] for row in _counts(run.read("user_cohorts", day), "cohort")}
+    pools = run.read("pools", day)
+    items = {(row["list"], row["user_cohort"]): row["count"] for row in _counts(pools, "list", "user_cohort")}
+    sources: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    named = pools.withColumn("source", F.explode("sources"))
+    for row in sorted(_counts(named, "list", "user_cohort", "source"), key=lambda row: row["source"]):
+        sources.setdefault((row["list"], row["user_cohort"]), []).append((row["source"], row["count"]))
+    own: dict[tuple[str, str], int] = {}
+    if run.config.has_user_pools:
+        cohorts = run.read("user_cohorts", day).select("user_id", "cohort")
+        of_users = run.read(USER_POOLS, day).join(cohorts, on="user_id", how="inner")
+        own = {(row["list"], row["cohort"]): row["count"] for row in _counts(of_users, "list", "cohort")}
+    for name in run.config.lists:
+        for cohort in run.config.cohorts.user.names:
+            key = (name, cohort)
+            if key in items or key in own:
+                yield PoolRow(
+                    name,
+                    cohort,
+                    items.get(key, 0),
+                    tuple(sources.get(key, ())),
+                    users.get(cohort, 0),
+                    own.get(key, 0),
+                )
+
+
+def _counts(rows: DataFrame, *keys: str) -> list[Row]:
+    return rows.groupBy(*keys).count().collect()
 
 
 def _samples(run: Run, published: DataFrame) -> Iterator[SampleList]:
     """Return the lists of one user without events and of the most active one."""
     users = run.read("user_features", run.data_date)
     for who, user in typical_users(users, run.config.exposure):
-        found = published.where(F.col("user_id").cast("string") == user).orderBy("rank").collect()
-        rows = [row.asDict() for row in found]
-        if rows:
+        found = published.where(F.col("user_id").cast("string") == user).orderBy("list", "rank").collect()
+        for name, own in groupby((row.asDict() for row in found), key=lambda row: row["list"]):
+            rows = list(own)
             items = tuple(
                 ListedItem(
                     row["rank"],
-                    str(row["item_id"]),
+                    None if row["item_id"] is None else str(row["item_id"]),
                     tuple((name.removeprefix("p_"), row[name]) for name in row if name.startswith("p_")),
                     row["score"],
                 )
                 for row in rows
             )
-            yield SampleList(who, str(rows[0]["user_id"]), rows[0]["cohort"], items)
+            yield SampleList(who, name, str(rows[0]["user_id"]), rows[0]["cohort"], items)
 
 
 def _waiting(labelled: date, run: Run) -> Iterator[str]:

@@ -16,8 +16,9 @@ from core.training_days import baseline_date, date_range, evaluation_days, label
 
 Dates = Callable[[Config, date], Sequence[date]]
 Kind = Literal["dates", "champion", "source", "earlier"]
-SourcePart = Literal["own", "log", "attributes"]
+SourcePart = Literal["own", "log", "attributes", "pools"]
 STATE = "{group}_state"
+USER_POOLS = "user_pools"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def table_names(pattern: str, config: Config) -> tuple[str, ...]:
     """Return the tables that a declaration names.
 
     Of `{entity}_cohorts` one per entity, of `{group}_features` one per group of features, of `{group}_state`
-    one per group that has a state. Order and edges of the night follow from the patterns alone.
+    one per group that has a state; `user_pools` where a list has items for single users. Order and edges of
+    the night follow from the patterns alone.
     """
+    if pattern == USER_POOLS and not config.has_user_pools:
+        return ()
     if "{group}" in pattern:
         groups = config.features.groups
         if pattern == STATE:
@@ -190,7 +194,7 @@ def source_files(part: SourcePart) -> Read:
 
     Args:
         part: "own": log files that the date names; "log": log files that hold rows of the date;
-            "attributes": files of users and items.
+            "attributes": files of users and items; "pools": files of items that lists name.
     """
     return Read(part, "files of the data date", lambda _, data_date: [data_date], "source", is_needed=False)
 

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from core.config_model import ENTITIES, EntityName
+from core.dated_path import DatedPath
 from core.expressions import columns_of, columns_without_cast
+from core.lists import OwnFile
 from core.paths import local_path, resolve_uri
 from core.schema import Config
-from core.source import FileSource, LogSource
+from core.source import IN_TABLES, FileSource, LogSource
 from core.source import Mapping as Column
 from core.training_days import date_range
-from jobs.tables.attribute_files import AttributeFiles
-from jobs.tables.delta_source import folder_of_table
+from jobs.tables.attribute_files import AttributeFiles, hash_of_files
+from jobs.tables.delta_source import folder_of_table, table_of_date
 from jobs.tables.log_files import LogFiles
 from jobs.tables.session import spark_session
-from jobs.tables.source_files import SourceFile
+from jobs.tables.source_files import SourceFile, files_at
 from jobs.tables.store import Store
 
 
@@ -68,11 +70,17 @@ class Sources:
         Args:
             what: "own": log files that the date names, actions included; "log": all log files that the events
                 of the date follow from, and the re-admissions of rows that the date loses or gains;
-                "attributes": the files of users and items that say what is valid on the date.
+                "attributes": the files of users and items that say what is valid on the date;
+                "pools": files of items that lists name.
             data_date: the data date.
         """
         if what == "attributes":
             return {label: sha for part in self.attributes() for label, sha in part.hashes(data_date).items()}
+        if what == "pools":
+            return {
+                f"source {source.path}": hash_of_files(self.pool_files(source, data_date))
+                for source in self.pools
+            }
         if what == "own":
             files = [file for log in self.logs.values() for file in log.of(data_date)]
         else:
@@ -184,6 +192,21 @@ class Sources:
         """Return what is offered of one entity; None: it has no attributes."""
         source = self._source.of(entity)
         return None if source is None else AttributeFiles(self.root, source, self._folder_of)
+
+    # --- pools of lists -------------------------------------------------------------------------
+
+    @property
+    def pools(self) -> list[OwnFile]:
+        """Return the files of items that lists name, each path once."""
+        named = (source for each in self._config.lists.values() for source in each.pool)
+        return [*{source.path: source for source in named if isinstance(source, OwnFile)}.values()]
+
+    def pool_files(self, source: OwnFile, data_date: date) -> list[SourceFile]:
+        """Return the files of items of a data date; none if there are none."""
+        if source.format in IN_TABLES:
+            return table_of_date(self._folder_of(source), source, None)
+        path = DatedPath(source.path).of(data_date)
+        return files_at(self.root, path, source.format, None)
 
     # --- tables ---------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def measure_baselines(examples: DataFrame, means: DataFrame, config: Config) -> 
     Args:
         examples: as `with_cohort_axes` arranges them.
         means: `group_means` as of the day before the first example.
-        config: its baselines, exposure, candidates.window, tasks and evaluation.
+        config: its baselines, exposure, tasks and evaluation.
     """
     binary = binary_tasks(config)
     shown = examples.select(*metric_columns(binary), popularity(config).alias("popularity"))

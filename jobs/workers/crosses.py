@@ -18,7 +18,7 @@ from core.schema import Config
 from features.encoding import encoded
 from features.groups import KEY, to_key_features
 from features.windows import unknown_defaults
-from jobs.workers.listing import PREFIX
+from jobs.workers.vectors import PREFIX
 from models.serving.crosses import NO_KEY, Cross
 
 PLACE = "_place"

@@ -1,47 +1,104 @@
-"""Lists inside Spark workers: users, batch by batch -> the best items of the pool for each."""
+"""Lists inside Spark workers: users, batch by batch -> the rows of each of their lists."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from jobs.workers.bundles import bundle_in_worker, task_numbers, to_arrays
-from models.serving.bundle import Bundle
-from models.serving.crosses import UserVectors
-from models.serving.scorer import PairScorer, Pool
+from jobs.workers.predictors import Predictor
+from models.serving.selection import Rules, Selected, select
 
-PREFIX = "_cross_"
-"""What the columns of maps begin with, and no declared column does."""
+OWN = "_own_"
+"""What the columns of places begin with that a list has for single users, and no declared column does."""
+
+SEEN = "_seen"
+"""Column of the items that a user has seen: place -> days since."""
 
 RUN = ("slice", "user_cohort")
-"""Columns whose values users of one forward pass share."""
+"""Columns whose values users of one call share."""
+
+USERS_AT_ONCE = 512
+"""Users of one call: what each has of every item is in memory at once."""
+
+
+@dataclass(frozen=True)
+class WorkerList:
+    """One list, as workers make it.
+
+    Attributes:
+        name: of the list.
+        weights: binary task -> exponent of its probability in the score; empty: no items, and no score.
+        members: user cohort -> which items are for all of its users, (I,).
+        has_own: whether single users have further items.
+        seen_days: items that a user has seen in so many days are left out.
+        rules: what makes a list of scores.
+    """
+
+    name: str
+    weights: Mapping[str, float]
+    members: Mapping[str, NDArray[np.bool_]]
+    has_own: bool
+    seen_days: int
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Lists that share predictions: those of one context.
+
+    Attributes:
+        predictor: of all users for the items of all these lists.
+        lists: by which they are made.
+    """
+
+    predictor: Predictor
+    lists: tuple[WorkerList, ...]
+
+
+@dataclass(frozen=True)
+class NightLists:
+    """All lists of a night.
+
+    Attributes:
+        model_version: what scores.
+        item_ids: of the places that are counted in `lists`, (I,).
+        units: with items first; those without have one place, which is no item.
+        tasks: whose predictions are published, in order.
+    """
+
+    model_version: str
+    item_ids: NDArray[Any]
+    units: tuple[Unit, ...]
+    tasks: tuple[str, ...]
 
 
 def to_lists(
-    path: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
+    night: NightLists, schema: pa.Schema
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return a function of mapInArrow: users -> their top lists, in the order of the users.
+    """Return a function of mapInArrow: users -> the rows of their lists, in the order of the users.
 
-    The batches hold user_id, data_date, user_cohort, bucket, slice, the user side's encoded columns, and a
-    map per cross of the model; rows are sorted by slice, user_cohort and user_id. Memory: a batch of users,
-    and their lists.
+    The batches hold user_id, data_date, user_cohort, bucket, slice, what the predictors read, and the maps
+    and arrays of crosses, OWN and SEEN; rows are sorted by slice, user_cohort and user_id. Memory: a batch of
+    users, and USERS_AT_ONCE times all items.
     """
 
     def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        bundle = bundle_in_worker(path)
-        scorer = _scorer_in_worker(path, items, tuple(sorted(weights.items())))
-        for users in whole_passes(batches, scorer.users_at_once):
-            yield from _lists_of(users, bundle, scorer, items, weights, top_k, schema).to_batches()
+        for users in whole_passes(batches, USERS_AT_ONCE):
+            for unit in night.units:
+                for part in _lists_of(users, unit, night):
+                    yield from part.select(schema.names).cast(schema).to_batches()
 
     return lists
 
 
 def whole_passes(batches: Iterable[pa.RecordBatch], users_at_once: int) -> Iterator[pa.Table]:
-    """Cut users anew into tables of one slice and cohort, each of whole forward passes, wherever Arrow cut.
+    """Cut users anew into tables of one slice and cohort, each of whole passes, wherever Arrow cut.
 
-    So a user's place in a forward pass depends on the other users of its slice and cohort alone. The last
+    So a user's place in a pass depends on the other users of its slice and cohort alone. The last
     pass of a slice and cohort may be incomplete.
     """
     held: pa.Table | None = None
@@ -66,59 +123,84 @@ def _runs(rows: pa.Table) -> list[pa.Table]:
     return [rows.slice(start, stop - start) for start, stop in pairwise(cuts)]
 
 
-def _lists_of(
+def _lists_of(users: pa.Table, unit: Unit, night: NightLists) -> Iterator[pa.Table]:
+    """Yield rows of the lists of users of one cohort."""
+    cohort = users["user_cohort"][0].as_py()
+    ids = users["user_id"].to_pylist()
+    items = len(unit.lists[0].rules.is_new)
+    for_all = np.any([each.members[cohort] for each in unit.lists], axis=0)
+    has_items = any(each.weights for each in unit.lists)
+    own = {each.name: _places(users[f"{OWN}{each.name}"], items) for each in unit.lists if each.has_own}
+    of_anybody = np.any([*own.values()], axis=0) if own else None
+    seen = _days_since(users[SEEN], items) if has_items and SEEN in users.column_names else None
+    scorer = unit.predictor.scorer(for_all)
+    order = [scorer.tasks.index(task) for task in night.tasks]
+    for part, predictions in scorer.predictions(users, of_anybody):
+        for each in unit.lists:
+            allowed = np.broadcast_to(each.members[cohort], predictions.shape[:2])
+            if each.has_own:
+                allowed = allowed | own[each.name][part]
+            if seen is not None and each.seen_days:
+                allowed = allowed & (seen[part] >= each.seen_days)
+            exponents = np.array([each.weights.get(task, 0.0) for task in scorer.tasks])
+            score = scores(predictions, exponents)
+            found = select(score, allowed, ids[part], each.rules)
+            published = predictions[found.owner, found.item][:, order]
+            of_rows = score[found.owner, found.item]
+            yield _table(
+                users.slice(part.start, part.stop - part.start), each, found, published, of_rows, night
+            )
+
+
+def scores(predictions: NDArray[np.float64], exponents: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the product of probability ** exponent over tasks, (..., K) -> (...)."""
+    used = exponents != 0
+    with np.errstate(divide="ignore"):
+        score: NDArray[np.float64] = np.exp(np.log(predictions[..., used]) @ exponents[used])
+    return score
+
+
+def _table(
     users: pa.Table,
-    bundle: Bundle,
-    scorer: PairScorer,
-    items: Pool,
-    weights: dict[str, float],
-    top_k: int,
-    schema: pa.Schema,
+    of: WorkerList,
+    found: Selected,
+    predictions: NDArray[np.float64],
+    score: NDArray[np.float64],
+    night: NightLists,
 ) -> pa.Table:
-    """Return the lists of users of one cohort."""
-    maps = users.select([name for name in users.column_names if name.startswith(PREFIX)])
-    frame = users.drop_columns(maps.column_names).to_pandas()
-    categorical, dense = to_arrays(frame, bundle.encoder.side("user"))
-    (user_group,) = bundle.places("user_cohort", frame["user_cohort"].to_numpy()[:1])
-    vectors = [
-        vectors_of(of_users.combine_chunks(), len(cross.inputs))
-        for of_users, cross in zip(maps.columns, scorer.crosses, strict=True)
-    ]
-    top = scorer.top_k(categorical, dense, int(user_group), top_k, vectors)
-    count = top.item.shape[1]
-    owner = np.repeat(np.arange(len(frame)), count)
+    owner, count = found.owner, len(found.owner)
+    items = pa.array(night.item_ids[found.item]) if of.weights else pa.nulls(count)
     columns = {
         "user_id": users["user_id"].take(owner),
         "data_date": users["data_date"].take(owner),
-        "rank": pa.array(np.tile(np.arange(1, count + 1, dtype=np.int32), len(frame))),
-        "item_id": pa.array(items.item_ids[top.item.reshape(-1)]),
-        "score": pa.array(top.score.reshape(-1)),
+        "list": pa.array([of.name] * count),
+        "rank": pa.array(found.rank),
+        "item_id": items,
+        **{f"p_{task}": pa.array(predictions[:, place]) for place, task in enumerate(night.tasks)},
+        "score": pa.array(score) if of.weights else pa.nulls(count),
+        "placement_probability": pa.array(found.probability) if of.weights else pa.nulls(count),
         "cohort": users["user_cohort"].take(owner),
-        "model_version": pa.array([bundle.manifest.model_version] * len(owner)),
+        "model_version": pa.array([night.model_version] * count),
         "bucket": users["bucket"].take(owner),
     }
-    for task in weights:
-        columns[f"p_{task}"] = pa.array(top.probabilities[:, :, task_numbers(bundle)[task]].reshape(-1))
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    return pa.table(columns)
 
 
-@lru_cache(maxsize=2)
-def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
-    return PairScorer(bundle_in_worker(path), items, ranking=dict(weights))
+def _places(arrays: pa.ChunkedArray, items: int) -> NDArray[np.bool_]:
+    """Return which places are in the arrays of some users, null for none, (U, I)."""
+    whole = arrays.combine_chunks()
+    is_in = np.zeros((len(whole), items), bool)
+    lengths = np.diff(whole.offsets.to_numpy())
+    is_in[np.repeat(np.arange(len(whole)), lengths), whole.flatten().to_numpy()] = True
+    return is_in
 
 
-def vectors_of(maps: pa.Array, inputs: int) -> UserVectors:
-    """Return the maps of some users, null for none, as arrays.
-
-    Args:
-        maps: of one cross, one per user.
-        inputs: number of inputs of the cross.
-    """
-    offsets = maps.offsets.to_numpy()
-    own = slice(offsets[0], offsets[-1])
-    vectors = maps.items[own].flatten().to_numpy(zero_copy_only=False)
-    return UserVectors(
-        owner=np.repeat(np.arange(len(maps)), np.diff(offsets)),
-        key=maps.keys[own].to_numpy().astype(np.int64),
-        values=vectors.astype(np.float32).reshape(-1, inputs),
-    )
+def _days_since(maps: pa.ChunkedArray, items: int) -> NDArray[np.int32]:
+    """Return days since some users saw each item, from maps, null for none; a number too large for never."""
+    whole = maps.combine_chunks()
+    days = np.full((len(whole), items), np.iinfo(np.int32).max, np.int32)
+    offsets = whole.offsets.to_numpy()
+    rows = slice(offsets[0], offsets[-1])
+    owner = np.repeat(np.arange(len(whole)), np.diff(offsets))
+    days[owner, whole.keys[rows].to_numpy()] = whole.items[rows].to_numpy()
+    return days

@@ -1,104 +1,94 @@
-"""Lists by a model: the pool of a night and all users, encoded, through the bundle in Spark workers."""
+"""All users of a night through the lists of a configuration, inside Spark workers."""
 
-from collections.abc import Mapping
 from datetime import date
 
-import pandas as pd
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from core.errors import LamplighterError
 from core.schema import Config
-from features.encoding import encoded
-from features.groups import with_group_features
-from jobs.workers.bundles import to_arrays
-from jobs.workers.crosses import key_columns_read, to_crosses
-from jobs.workers.listing import PREFIX, RUN, to_lists
+from jobs.workers.listing import OWN, RUN, SEEN, NightLists, to_lists
+from jobs.workers.night_items import NightItems
 from jobs.workers.slices import Slices
-from models.serving.bundle import Bundle
-from models.serving.scorer import Pool
+from jobs.workers.vectors import PREFIX
 
 
-def to_pool(
-    spark: SparkSession,
-    items: DataFrame,
-    groups: Mapping[str, DataFrame],
-    bundle: Bundle,
-    config: Config,
-    data_date: date,
-) -> tuple[Pool, dict[str, pa.Array]]:
-    """Return the night's items and the context of lists, encoded, and cross -> keys of the items.
+def with_own_items(users: DataFrame, user_pools: DataFrame, items: NightItems) -> DataFrame:
+    """Add the places of the items that lists have for single users, an array per list; null for none.
 
-    Bounded by `candidates`.
+    Grain: as it came. Cost: the pairs of the pools, shuffled to their users.
 
     Args:
-        spark: the session.
-        items: features of the pool's items and of their groups, with item_cohort.
-        groups: features of further groups as of the data date, of which those of context columns are joined.
-        bundle: of the model.
-        config: its list_context and features.
-        data_date: of the features.
-
-    Raises:
-        LamplighterError: there is no item.
+        users: with user_id.
+        user_pools: list, user_id and item_id, each once.
+        items: of the night.
     """
-    side = bundle.encoder.side("item")
-    keys = key_columns_read(bundle.encoder, config)
-    columns = items.select("item_id", "item_cohort", *keys, *encoded(items, side))
-    table = columns.orderBy("item_id").toArrow()
-    crosses, keys_of = to_crosses(table, bundle.encoder, config)
-    rows: pd.DataFrame = table.to_pandas()
-    if rows.empty:
-        raise LamplighterError(f"item_features has no item as of {data_date}; build features first")
-    types = bundle.manifest.columns  # as in training: 1 of a double column is not 1 of an int column
-    context = spark.createDataFrame(
-        [tuple(config.list_context.values())], list(config.list_context)
-    ).withColumns({name: F.col(name).cast(types[name]) for name in config.list_context if name in types})
-    as_of = context.withColumn("data_date", F.lit(data_date))
-    context = with_group_features(as_of, groups, config, "context")
-    context_side = bundle.encoder.side("context")
-    one_row: pd.DataFrame = context.select(*encoded(context, context_side)).toPandas()
-    categorical, dense = to_arrays(one_row, context_side)
-    pool = Pool(
-        item_ids=rows["item_id"].to_numpy(),
-        item_group=bundle.places("item_cohort", rows["item_cohort"].to_numpy()),
-        items=to_arrays(rows, side),
-        context=(categorical[0], dense[0]),
-        crosses=crosses,
+    placed = user_pools.join(F.broadcast(items.places(users.sparkSession)), on="item_id", how="inner")
+    arrays = [
+        F.collect_list(F.when(F.col("list") == each.name, F.col("place"))).alias(f"{OWN}{each.name}")
+        for each in items.lists
+        if each.has_own
+    ]
+    by_user = placed.groupBy("user_id").agg(*arrays)
+    return users.join(by_user, on="user_id", how="left")
+
+
+def with_seen_items(users: DataFrame, events: DataFrame, items: NightItems, data_date: date) -> DataFrame:
+    """Add the items that users have an event with: place -> days since the last one; null for none.
+
+    Grain: as it came. Cost: one shuffle of the events by user and item, and one of the pairs to their users.
+
+    Args:
+        users: with user_id.
+        events: of the days that lists look back.
+        items: of the night.
+        data_date: from which days are counted.
+    """
+    placed = events.join(F.broadcast(items.places(users.sparkSession)), on="item_id", how="inner")
+    days = F.date_diff(F.lit(data_date), F.max("data_date")).alias("days")
+    pairs = placed.groupBy("user_id", "place").agg(days)
+    by_user = pairs.groupBy("user_id").agg(
+        F.map_from_entries(F.collect_list(F.struct("place", "days"))).alias(SEEN)
     )
-    return pool, keys_of
+    return users.join(by_user, on="user_id", how="left")
 
 
-def to_model_lists(
-    users: DataFrame, pool: Pool, bundle: Bundle, slices: Slices, config: Config, schema: T.StructType
+def to_night_lists(
+    users: DataFrame,
+    night: NightLists,
+    encoded_columns: list[Column],
+    slices: Slices,
+    staged: T.StructType,
 ) -> DataFrame:
-    """Return each user's best items, one row per rank.
+    """Return the rows of all lists of users.
 
-    Grain: (user_id, data_date, rank). Cost: users x items of the pool forward passes; one shuffle of the
-    users, none where they are already spread by user_id, and a sort.
+    Grain: (user_id, data_date, list, rank). Cost: users x items of the pool forward passes; one shuffle of
+    the users, none where they are already spread by user_id, and a sort.
 
     Args:
-        users: features of users as of one data date, with user_cohort and, where the model reads crosses,
-            what `with_user_vectors` adds.
-        pool: what they are scored against.
-        bundle: of the model.
+        users: features of users as of one data date, with user_cohort, and what `with_user_vectors`,
+            `with_own_items` and `with_seen_items` add where lists need it.
+        night: what workers make lists by.
+        encoded_columns: what its predictors read of users.
         slices: how users are divided.
-        config: its ranking.
-        schema: columns of `scores_staging` without the fingerprint.
+        staged: columns of `scores_staging`, of which the fingerprint is left out.
     """
+    schema = T.StructType([field for field in staged.fields if field.name != "fingerprint"])
+    prefixes = (PREFIX, OWN, SEEN)
     encoded_users = slices.spread(users).select(
         "user_id",
         "data_date",
         "user_cohort",
         slices.bucket.alias("bucket"),
         slices.slice.alias("slice"),
-        *(name for name in users.columns if name.startswith(PREFIX)),
-        *encoded(users, bundle.encoder.side("user")),
+        *(name for name in users.columns if name.startswith(prefixes)),
+        *encoded_columns,
     )
-    lists = to_lists(
-        str(bundle.path), pool, config.ranking.weights, config.ranking.top_k, to_arrow_schema(schema)
-    )
+    lists = to_lists(night, to_arrow_schema(schema))
     return encoded_users.sortWithinPartitions(*RUN, "user_id").mapInArrow(lists, schema)
+
+
+def seen_days(config: Config) -> int:
+    """Return the days of events that lists look back for what users have seen; 0: none."""
+    return max(each.seen_days for each in config.lists.values())

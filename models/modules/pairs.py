@@ -5,7 +5,8 @@ x W = u Wu + i Wi + c Wc + p Wp. What a layer computes of items and context is t
 kept; what it computes of a user is the same for all items. The vectors themselves, and products with
 them, are never made.
 
-Letters: U users, I items, B = U I rows, user by user; D width of the input vector, N outputs of a map.
+Letters: U users, I items, B rows, U I of them unless pairs are picked; D width of the input vector, N outputs
+of a map.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,31 +75,49 @@ class _Map(NamedTuple):
 
 
 class PairRows:
-    """Rows of all pairs of some users and the items of a pool.
+    """Rows of pairs of some users and the items of a pool: all pairs, or some.
 
     Args:
         users_UD: the users' parts of the input vector, (U, width of the side).
         pool: items and context.
         pairs_BD: the pairs' own parts, (B, width of the side).
+        picked: places of users and of items, (B,) each; None: each user with each item, user by user.
     """
 
-    def __init__(self, users_UD: Tensor, pool: PoolRows, pairs_BD: Tensor) -> None:
-        self.users_UD, self.pool, self.pairs_BD = users_UD, pool, pairs_BD
+    def __init__(
+        self,
+        users_UD: Tensor,
+        pool: PoolRows,
+        pairs_BD: Tensor,
+        picked: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        self.users_UD, self.pool, self.pairs_BD, self.picked = users_UD, pool, pairs_BD, picked
+
+    def __len__(self) -> int:
+        return len(self.users_UD) * len(self.pool) if self.picked is None else len(self.picked[0])
 
     def linear(self, weights_ND: Sequence[Tensor]) -> Tensor:
         """Return x W^T, (B, N), of weights that are concatenated."""
         kept = self.pool.of_map(weights_ND)
         users_UN = (self.users_UD.double() @ kept.users.T).to(self.users_UD.dtype)
-        product_BN = (users_UN[:, None] + kept.items).flatten(0, 1)
+        if self.picked is None:
+            product_BN = (users_UN[:, None] + kept.items).flatten(0, 1)
+        else:
+            users_B, items_B = self.picked
+            product_BN = users_UN[users_B] + kept.items[items_B]
         return product_BN.addmm_(self.pairs_BD, kept.pairs.T) if self.pairs_BD.shape[1] else product_BN
 
     def joined(self) -> Tensor:
         """Return the input vectors, (B, D)."""
         users, items = len(self.users_UD), len(self.pool)
+        users_B, items_B = self.picked or (
+            torch.arange(users).repeat_interleave(items),
+            torch.arange(items).repeat(users),
+        )
         parts: dict[Entity, Tensor] = {
-            "user": self.users_UD.repeat_interleave(items, dim=0),
-            "item": self.pool.items_ID.repeat(users, 1),
-            "context": self.pool.context_1D.expand(users * items, -1),
+            "user": self.users_UD[users_B],
+            "item": self.pool.items_ID[items_B],
+            "context": self.pool.context_1D.expand(len(self), -1),
             "pair": self.pairs_BD,
         }
         return torch.cat([parts[side] for side in SIDES], dim=1)

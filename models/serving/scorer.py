@@ -1,11 +1,10 @@
-"""Scores of users against a pool of items; pairs exist inside of this module only.
+"""Predictions of users for a pool of items; pairs exist inside of this module only.
 
-Letters: U users, I items, K tasks, D width of the input vector, k length of a list.
+Letters: U users, I items, K tasks, D width of the input vector.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,12 +20,15 @@ from models.serving.crosses import Cross, UserVectors, to_pair_inputs
 ROWS_AT_ONCE = 1024
 """Pairs of a forward pass, about: enough for the matrix products, few enough for the cache."""
 
+PAIRS_AT_ONCE = 256
+"""Pairs of a forward pass over items that are not for everybody."""
+
 
 class Pool:
-    """The items that every user is scored against, and the context of lists; equal by content.
+    """The items that users are scored against, and the context of lists; equal by content.
 
     Args:
-        item_ids: (I,) integers or strings; they break ties of scores.
+        item_ids: (I,) integers or strings; equal scores are in their order here.
         item_group: places of the items' cohorts, (I,).
         items: encoded item columns: ids (I, C of items) and raw dense values (I, F of items).
         context: encoded context columns, ids (C of context,) and raw dense values (F of context,).
@@ -54,141 +56,142 @@ class Pool:
         return isinstance(other, Pool) and other.key == self.key
 
 
-@dataclass(frozen=True)
-class TopK:
-    """The best items of some users, best first.
-
-    Shapes: item, places in the pool as it was given, (U, k) int64; probabilities, calibrated (for a
-    regression the prediction), (U, k, K) float64; score, (U, k) float64.
-    """
-
-    item: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    score: NDArray[np.float64]
-
-
 class PairScorer:
-    """Score any number of users against one pool of items, in one context.
+    """Predictions of any number of users for the items of one pool, in one context.
 
     Items of one group of the model share a forward pass, which computes the cells of
     this group alone. Every forward pass over the same items has the same shape (the last one of a call is
     filled up), so that the numbers of a user do not depend on who else is scored in the same call. Cost:
     U x I forward rows, without what is linear in the user alone, in the item alone or in the context: a first
-    layer computes that once per user and once per item (models/modules/pairs.py).
+    layer computes that once per user and once per item (models/modules/pairs.py). Items that are not for
+    everybody cost a row per user who has them.
 
     Attributes:
-        crosses: those of the pool, its items in order of item_id.
+        tasks: names of the model's tasks, in order.
+        crosses: those of the pool.
         users_at_once: users of one forward pass.
 
     Args:
         bundle: the model.
         pool: the items, and the context.
-        ranking: binary task -> exponent; score = product of probability ** exponent.
+        for_all: which items are for every user, (I,); None: all.
 
     Raises:
-        LamplighterError: an empty pool, sizes that are not the encoder's, or an unknown task.
+        LamplighterError: an empty pool, or sizes that are not the encoder's.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        pool: Pool,
-        ranking: Mapping[str, float],
-    ) -> None:
+    def __init__(self, bundle: Bundle, pool: Pool, for_all: NDArray[np.bool_] | None = None) -> None:
         self._bundle = bundle
         self._model = bundle.model()
         self._is_binary = np.array([task.kind == "binary" for task in bundle.manifest.tasks])
-        binary = [task.name for task in bundle.manifest.tasks if task.kind == "binary"]
-        unknown = sorted(set(ranking) - set(binary))
-        if unknown:
-            raise LamplighterError(
-                f"ranking.weights names {unknown}, but the binary tasks of model "
-                f"{bundle.manifest.model_version} are {binary}; name these, or train a model with the others"
-            )
+        self.tasks = tuple(task.name for task in bundle.manifest.tasks)
         if not len(pool.item_ids):
-            raise LamplighterError("the pool of items is empty; look at `candidates` and at item_features")
-        self._exponents = np.array([ranking.get(task.name, 0.0) for task in bundle.manifest.tasks])
-        # In order of item_id: a stable sort by score then leaves equal scores in that order.
-        self._order = np.argsort(pool.item_ids, kind="stable")
-        self._item_group = pool.item_group[self._order]
-        self.crosses = [replace(cross, item_key=cross.item_key[self._order]) for cross in pool.crosses]
+            raise LamplighterError("the pool of items is empty; look at `lists` and at item_features")
+        self._item_group = pool.item_group
+        self.crosses = pool.crosses
         group_I = self._model.group_of(np.zeros_like(self._item_group), self._item_group)
+        is_for_all = np.ones(len(group_I), bool) if for_all is None else for_all
         with torch.inference_mode():
-            items_ID = self._embed("item", pool.items[0][self._order], pool.items[1][self._order])
+            items_ID = self._embed("item", *pool.items)
             context_1D = self._embed("context", pool.context[0][None, :], pool.context[1][None, :])
-            places = [np.flatnonzero(group_I == group) for group in np.unique(group_I)]
-            widths = self._model.input.widths
-            self._parts = [
-                (own, PoolRows(items_ID[np.resize(own, _filled(len(own)))], context_1D, widths))
-                for own in places
-            ]
-        self.users_at_once = max(1, round(ROWS_AT_ONCE / len(self._order)))
 
-    def top_k(
+            def parts(chosen: NDArray[np.bool_]) -> list[_Part]:
+                places = [np.flatnonzero((group_I == group) & chosen) for group in np.unique(group_I)]
+                widths = self._model.input.widths
+                return [
+                    _Part(own, PoolRows(items_ID[np.resize(own, _filled(len(own)))], context_1D, widths))
+                    for own in places
+                    if len(own)
+                ]
+
+            self._of_all, self._of_some = parts(is_for_all), parts(~is_for_all)
+        self.users_at_once = max(1, round(ROWS_AT_ONCE / max(int(is_for_all.sum()), 1)))
+
+    def predictions(
         self,
         user_categorical: NDArray[Any],
         user_dense: NDArray[Any],
         user_group: int,
-        k: int,
         vectors: Sequence[UserVectors] = (),
-    ) -> TopK:
-        """Return the k best items of each user (fewer only where the pool is smaller).
+        own: NDArray[np.bool_] | None = None,
+    ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield users of one forward pass after the other, and their predictions, (u, I, K).
 
-        Order: score descending, then item_id ascending.
+        Predictions are calibrated probabilities, of a regression its value, in float64; NaN for an item that
+        is neither for everybody nor the user's own.
 
         Args:
             user_categorical: ids, (U, C of users).
             user_dense: raw values, NaN for null, (U, F of users).
             user_group: place of the cohort that all these users belong to.
-            k: length of a list.
             vectors: of the users, for each cross of the pool.
+            own: which items each user has, of those that are not for everybody, (U, I); None: none.
 
         Raises:
             LamplighterError: sizes that are not the encoder's.
         """
-        chunks = self._chunks(user_categorical, user_dense, user_group, vectors)
-        parts = [_best(*chunk, k) for chunk in chunks]
-        if not parts:
-            k, tasks = min(k, len(self._order)), len(self._exponents)
-            return TopK(np.empty((0, k), np.int64), np.empty((0, k, tasks)), np.empty((0, k)))
-        item, probabilities, score = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return TopK(self._order[item], probabilities, score)
-
-    def _chunks(
-        self,
-        user_categorical: NDArray[Any],
-        user_dense: NDArray[Any],
-        user_group: int,
-        vectors: Sequence[UserVectors],
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Yield probabilities (u, I, K) and scores (u, I) of the users in order, items by item_id."""
-        items, at_once = len(self._order), self.users_at_once
+        items, at_once = len(self._item_group), self.users_at_once
         for start in range(0, len(user_categorical), at_once):
-            users = slice(start, start + at_once)
-            here = len(user_categorical[users])
+            users = slice(start, min(start + at_once, len(user_categorical)))
+            here = users.stop - start
             fill = [(0, at_once - here), (0, 0)]
+            logits = torch.full((at_once, items, len(self.tasks)), torch.nan)
             with torch.inference_mode():
                 users_UD = self._embed(
                     "user", np.pad(user_categorical[users], fill), np.pad(user_dense[users], fill)
                 )
                 pairs = to_pair_inputs(self.crosses, vectors, start, at_once, items)
-                logits = torch.empty(at_once, items, len(self._exponents))
-                for places, pool in self._parts:
-                    own = pairs[:, np.resize(places, len(pool))].reshape(at_once * len(pool), -1)
-                    pairs_BD = self._embed("pair", np.empty((len(own), 0)), own)
-                    (group,) = self._model.group_of(np.array([user_group]), self._item_group[places[:1]])
-                    of_part = self._model.from_input(PairRows(users_UD, pool, pairs_BD), int(group))
-                    logits[:, places] = of_part.view(at_once, len(pool), -1)[:, : len(places)]
-            probabilities, score = self._rank(logits[:here].flatten(0, 1).numpy(), user_group)
-            yield probabilities.reshape(here, items, -1), score.reshape(here, items)
+                for part in self._of_all:
+                    rows = PairRows(
+                        users_UD,
+                        part.pool,
+                        self._embed_pairs(pairs[:, part.filled].reshape(-1, pairs.shape[2])),
+                    )
+                    of_part = self._forward(rows, user_group, part).view(at_once, len(part.pool), -1)
+                    logits[:, part.places] = of_part[:, : len(part.places)]
+                if own is not None:
+                    for part in self._of_some:
+                        self._fill_in(
+                            logits, part, np.nonzero(own[users][:, part.places]), users_UD, pairs, user_group
+                        )
+            yield (
+                users,
+                self._calibrated(logits[:here].flatten(0, 1).numpy(), user_group).reshape(here, items, -1),
+            )
 
-    def _rank(
-        self, logits: NDArray[np.float32], user_group: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return calibrated probabilities (n, K) and scores (n,), in float64."""
+    def _fill_in(
+        self,
+        logits: Tensor,
+        part: "_Part",
+        picked: tuple[NDArray[np.int64], ...],
+        users_UD: Tensor,
+        pairs: NDArray[np.float32],
+        user_group: int,
+    ) -> None:
+        """Compute the logits of some pairs, in passes of one shape."""
+        for start in range(0, len(picked[0]), PAIRS_AT_ONCE):
+            of_users, of_items = (places[start : start + PAIRS_AT_ONCE] for places in picked)
+            count, places = len(of_users), part.places[of_items]
+            users_B, items_B = (np.resize(each, PAIRS_AT_ONCE) for each in (of_users, of_items))
+            rows = PairRows(
+                users_UD,
+                part.pool,
+                self._embed_pairs(pairs[users_B, part.places[items_B]]),
+                (torch.from_numpy(users_B), torch.from_numpy(items_B)),
+            )
+            logits[of_users, places] = self._forward(rows, user_group, part)[:count]
+
+    def _forward(self, rows: PairRows, user_group: int, part: "_Part") -> Tensor:
+        (group,) = self._model.group_of(np.array([user_group]), self._item_group[part.places[:1]])
+        return self._model.from_input(rows, int(group))
+
+    def _calibrated(self, logits: NDArray[np.float32], user_group: int) -> NDArray[np.float64]:
+        """Return predictions, (n, K), in float64."""
         z = self._bundle.calibration.logits(logits, np.full(len(logits), user_group))
-        log_p = -np.logaddexp(0.0, -z)
-        return np.where(self._is_binary, np.exp(log_p), z), np.exp(log_p @ self._exponents)
+        return np.where(self._is_binary, np.exp(-np.logaddexp(0.0, -z)), z)
+
+    def _embed_pairs(self, pairs_BF: NDArray[np.float32]) -> Tensor:
+        return self._embed("pair", np.empty((len(pairs_BF), 0)), pairs_BF)
 
     def _embed(self, side: Entity, categorical: NDArray[Any], dense: NDArray[Any]) -> Tensor:
         layer = self._model.input
@@ -206,18 +209,23 @@ class PairScorer:
         )
 
 
+class _Part(NamedTuple):
+    """Items of one group of the model.
+
+    Attributes:
+        places: in the pool, (n,).
+        pool: their rows, filled up with rows of the same items.
+    """
+
+    places: NDArray[np.int64]
+    pool: PoolRows
+
+    @property
+    def filled(self) -> NDArray[np.int64]:
+        """The places of the rows, (number of rows,)."""
+        return np.resize(self.places, len(self.pool))
+
+
 def _filled(items: int) -> int:
     """Return the number of items rounded up to whole blocks."""
     return items + -items % BLOCK
-
-
-def _best(
-    probabilities: NDArray[np.float64], score: NDArray[np.float64], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return places, probabilities and scores of each user's k best."""
-    places = np.argsort(-score, axis=1, kind="stable")[:, :k]
-    return (
-        places,
-        np.take_along_axis(probabilities, places[:, :, None], axis=1),
-        np.take_along_axis(score, places, axis=1),
-    )

@@ -211,12 +211,14 @@ class OutcomeRow:
     """The lists of the night before, compared with what their users then did.
 
     Attributes:
-        metric: "hit_rate" or "recall".
+        list: name of the list.
+        metric: "hit_rate", "recall" or "pool_recall".
         value: None if no user of the cohort had a positive event.
         users: users of the cohort with a positive event of the task.
         events: their positive user-item pairs.
     """
 
+    list: str
     metric: str
     task: str
     cohort: str
@@ -226,13 +228,37 @@ class OutcomeRow:
 
 
 @dataclass(frozen=True)
+class PoolRow:
+    """What the users of a cohort were scored against on one list.
+
+    Attributes:
+        items: for all users of the cohort.
+        sources: source -> items that it names; one item may have several.
+        users: of the cohort.
+        own_pairs: further items of single users, over all users of the cohort.
+    """
+
+    list: str
+    cohort: str
+    items: int
+    sources: tuple[tuple[str, int], ...]
+    users: int
+    own_pairs: int
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of users and items that were scored."""
+        return self.users * self.items + self.own_pairs
+
+
+@dataclass(frozen=True)
 class ListedItem:
-    """One row of a list: probabilities are (task, value) in the order of the tasks."""
+    """One row of a list: probabilities are (task, value) in the order of the tasks; None: without items."""
 
     rank: int
-    item_id: str
+    item_id: str | None
     probabilities: tuple[tuple[str, float], ...]
-    score: float
+    score: float | None
 
 
 @dataclass(frozen=True)
@@ -240,6 +266,7 @@ class SampleList:
     """One user's published list; who: "a user who was never seen", "an active user"."""
 
     who: str
+    list: str
     user_id: str
     cohort: str
     items: tuple[ListedItem, ...]
@@ -304,6 +331,7 @@ class NightReport:
     gates: tuple[GateBar, ...] = ()
     gate_warnings: tuple[str, ...] = ()
     scores: ScoreDistribution | None = None
+    pools: tuple[PoolRow, ...] = ()
     outcomes: tuple[OutcomeRow, ...] = ()
     samples: tuple[SampleList, ...] = ()
     list_warnings: tuple[str, ...] = ()

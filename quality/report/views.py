@@ -78,14 +78,16 @@ class MetricLine:
         return next(iter(self.by_role.values()))
 
 
+OUTCOMES = ("hit_rate", "recall", "pool_recall")
+
+
 @dataclass(frozen=True)
 class OutcomeLine:
-    """Hit rate and recall of the lists in one task and cohort."""
+    """What a list has in one task and cohort: the metrics of OUTCOMES, in their order."""
 
     task: str
     cohort: str
-    hit_rate: OutcomeRow | None
-    recall: OutcomeRow | None
+    metrics: tuple[OutcomeRow | None, ...]
     users: int
     events: int
 
@@ -237,16 +239,16 @@ def movement(moves: Iterable[CohortMove], entity: str) -> Movement | None:
 
 
 def outcome_lines(outcomes: Sequence[OutcomeRow]) -> list[OutcomeLine]:
-    """Return one line per task and cohort, in the given order, task by task."""
-    found = {(row.task, row.cohort, row.metric): row for row in outcomes}
+    """Return one line per list, task and cohort, in the given order, list by list and task by task."""
+    found = {(row.list, row.task, row.cohort, row.metric): row for row in outcomes}
+    lists = list(dict.fromkeys(row.list for row in outcomes))
     tasks = list(dict.fromkeys(row.task for row in outcomes))
-    ordered = sorted(outcomes, key=lambda row: tasks.index(row.task))
+    ordered = sorted(outcomes, key=lambda row: (lists.index(row.list), tasks.index(row.task)))
     lines = {
-        (row.task, row.cohort): OutcomeLine(
-            row.task,
+        (row.list, row.task, row.cohort): OutcomeLine(
+            row.task if len(lists) == 1 else f"{row.list}: {row.task}",
             row.cohort,
-            found.get((row.task, row.cohort, "hit_rate")),
-            found.get((row.task, row.cohort, "recall")),
+            tuple(found.get((row.list, row.task, row.cohort, metric)) for metric in OUTCOMES),
             row.users,
             row.events,
         )

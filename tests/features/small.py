@@ -120,10 +120,15 @@ promotion:
 audits:
   {days_before: 7, least_of_mean: 0.05, most_unknown_share: 0.5, most_same_top_share: 0.5,
    most_seen_share: 0.1}
-baselines: {group: item_tag, strength: 5}
-candidates: {most_shown: 3, window: 3d, newest: 2}
-ranking: {weights: {click: 1.0}, top_k: 2}
-list_context: {tab: 1}
+baselines: {group: item_tag, strength: 5, window: 3d}
+lists:
+  home:
+    context: {tab: 1}
+    pool:
+      - {source: most_shown, items: 3, window: 3d}
+      - {source: newest, items: 2}
+    ranking: {click: 1.0}
+    top_k: 2
 suites: {}
 model:
   name: none

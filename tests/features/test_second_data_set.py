@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from features.candidates import to_item_pool
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -12,7 +13,6 @@ from core.config_model import EntityName
 from core.load import load_config
 from core.schema import Config
 from core.training_days import date_range
-from features.candidates import to_item_pool
 from features.encoding import encoded, fit_encoder
 from features.entities import to_entities
 from features.events import to_events, with_row_status

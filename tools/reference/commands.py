@@ -33,7 +33,7 @@ def commands_page() -> str:
         "[exit codes](exit-codes.md).",
         "Dates are data dates, YYYY-MM-DD; `A..B` is a range, both included. `--set` may be given several "
         "times: "
-        "`--set training.seed=3 --set ranking.top_k=10`.",
+        "`--set training.seed=3 --set lists.home.top_k=10`.",
         *blocks,
     )
 

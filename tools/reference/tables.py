@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from core.described_features import FeatureDescription, described_features
 from core.expressions import columns_of
+from core.lists import Active, LikedAttribute, MostShown
 from core.load import PROJECT_DIR, load_config
 from core.schema import Config
 from jobs.runtime.declared import SHARED_TABLES
@@ -94,7 +95,7 @@ def meaning(feature: FeatureDescription) -> str:
 
 
 def column_users(config: Config) -> dict[str, list[str]]:
-    """Return feature column -> what reads it by name: models, cohorts, candidates, baselines."""
+    """Return feature column -> what reads it by name: models, cohorts, lists, baselines."""
     readers: dict[str, list[str]] = {}
 
     def add(columns: Iterable[str], reader: str) -> None:
@@ -107,6 +108,12 @@ def column_users(config: Config) -> dict[str, list[str]]:
     for entity, cohorts in (("user", config.cohorts.user), ("item", config.cohorts.item)):
         for rule in cohorts.rules:
             add(columns_of(rule.when, f"cohorts.{entity}"), "cohorts")
-    add([f"item_{config.exposure}_{config.candidates.window}"], "candidates")
-    add([config.baselines.group], "baselines")
+    for name, each in config.lists.items():
+        windows = [s.window for s in each.pool if isinstance(s, MostShown | Active | LikedAttribute)]
+        add((f"item_{config.exposure}_{window}" for window in windows), "lists")
+        add((s.attribute for s in each.pool if isinstance(s, LikedAttribute)), "lists")
+        add(each.at_most, "lists")
+        if each.where is not None:
+            add(columns_of(each.where, f"lists.{name}"), "lists")
+    add([config.baselines.group, f"item_{config.exposure}_{config.baselines.window}"], "baselines")
     return readers
