@@ -10,8 +10,8 @@ def with_one_item(values: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration's values; of a data set without items with one item for all events.
 
     Such a data set names no item_id, no attributes, features or cohorts of items, and only lists
-    without items (`ranking: none`). Of the one item features are its count of events, the cohort is `no_item`, and the
-    baseline is the mean per user cohort.
+    without items (`ranking: none`). Features of the one item are its count of events,
+    its cohort is `no_item`, and the baseline is the mean per user cohort.
     """
     if not _is_without_items(values):
         return values

@@ -13,15 +13,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.profiler import ProfilerActivity, profile
 
-from bench.scoring.models import TASKS, to_bundle, to_pool, to_rows
+from bench.scoring.models import TASKS, to_bundle, to_list, to_pool, to_rows
 from bench.scoring.plain import PlainScorer
 from bench.tables import print_table
+from jobs.workers.listing import scores
 from models.serving.scorer import PairScorer
+from models.serving.selection import Rules, select
 
 ITEMS, TOP_K, USER_GROUP = 512, 20, 2
 RANKING = {task.name: 1.0 for task in TASKS}
@@ -55,16 +59,16 @@ def measure(
         SystemExit: probabilities differ by more than 1e-6.
     """
     bundle, pool = to_bundle(folder, architecture, size), to_pool(items)
-    plain, ours = PlainScorer(bundle, pool), PairScorer(bundle, pool, RANKING)
+    plain, ours = PlainScorer(bundle, pool), PairScorer(bundle, pool)
     of_users = to_rows("user", users, seed=1)
-    top = ours.top_k(*of_users, USER_GROUP, items)  # of all items: to compare
-    expected = np.take_along_axis(plain.probabilities(of_users, USER_GROUP), top.item[:, :, None], axis=1)
-    difference = float(np.abs(top.probabilities - expected).max())
+    found = np.concatenate([part for _, part in ours.predictions(*of_users, USER_GROUP)])
+    difference = float(np.abs(found - plain.probabilities(of_users, USER_GROUP)).max())
     if difference > 1e-6:
         raise SystemExit(f"{architecture} {size}: probabilities differ by {difference:.1e}; expected 1e-6")
+    rules = to_list(pool, RANKING, TOP_K).rules
     ways: list[Callable[[], object]] = [
         lambda: plain.probabilities(of_users, USER_GROUP),
-        lambda: ours.top_k(*of_users, USER_GROUP, TOP_K),
+        lambda: listed(ours, of_users, rules),
     ]
     times = np.array([[seconds(way) for way in ways] for _ in range(turns)])
     ratios = times[:, 0] / times[:, 1]
@@ -76,6 +80,14 @@ def measure(
         f"{difference:.0e}",
         f"{share_of_products(ways[1]):.0%}",
     )
+
+
+def listed(scorer: PairScorer, users: tuple[NDArray[Any], NDArray[Any]], rules: Rules) -> None:
+    """Score and list, as a Spark task does."""
+    exponents = np.array([RANKING[task] for task in scorer.tasks])
+    for part, predictions in scorer.predictions(*users, USER_GROUP):
+        score = scores(predictions, exponents)
+        select(score, np.ones_like(score, bool), range(part.stop - part.start), rules)
 
 
 def seconds(way: Callable[[], object]) -> float:

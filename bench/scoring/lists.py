@@ -27,22 +27,22 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import pandas_udf
 
 from bench.scoring.__main__ import RANKING, TOP_K, seconds
-from bench.scoring.models import COHORTS, COLUMNS, to_bundle, to_pool
+from bench.scoring.models import COHORTS, COLUMNS, to_bundle, to_list, to_pool
 from bench.tables import print_table
 from core.encoder import Encoder
-from core.load import DEMO_DATASET, load_config
-from core.schema import Config
 from features.encoding import encoded
 from jobs.workers.bundles import cat_columns, dense_columns
 from jobs.workers.inference import calibrated_logits
-from jobs.workers.scoring import to_model_lists
+from jobs.workers.listing import NightLists, Unit
+from jobs.workers.predictors import ModelPredictor
+from jobs.workers.scoring import to_night_lists
 from jobs.workers.slices import Slices
 from models.serving.bundle import Bundle
 from models.serving.scorer import Pool
 
 ITEMS, COHORT, DAY = 300, "high", date(2022, 5, 8)
-SCHEMA = f"""user_id bigint, data_date date, rank int, item_id bigint,
-    {", ".join(f"p_{task} double" for task in RANKING)}, score double, cohort string, model_version string,
+SCHEMA = f"""user_id bigint, data_date date, list string, rank int, item_id bigint,
+    {", ".join(f"p_{task} double" for task in RANKING)}, score double, placement_probability double, cohort string, model_version string,
     bucket int"""
 
 
@@ -74,15 +74,12 @@ def measure(spark: SparkSession, size: str, count: int, turns: int, folder: Path
     Raises:
         SystemExit: lists differ in length, or in a score by more than 1e-6.
     """
-    config = load_config(DEMO_DATASET)
-    ranking = config.ranking.model_copy(update={"weights": RANKING, "top_k": TOP_K})
-    config = config.model_copy(update={"ranking": ranking})
     bundle, pool = to_bundle(folder, "ple", size), to_pool(ITEMS)
     users = to_users(spark, count).persist()
     users.count()
     ways: dict[str, Callable[[], DataFrame]] = {
         "naive": lambda: naive_lists(spark, users, pool, bundle),
-        "ours": lambda: our_lists(users, pool, bundle, config),
+        "ours": lambda: our_lists(users, pool, bundle),
     }
     naive, ours = (collected(way()) for way in ways.values())
     if not len(naive) == len(ours) == count * TOP_K:
@@ -115,11 +112,13 @@ def to_users(spark: SparkSession, count: int) -> DataFrame:
     return spark.createDataFrame(pd.DataFrame(columns)).repartition(8)
 
 
-def our_lists(users: DataFrame, pool: Pool, bundle: Bundle, config: Config) -> DataFrame:
+def our_lists(users: DataFrame, pool: Pool, bundle: Bundle) -> DataFrame:
     """Return the lists as `score` makes them."""
-    return to_model_lists(
-        users, pool, bundle, Slices(1, 8), config, cast(T.StructType, T.StructType.fromDDL(SCHEMA))
-    )
+    unit = Unit(ModelPredictor(str(bundle.path), pool), (to_list(pool, RANKING, TOP_K),))
+    night = NightLists(bundle.manifest.model_version, pool.item_ids, (unit,), tuple(RANKING))
+    columns = encoded(users, bundle.encoder.side("user"))
+    schema = cast(T.StructType, T.StructType.fromDDL(SCHEMA))
+    return to_night_lists(users, night, columns, Slices(1, 8), schema)
 
 
 def naive_lists(spark: SparkSession, users: DataFrame, pool: Pool, bundle: Bundle) -> DataFrame:

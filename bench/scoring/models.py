@@ -1,5 +1,6 @@
 """Bundles with initial weights, in the sizes that the bench scores with, and users and items for them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.load import DEMO_DATASET, load_config
 from core.model import Loss, Model, Optimiser
 from core.schema import Task
+from jobs.workers.listing import WorkerList
 from models.model import build_model
 from models.serving.bundle import Bundle, Manifest, write_bundle
 from models.serving.calibration import Calibration
 from models.serving.scorer import Pool
+from models.serving.selection import Rules
 
 TASKS = tuple(Task(name=f"t{n}", label="x", kind="binary") for n in range(3))
 COHORTS = {"user_cohort": ("new", "low", "high"), "item_cohort": ("new", "old")}
@@ -94,6 +97,14 @@ def to_rows(side: Entity, rows: int, seed: int) -> tuple[NDArray[np.int64], NDAr
         random.integers(0, IDS, (rows, columns)),
         random.normal(size=(rows, columns)).astype(np.float32),
     )
+
+
+def to_list(pool: Pool, ranking: Mapping[str, float], top_k: int) -> WorkerList:
+    """Return a list that ranks all items for the users of every cohort."""
+    items = len(pool.item_ids)
+    everything = dict.fromkeys(COHORTS["user_cohort"], np.ones(items, bool))
+    rules = Rules("", top_k, (), 0, np.zeros(items, bool), np.zeros(items, np.uint64))
+    return WorkerList("home", ranking, everything, has_own=False, seen_days=0, rules=rules)
 
 
 def to_pool(items: int) -> Pool:

@@ -145,7 +145,9 @@ class PairScorer:
                     rows = PairRows(
                         users_UD,
                         part.pool,
-                        self._embed_pairs(pairs[:, part.filled].reshape(-1, pairs.shape[2])),
+                        self._embed_pairs(
+                            pairs[:, part.filled].reshape(at_once * len(part.pool), -1 if pairs.size else 0)
+                        ),
                     )
                     of_part = self._forward(rows, user_group, part).view(at_once, len(part.pool), -1)
                     logits[:, part.places] = of_part[:, : len(part.places)]

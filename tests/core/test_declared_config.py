@@ -21,8 +21,8 @@ def test_a_declared_section_is_there_as_a_whole() -> None:
 def test_a_key_that_is_not_declared_says_so() -> None:
     part = declared_part(CONFIG, ["cohorts.user", "tasks[].name"])
 
-    with pytest.raises(AttributeError, match=r"Config.ranking is read by a job that does not declare"):
-        part.ranking  # noqa: B018
+    with pytest.raises(AttributeError, match=r"Config.lists is read by a job that does not declare"):
+        part.lists  # noqa: B018
     with pytest.raises(AttributeError, match=r"CohortAxes.item"):
         part.cohorts.item  # noqa: B018
     with pytest.raises(AttributeError, match=r"Task.weight"):
@@ -61,12 +61,12 @@ def changed(keys: list[str], *overrides: str) -> set[str]:
 
 
 def test_a_changed_value_is_named_by_its_path() -> None:
-    assert changed(["ranking"], "ranking.top_k=5") == {"ranking.top_k"}
+    assert changed(["lists"], "lists.home.top_k=5") == {"lists.home.top_k"}
     assert changed(["cohorts.user"], "cohorts.user.version=2") == {"cohorts.user.version"}
 
 
 def test_a_change_outside_of_the_declared_keys_is_none() -> None:
-    assert changed(["cohorts", "tasks[].name"], "ranking.top_k=5", "training.seed=3") == set()
+    assert changed(["cohorts", "tasks[].name"], "lists.home.top_k=5", "training.seed=3") == set()
 
 
 def test_elements_of_a_list_are_named_by_their_names() -> None:

@@ -111,7 +111,7 @@ def test_sums_are_of_behaviours() -> None:
 )
 def test_a_column_has_one_owner(override: str, message: str | None) -> None:
     name = override.removeprefix("source.events.columns.").split("=")[0]
-    context = [f"list_context.{name}=1"] if override.startswith("source.events") else []
+    context = [f"lists.home.context.{name}=1"] if override.startswith("source.events") else []
     if message is None:
         assert name in load_config(overrides=[override, *context]).source.events.columns
         return

@@ -47,9 +47,9 @@ class SampleProject:
             "promotion.primary_tasks=[click]",  # the only one with enough positives in a slice
             "evaluation.replicates=20",
             "evaluation.min_class_count=10",
-            "candidates.most_shown=25",
-            "candidates.newest=5",
-            "ranking.top_k=5",
+            "lists.home.pool=[{source: most_shown, items: 25, window: 7d}, {source: newest, items: 5}]",
+            "lists.home.seen_days=0",
+            "lists.home.top_k=5",
             *self.extra,
         )
 

@@ -21,6 +21,7 @@ from tests.tiny_log import DAYS, deliver, write_tiny_project
 ONE, TWO, THREE, FOUR = DAYS
 RULE = "cohorts.user.rules=[{name: guest, when: user_view_count_all < 2}]"
 VERSION = "cohorts.user.version=2"
+POOL = "lists.home.pool=[{source: most_shown, items: 5, window: 1d}]"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_a_rule_and_a_feature_are_tried_beside_what_is_stored(folder: Path) -> N
 
     aggregates = "[{name: view_count, agg: count, windows: [1d, all]}]"
     features = try_change(
-        changed(folder, TWO, f"features.item.aggregates={aggregates}", "candidates.window=1d")
+        changed(folder, TWO, f"features.item.aggregates={aggregates}", "baselines.window=1d", POOL)
     )
     [items] = [each for each in features.tables if each.difference.table == "item_features"]
     assert items.difference.columns == {"item_view_count_1d": 1}
@@ -71,7 +72,7 @@ def test_a_rule_and_a_feature_are_tried_beside_what_is_stored(folder: Path) -> N
 
     assert {table: store.version(table) for table in store.catalog.tables} == before
     with pytest.raises(ConfigError, match=f"try {TWO}: features and cohorts .* were made with this"):
-        try_change(changed(folder, TWO, "ranking.top_k=1"))
+        try_change(changed(folder, TWO, "lists.home.top_k=1"))
     with pytest.raises(ConfigError, match=f"try {FOUR}: build_features is not done for this data date"):
         try_change(changed(folder, FOUR, RULE))
 

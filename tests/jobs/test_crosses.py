@@ -34,7 +34,7 @@ MEASURES = (
 )
 SETTINGS = (
     *SMALL,
-    "ranking.top_k=18",  # the whole pool
+    "lists.home.top_k=18",  # the whole pool
     f"features.taste={{key: [user_id, item_authors], split: ';', {MEASURES}}}",
     f"features.again={{key: [user_id, item_id], {MEASURES}}}",
     "inputs.dense=[{column: user_offer_count_all, transform: log1p}, {column: taste_offer_count_4d}, "
@@ -85,7 +85,7 @@ def check_probabilities(project: Project, spark: SparkSession, examples: DataFra
         "taste_mean_stars_4d",
     ]
     listed = examples.join(lists.select("user_id", "item_id", "p_borrow"), on=["user_id", "item_id"])
-    context = {name: F.lit(value) for name, value in project.config.list_context.items()}
+    context = {name: F.lit(value) for name, value in project.config.lists["home"].context.items()}
     rows = listed.withColumns(context).select(
         "p_borrow", "user_cohort", "item_cohort", *encoded(listed.withColumns(context), bundle.encoder)
     )

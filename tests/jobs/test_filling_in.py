@@ -57,7 +57,7 @@ WITH_HOUR = (
         "      event_time: {from: at",
         "      hour_of_day: {from: 'hour(at)', type: int}\n      event_time: {from: at",
     ),
-    ("list_context: {}", "list_context: {hour_of_day: 9}"),
+    ("    context: {}", "    context: {hour_of_day: 9}"),
 )
 """A context column, which a group can have for a key."""
 

@@ -30,7 +30,7 @@ def names_that_run(steps: list[PlannedStep]) -> list[str]:
 def test_a_project_has_its_configuration_and_tables(fresh: SampleProject) -> None:
     project = opened(fresh)
 
-    assert project.config.ranking.top_k == 5
+    assert project.config.lists["home"].top_k == 5
     assert {"events", "user_features", "scores"} <= set(project.tables)
     assert project.table("scores").grain == ("user_id", "data_date", "rank")
     assert project.table("user_features").columns["user_click_count_7d"].simpleString() == "bigint"
@@ -129,10 +129,10 @@ def test_a_list_is_what_readers_are_served_or_that_of_a_date(after_two_nights: S
 def test_a_plan_says_what_a_changed_setting_makes_again(after_two_nights: SampleProject) -> None:
     assert names_that_run(opened(after_two_nights).plan(SECOND_NIGHT, model="mfh")) == []
 
-    steps = opened(after_two_nights, "ranking.top_k=4").plan(str(SECOND_NIGHT), model="mfh")
+    steps = opened(after_two_nights, "lists.home.top_k=4").plan(str(SECOND_NIGHT), model="mfh")
 
     assert names_that_run(steps)[:2] == ["score", "publish"]
-    assert {step.job: step.why for step in steps}["score"] == "configuration: ranking.top_k changed"
+    assert {step.job: step.why for step in steps}["score"] == "configuration: lists.home.top_k changed"
 
 
 def test_a_plan_of_a_range_is_that_of_a_history(after_two_nights: SampleProject) -> None:
@@ -207,7 +207,7 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     lists = project.read("scores", data_date=SECOND_NIGHT).where("user_id % 3 = 0")
     [version] = [row["model_version"] for row in lists.select("model_version").distinct().collect()]
     types = project._project.catalog.input_types()
-    context = {name: F.lit(value).cast(types[name]) for name, value in config.list_context.items()}
+    context = {name: F.lit(value).cast(types[name]) for name, value in config.lists["home"].context.items()}
     spine = lists.withColumn("data_date", F.date_add("data_date", 1)).withColumns(context)
     features = [
         f"{group}.{name}"
@@ -217,7 +217,7 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     rows = project.join(spine, features)
 
     score = project.score_udf(version)
-    tasks = sorted(config.ranking.weights)
+    tasks = sorted(config.lists["home"].weights)
     found = rows.withColumn("found", score(F.struct("*")))
     rows.createOrReplaceTempView("pairs")
     by_sql = spark.sql("SELECT user_id, item_id, lamplighter_score(struct(*)).click AS p FROM pairs")
@@ -239,7 +239,7 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
 
 
 def test_a_job_and_a_night_are_run(spark: SparkSession, used_project: SampleProject) -> None:
-    project = opened(used_project, "ranking.top_k=4")
+    project = opened(used_project, "lists.home.top_k=4")
     (step,) = project.run("score", SECOND_NIGHT)
     assert step.dates == (SECOND_NIGHT,)
     assert len(project.lists(40)) == 5  # not published yet

@@ -1,7 +1,8 @@
 """A bundle with weights that make scores differ, and a pool of items for it."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.torch import save_file
@@ -11,7 +12,9 @@ from core.model import Model
 from models.model import build_model
 from models.serving.bundle import Bundle, Manifest, write_bundle
 from models.serving.calibration import Calibration
-from models.serving.scorer import Pool
+from models.serving.crosses import UserVectors
+from models.serving.scorer import PairScorer, Pool
+from models.serving.selection import Rules, select
 from tests.models.training_set import COHORTS, ENCODER, GROUPS, ITEM_GROUPS, PLE, TASKS
 
 NAMES = tuple(task.name for task in TASKS)
@@ -70,3 +73,40 @@ def pool(**changes: Any) -> Pool:
         "context": (CONTEXT_ROW[0][0], CONTEXT_ROW[1][0]),
     }
     return Pool(**(parts | changes))
+
+
+class TopK(NamedTuple):
+    """Lists of users, best first: places of items and scores, (U, k), and predictions, (U, k, K)."""
+
+    item: np.ndarray
+    score: np.ndarray
+    probabilities: np.ndarray
+
+
+def predicted(
+    scorer: PairScorer,
+    users: tuple[np.ndarray, np.ndarray],
+    user_group: int,
+    vectors: Sequence[UserVectors] = (),
+    own: np.ndarray | None = None,
+) -> np.ndarray:
+    """Predictions of all users of a call, (U, I, K)."""
+    parts = [part for _, part in scorer.predictions(*users, user_group, vectors, own)]
+    return np.concatenate([*parts, np.empty((0, ITEMS, len(scorer.tasks)))])
+
+
+def top_k(
+    scorer: PairScorer,
+    users: tuple[np.ndarray, np.ndarray],
+    user_group: int,
+    k: int,
+    vectors: Sequence[UserVectors] = (),
+) -> TopK:
+    """The k best items of each user, by RANKING."""
+    found = predicted(scorer, users, user_group, vectors)
+    score = np.prod([found[..., scorer.tasks.index(name)] ** w for name, w in RANKING.items()], axis=0)
+    nothing_new = Rules("", k, (), 0, np.zeros(ITEMS, bool), np.zeros(ITEMS, np.uint64))
+    lists = select(score, np.ones(score.shape, bool), range(len(score)), nothing_new)
+    item = lists.item.reshape(len(score), -1) if len(score) else np.empty((0, min(k, ITEMS)), np.int64)
+    u = np.arange(len(score))[:, None]
+    return TopK(item, score[u, item], found[u, item])

@@ -16,7 +16,9 @@ RULES = Audits(
     most_seen_share=0.2,
 )
 TODAY = date(2022, 5, 8)
-LISTS = ListCounts(lists=10, top_item="40", lists_with_top_item=5, listed=100, seen_before=20)
+LISTS = ListCounts(
+    name="home", lists=10, top_item="40", lists_with_top_item=5, listed=100, seen_before=20
+)
 
 
 def events_by_day(*events: int) -> dict[date, EventCounts]:
@@ -85,18 +87,19 @@ def test_ids_without_attributes_warn_and_more_than_the_allowed_share_of_them_fai
 def test_one_item_on_top_of_more_than_the_allowed_share_of_lists_is_a_warning() -> None:
     assert list_warnings(LISTS, RULES) == ()  # exactly half of the lists
     assert list_warnings(replace(LISTS, lists_with_top_item=6), RULES) == (
-        "item 40 is on top of 60 % of 10 lists, more than 50 %",
+        "list home: item 40 is on top of 60 % of 10 lists, more than 50 %",
     )
 
 
 def test_more_than_the_allowed_share_of_items_seen_before_is_a_warning() -> None:
     assert list_warnings(replace(LISTS, seen_before=21), RULES) == (
-        "21 % of 100 listed items were seen by their user in the 4 days up to the data date, more than 20 %",
+        "list home: 21 % of 100 listed items were seen by their user in the 4 days up to the data date, "
+        "more than 20 %",
     )
 
 
 def test_no_lists_are_no_reason_for_a_warning() -> None:
-    assert list_warnings(ListCounts(0, "", 0, 0, 0), RULES) == ()
+    assert list_warnings(ListCounts("home", 0, "", 0, 0, 0), RULES) == ()
 
 
 def test_a_data_set_without_attributes_is_not_audited_for_them() -> None:

@@ -68,7 +68,7 @@ def test_behaviours_follow_from_values_and_names(shop: tuple[str, Config]) -> No
     assert (stars.kind, stars.range, stars.decimals) == ("number", (0.0, 5.0), 1)
     assert stars.expr == "coalesce(stars, '0')"  # most rows have none
     assert [task.label for task in config.tasks] == ["clicked = 1"]
-    assert config.list_context == {"platform": config.list_context["platform"]}
+    assert config.lists["home"].context == {"platform": config.lists["home"].context["platform"]}
     assert config.training.anchor == LAST
     assert config.training.first_data_date > FIRST
 

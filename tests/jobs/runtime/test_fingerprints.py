@@ -79,7 +79,7 @@ def test_another_champion_changes_what_it_scores() -> None:
         ("model.optimiser.learning_rate=0.1", "train"),
         ("promotion.margin.auc=0.5", "promote"),
         ("evaluation.replicates=10", "evaluate"),
-        ("ranking.top_k=5", "score"),
+        ("lists.home.top_k=5", "score"),
         ("baselines.strength=7", "fit_group_means"),
     ],
 )

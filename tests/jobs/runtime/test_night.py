@@ -79,7 +79,7 @@ def check_lists(spark: SparkSession, project: SampleProject, table: str, night: 
     item_cohorts = as_of("item_cohorts").select("item_id", F.col("cohort").alias("item_cohort"))
     pairs = lists.join(as_of("user_features"), on="user_id").join(as_of("item_features"), on="item_id")
     pairs = pairs.join(item_cohorts, on="item_id").withColumn("user_cohort", F.col("cohort"))
-    pairs = pairs.withColumns({name: F.lit(value) for name, value in found.config.list_context.items()})
+    pairs = pairs.withColumns({name: F.lit(value) for name, value in found.config.lists["home"].context.items()})
     bundle = read_bundle(found.catalog.bundle(lists.first()["model_version"]))
     rows = pairs.select(*lists.columns, "item_cohort", *encoded(pairs, bundle.encoder))
     frame = rows.orderBy("user_id", "rank").toPandas()
@@ -94,9 +94,9 @@ def check_lists(spark: SparkSession, project: SampleProject, table: str, night: 
     assert len(frame) >= 10
     assert len(set(user_group)) > 1
     place = {task.name: number for number, task in enumerate(bundle.manifest.tasks)}
-    for task in found.config.ranking.weights:
+    for task in found.config.lists["home"].weights:
         np.testing.assert_allclose(frame[f"p_{task}"], probabilities[:, place[task]], rtol=1e-4)
-    weights = found.config.ranking.weights
+    weights = found.config.lists["home"].weights
     score = np.prod([probabilities[:, place[task]] ** w for task, w in weights.items()], axis=0)
     np.testing.assert_allclose(frame["score"], score, rtol=1e-4)
     return set(frame["item_cohort"])
@@ -173,13 +173,13 @@ def test_a_history_is_up_to_date_once_it_ran(after_two_nights: SampleProject) ->
 
 def test_a_plan_says_what_a_changed_setting_brings_about(after_two_nights: SampleProject) -> None:
     ask = after_two_nights.ask(SECOND_NIGHT, model="mfh")
-    changed = replace(ask, settings=(*ask.settings, "ranking.top_k=4"))
+    changed = replace(ask, settings=(*ask.settings, "lists.home.top_k=4"))
 
     runs = {step.job: step.why for step in plan_night(changed) if step.dates}
 
     assert set(runs) == {"score", "publish", "report"}
-    assert runs["score"] == "configuration: ranking.top_k changed"
-    assert runs["publish"] == "configuration: suites.scores.rules[5: ranking.top_k].kwargs.max_value changed"
+    assert runs["score"] == "configuration: lists.home.top_k changed"
+    assert runs["publish"] == "configuration: suites.scores.rules[5: lists.home.top_k].kwargs.max_value changed"
     assert runs["report"].startswith("scores will change")
 
 

@@ -35,7 +35,7 @@ def test_after_a_night_nothing_is_to_run(after_two_nights: SampleProject) -> Non
 @pytest.mark.parametrize(
     ("setting", "first", "why"),
     [
-        ("ranking.top_k=4", "score", "configuration: ranking.top_k changed"),
+        ("lists.home.top_k=4", "score", "configuration: lists.home.top_k changed"),
         ("cohorts.user.version=2", "label_cohorts", "configuration: cohorts.user.version changed"),
         ("audits.days_before=3", "check", "configuration: audits.days_before changed"),
         (

@@ -13,7 +13,7 @@ from core.encoder import DenseEncoding, Encoder
 from core.schema import Config
 from features.encoding import encoded
 from jobs.workers.crosses import key_columns_read, to_crosses, with_user_vectors
-from jobs.workers.listing import PREFIX, vectors_of
+from jobs.workers.vectors import PREFIX, vectors_of
 from models.serving.crosses import to_pair_inputs
 from tests.features.crossed import GROUPS, TAGS, config_with_crosses, some_events
 from tests.features.small import EVER, ITEMS, USERS, Event, Tables, build, to_frame

@@ -53,6 +53,43 @@ def test_rows_go_user_by_user() -> None:
     assert torch.equal(x_BD[2 * ITEMS + 3], torch.cat(expected))
 
 
+@pytest.mark.parametrize("pair_width", [0, 1])
+def test_picked_pairs_have_the_numbers_of_the_same_pairs_among_all(pair_width: int) -> None:
+    pool = PoolRows(drawn(ITEMS, 2, seed=3), drawn(1, 4, seed=4), WIDTHS | {"pair": pair_width})
+    weights = [drawn(6, 9 + pair_width, seed=5), drawn(2, 9 + pair_width, seed=6)]
+    rows = pairs_of(pool, pair_width)
+    users_B, items_B = torch.tensor([4, 0, 2, 2, 4]), torch.tensor([6, 0, 3, 1, 6])  # in any order, also twice
+    places_B = users_B * ITEMS + items_B
+
+    picked = PairRows(rows.users_UD, pool, rows.pairs_BD[places_B], (users_B, items_B))
+
+    assert (len(rows), len(picked)) == (USERS * ITEMS, 5)
+    assert torch.equal(picked.joined(), rows.joined()[places_B])
+    torch.testing.assert_close(linear(picked, weights), linear(rows, weights)[places_B])
+
+
+@pytest.mark.parametrize("architecture", TRUNKS)
+def test_every_architecture_reads_picked_pairs_as_it_reads_their_vectors(
+    make_model: Callable[..., MultiTaskModel], architecture: str
+) -> None:
+    model = make_model(architecture).double()
+    widths = model.input.widths
+    items_ID, context_1D = drawn(ITEMS, widths["item"], seed=3), drawn(1, widths["context"], seed=4)
+    picked = (torch.tensor([4, 0, 2]), torch.tensor([6, 0, 3]))
+    rows = PairRows(
+        drawn(USERS, widths["user"], seed=1),
+        PoolRows(items_ID, context_1D, widths),
+        drawn(3, 0, seed=2),
+        picked,
+    )
+
+    with torch.inference_mode():
+        for group in range(model.cell_groups):
+            found, expected = model.from_input(rows, group), model.from_input(rows.joined(), group)
+            assert len(found) == 3
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_parts_that_are_embedded_apart_are_bit_for_bit_the_whole_row(
     encoder: Encoder, make_batch: Batch
 ) -> None:

@@ -13,7 +13,7 @@ from core.model import Model
 from models.modules.pairs import BLOCK, PairRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import NO_KEY, Cross, UserVectors
-from models.serving.scorer import ROWS_AT_ONCE, PairScorer
+from models.serving.scorer import PAIRS_AT_ONCE, ROWS_AT_ONCE, PairScorer
 from tests.models.small_bundle import (
     CONTEXT,
     CONTEXT_ROW,
@@ -22,19 +22,20 @@ from tests.models.small_bundle import (
     ITEM_IDS,
     ITEM_ROWS,
     ITEMS,
-    RANKING,
     USER,
     bundle,
     pool,
+    predicted,
     rows,
+    top_k,
 )
 from tests.models.training_set import ENCODER, MFH, MFH_ITEM, PLE
 
 USERS_AT_ONCE = round(ROWS_AT_ONCE / ITEMS)
 
 
-def scorer(of: Bundle, ranking: dict[str, float] = RANKING, **changes: Any) -> PairScorer:
-    return PairScorer(of, pool(**changes), ranking)
+def scorer(of: Bundle, for_all: np.ndarray | None = None, **changes: Any) -> PairScorer:
+    return PairScorer(of, pool(**changes), for_all)
 
 
 def of_facets(*facets: str) -> Model:
@@ -64,7 +65,7 @@ def test_lists_are_those_of_a_plain_forward(name: str, group: int, tmp_path: Pat
     users = rows(2 * USERS_AT_ONCE + 3, 5, USER)
     users[1][0] = np.nan
 
-    top = scorer(of).top_k(*users, user_group=group, k=10)
+    top = top_k(scorer(of), users, user_group=group, k=10)
 
     for u in range(len(users[0])):
         categorical = np.zeros((ITEMS, 3), np.int64)
@@ -104,11 +105,11 @@ def test_a_pair_reads_the_vectors_of_its_user_by_the_keys_of_its_item(name: str,
     ]
 
     lists = scorer(of, crosses=(taste, again))
-    top = lists.top_k(*users, user_group=1, k=ITEMS, vectors=vectors)
+    top = top_k(lists, users, user_group=1, k=ITEMS, vectors=vectors)
     own = [
         UserVectors(v.owner[v.owner == 2] - 2, v.key[v.owner == 2], v.values[v.owner == 2]) for v in vectors
     ]
-    alone = lists.top_k(users[0][2:3], users[1][2:3], user_group=1, k=ITEMS, vectors=own)
+    alone = top_k(lists, (users[0][2:3], users[1][2:3]), user_group=1, k=ITEMS, vectors=own)
 
     np.testing.assert_array_equal(alone.score[0], top.score[2])
     by_pair = {
@@ -138,7 +139,7 @@ def test_a_pool_without_the_crosses_of_the_model_is_refused(tmp_path: Path) -> N
     of = bundle(tmp_path, encoder=ENCODER.model_copy(update={"dense": (*ENCODER.dense, of_pair)}))
 
     with pytest.raises(LamplighterError, match=r"pair columns are 0 categorical and 0 dense, .* has 0 and 1"):
-        scorer(of).top_k(*rows(2, 9, USER), user_group=0, k=1)
+        predicted(scorer(of), rows(2, 9, USER), user_group=0)
 
 
 def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
@@ -154,7 +155,7 @@ def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
 
     monkeypatch.setattr(lists._model, "from_input", seen)
 
-    lists.top_k(*rows(USERS_AT_ONCE, 5, USER), user_group=1, k=3)
+    predicted(lists, rows(USERS_AT_ONCE, 5, USER), user_group=1)
 
     new, old = np.bincount(ITEM_GROUP)
     assert [(group, size // USERS_AT_ONCE) for group, size in passes] == [
@@ -177,11 +178,11 @@ def test_the_scores_of_a_user_do_not_depend_on_the_other_users_of_a_call(
 ) -> None:
     lists = scorer(bundle(tmp_path, model))
     users = rows(3 * USERS_AT_ONCE + 5, 6, USER)
-    together = lists.top_k(*users, user_group=1, k=ITEMS)
+    together = top_k(lists, users, user_group=1, k=ITEMS)
     shuffled = np.random.default_rng(7).permutation(len(users[0]))
 
-    regrouped = lists.top_k(users[0][shuffled], users[1][shuffled], user_group=1, k=ITEMS)
-    alone = [lists.top_k(users[0][[u]], users[1][[u]], user_group=1, k=ITEMS) for u in range(20)]
+    regrouped = top_k(lists, (users[0][shuffled], users[1][shuffled]), user_group=1, k=ITEMS)
+    alone = [top_k(lists, (users[0][[u]], users[1][[u]]), user_group=1, k=ITEMS) for u in range(20)]
 
     np.testing.assert_array_equal(regrouped.score, together.score[shuffled])
     np.testing.assert_array_equal(regrouped.probabilities, together.probabilities[shuffled])
@@ -189,31 +190,98 @@ def test_the_scores_of_a_user_do_not_depend_on_the_other_users_of_a_call(
     np.testing.assert_array_equal(np.concatenate([one.item for one in alone]), together.item[:20])
 
 
-def test_equal_scores_are_ordered_by_item_id(tmp_path: Path) -> None:
+def test_equal_items_have_equal_scores_and_keep_the_order_of_the_pool(tmp_path: Path) -> None:
     twins = tuple(np.repeat(part[:3], [10, 10, 17], axis=0) for part in ITEM_ROWS)
 
-    top = scorer(bundle(tmp_path), items=twins).top_k(*rows(4, 8, USER), user_group=0, k=ITEMS)
+    top = top_k(scorer(bundle(tmp_path), items=twins), rows(4, 8, USER), user_group=0, k=ITEMS)
 
     for u in range(4):
         assert len(set(top.score[u])) == 3
         for value in set(top.score[u]):
-            ids = ITEM_IDS[top.item[u][top.score[u] == value]]
-            assert (np.diff(ids) > 0).all()
+            assert (np.diff(top.item[u][top.score[u] == value]) > 0).all()
 
 
-def test_a_list_is_at_most_as_long_as_the_pool_and_no_users_have_no_lists(tmp_path: Path) -> None:
+def test_a_list_is_at_most_as_long_as_the_pool_and_no_users_have_no_predictions(tmp_path: Path) -> None:
     lists = scorer(bundle(tmp_path))
+    nobody = tuple(part[:0] for part in rows(1, 9, USER))
 
-    assert lists.top_k(*rows(2, 9, USER), user_group=0, k=99).item.shape == (2, ITEMS)
-    nobody = lists.top_k(*(part[:0] for part in rows(1, 9, USER)), user_group=0, k=5)
-    assert (nobody.item.shape, nobody.probabilities.shape, nobody.score.shape) == ((0, 5), (0, 5, 2), (0, 5))
+    assert top_k(lists, rows(2, 9, USER), user_group=0, k=99).item.shape == (2, ITEMS)
+    assert [*lists.predictions(*nobody, 0)] == []
+    assert [*lists.predictions(*nobody, 0, own=np.empty((0, ITEMS), bool))] == []
+
+
+@pytest.fixture
+def picks() -> tuple[np.ndarray, np.ndarray]:
+    """Which items are for all, and which each user has of its own: of some users none, of some also these."""
+    rng = np.random.default_rng(11)
+    for_all, own = rng.random(ITEMS) < 0.4, rng.random((USERS_AT_ONCE + 3, ITEMS)) < 0.3
+    own[[0, 5]] = False
+    assert own[:, ~for_all].sum() > PAIRS_AT_ONCE  # more than one pass
+    return for_all, own
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_own_items_of_a_user_have_the_numbers_that_they_have_when_they_are_for_all(
+    name: str, picks: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    for_all, own = picks
+    of_pair = DenseEncoding(column="taste_a", side="pair", transform="identity", mean=0.5, std=2.0)
+    of = bundle(tmp_path, MODELS[name], ENCODER.model_copy(update={"dense": (*ENCODER.dense, of_pair)}))
+    rng = np.random.default_rng(6)
+    taste = Cross(np.array([0]), rng.integers(NO_KEY, 5, ITEMS), np.array([np.nan], np.float32))
+    users = rows(len(own), 5, USER)
+    known = np.array([(u, v) for u in range(len(own)) for v in range(u % 6)])
+    vectors = [UserVectors(*known.T, rng.normal(size=(len(known), 1)).astype(np.float32))]
+
+    expected = predicted(scorer(of, crosses=(taste,)), users, 1, vectors)
+    found = predicted(scorer(of, for_all, crosses=(taste,)), users, 1, vectors, own)
+
+    has = own | for_all
+    np.testing.assert_allclose(found[has], expected[has], rtol=1e-5)
+    assert np.isfinite(found[has]).all()
+    assert np.isnan(found[~has]).all()
+    assert (~has).sum() > 100
+
+
+def test_without_own_items_those_that_are_not_for_all_have_no_numbers(
+    picks: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    for_all, _ = picks
+    found = predicted(scorer(bundle(tmp_path), for_all), rows(3, 5, USER), 0)
+
+    assert np.isfinite(found[:, for_all]).all()
+    assert np.isnan(found[:, ~for_all]).all()
+
+
+def test_items_may_be_of_single_users_alone(picks: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    _, own = picks
+    of, users = bundle(tmp_path), rows(len(own), 5, USER)
+
+    found = predicted(scorer(of, np.zeros(ITEMS, bool)), users, 2, own=own)
+
+    np.testing.assert_allclose(found[own], predicted(scorer(of), users, 2)[own], rtol=1e-5)
+    assert np.isnan(found[~own]).all()
+
+
+@pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
+def test_predictions_with_own_items_do_not_depend_on_the_other_users_of_a_call(
+    model: Model, picks: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    for_all, own = picks
+    lists, users = scorer(bundle(tmp_path, model), for_all), rows(len(own), 6, USER)
+    together = predicted(lists, users, 1, own=own)
+    shuffled = np.random.default_rng(7).permutation(len(own))
+
+    regrouped = predicted(lists, (users[0][shuffled], users[1][shuffled]), 1, own=own[shuffled])
+    alone = [predicted(lists, (users[0][[u]], users[1][[u]]), 1, own=own[[u]]) for u in range(20)]
+
+    np.testing.assert_array_equal(regrouped, together[shuffled])
+    np.testing.assert_array_equal(np.concatenate(alone), together[:20])
 
 
 def test_wrong_inputs_are_refused_with_what_was_expected(tmp_path: Path) -> None:
     of = bundle(tmp_path)
-    with pytest.raises(LamplighterError, match=r"names \['share'\], but the binary tasks of model m are"):
-        scorer(of, ranking={"share": 1.0})
     with pytest.raises(LamplighterError, match="pool of items is empty"):
         scorer(of, item_ids=ITEM_IDS[:0], items=(ITEM_ROWS[0][:0], ITEM_ROWS[1][:0]))
     with pytest.raises(LamplighterError, match=r"user columns are 2 categorical and 1 dense, .* has 1 and 1"):
-        scorer(of).top_k(np.zeros((1, 2)), np.zeros((1, 1)), user_group=0, k=1)
+        predicted(scorer(of), (np.zeros((1, 2)), np.zeros((1, 1))), user_group=0)

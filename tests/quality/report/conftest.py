@@ -16,6 +16,7 @@ from quality.report.model import (
     MetricCell,
     NightReport,
     OutcomeRow,
+    PoolRow,
     Role,
     RowsBalance,
     SampleList,
@@ -126,6 +127,10 @@ def sample_night() -> NightReport:
             tonight=(0.01, 0.04, 0.09, 0.16, 0.2, 0.18, 0.13, 0.09, 0.05, 0.03, 0.015, 0.005),
             night_before=(0.02, 0.06, 0.11, 0.18, 0.19, 0.16, 0.12, 0.08, 0.04, 0.025, 0.01, 0.005),
         ),
+        pools=(
+            PoolRow("home", "new", 298, (("most_shown", 280), ("newest", 20)), 10_655, 0),
+            PoolRow("home", "high", 299, (("most_shown", 280), ("newest", 20)), 6_606, 1_234),
+        ),
         outcomes=tuple(sample_outcomes()),
         samples=(
             sample_list("a user who was never seen", "20931", "new"),
@@ -205,22 +210,22 @@ def sample_outcomes() -> Iterator[OutcomeRow]:
         for c, cohort in enumerate(("all", *(f"user:{name}" for name in USERS))):
             users = (3900, 3100, 90)[t] // (1 + c)
             known = not (task == "like" and cohort == "user:old")
-            yield OutcomeRow(
-                "hit_rate",
-                task,
-                cohort,
-                0.031 + 0.002 * c if known else None,
-                users if known else 0,
-                users * 2,
-            )
-            yield OutcomeRow(
-                "recall", task, cohort, 0.017 + 0.001 * c if known else None, users if known else 0, users * 2
-            )
+            for metric, value in (("hit_rate", 0.031), ("recall", 0.017), ("pool_recall", 0.217)):
+                yield OutcomeRow(
+                    "home",
+                    metric,
+                    task,
+                    cohort,
+                    value + 0.002 * c if known else None,
+                    users if known else 0,
+                    users * 2,
+                )
 
 
 def sample_list(who: str, user_id: str, cohort: str) -> SampleList:
     return SampleList(
         who,
+        "home",
         user_id,
         cohort,
         tuple(

@@ -12,9 +12,11 @@ from quality.report.model import (
     FeatureRow,
     GateBar,
     IndexEntry,
+    ListedItem,
     MetricCell,
     NightReport,
     OutcomeRow,
+    PoolRow,
     RepairedDate,
     SampleList,
     StepRow,
@@ -123,6 +125,7 @@ def test_a_night_without_anything_says_so_in_each_section() -> None:
         "No model with gates was evaluated tonight",
         "No calibration curve tonight",
         "Nothing was published",
+        "No list has items",
         "There is no earlier night whose lists could be compared",
     ):
         assert said in text
@@ -162,8 +165,9 @@ def test_every_name_from_data_is_escaped(night: NightReport) -> None:
             GateBar(HOSTILE, HOSTILE, HOSTILE, 9, 0.5, 0.1, 1),
         ),
         gate_warnings=(HOSTILE,),
-        outcomes=(OutcomeRow("recall", HOSTILE, HOSTILE, 0.1, 1, 1),),
-        samples=tuple(replace(sample, who=HOSTILE, user_id=HOSTILE) for sample in night.samples),
+        pools=(PoolRow(HOSTILE, HOSTILE, 1, ((HOSTILE, 1),), 1, 0),),
+        outcomes=tuple(OutcomeRow(name, "recall", HOSTILE, HOSTILE, 0.1, 1, 1) for name in ("home", HOSTILE)),
+        samples=tuple(replace(sample, who=HOSTILE, list=HOSTILE, user_id=HOSTILE) for sample in night.samples),
         notices=(HOSTILE,),
     )
 
@@ -350,11 +354,18 @@ def test_movement_between_cohorts_is_a_matrix_with_the_newly_known_last(night: N
     ]
 
 
+def test_pools_show_items_by_source_and_the_pairs_that_were_scored(night: NightReport) -> None:
+    page = Page(render_night(night))
+
+    assert page.row("home", "new")[2:] == ["298", "most_shown 280, newest 20", "10,655", "3,175,190"]
+    assert page.row("home", "high")[2:] == ["299", "most_shown 280, newest 20", "6,606", "1,976,428"]
+
+
 def test_yesterdays_lists_come_with_the_remark_on_the_logging_policy(night: NightReport) -> None:
     page = Page(render_night(night))
 
     assert "The logged impressions come from another policy" in page.text
-    assert ["", "user:old", "no event", "no event", "0", "36"] in page.rows
+    assert ["", "user:old", "no event", "no event", "no event", "0", "36"] in page.rows
 
 
 def test_both_sample_lists_show_each_probability_and_the_score(night: NightReport) -> None:
@@ -362,11 +373,19 @@ def test_both_sample_lists_show_each_probability_and_the_score(night: NightRepor
 
     assert "A user who was never seen: 20931" in page.text
     assert "An active user: 117" in page.text
+    assert "(cohort high, list home)" in page.text
     assert page.row("1", "4037") == ["1", "4037", "0.7000", "0.6100", "0.0310", "0.4900"]
 
 
+def test_a_list_without_items_shows_its_probabilities_alone(night: NightReport) -> None:
+    row = ListedItem(1, None, (("income", 0.25),), None)
+    page = Page(render_night(replace(night, samples=(SampleList("nobody", "persons", "1", "new", (row,)),))))
+
+    assert page.row("1", "none") == ["1", "none", "0.2500", "none"]
+
+
 def test_a_user_whose_list_is_empty_does_not_break_the_page(night: NightReport) -> None:
-    page = Page(render_night(replace(night, samples=(SampleList("nobody", "1", "new", ()),))))
+    page = Page(render_night(replace(night, samples=(SampleList("nobody", "home", "1", "new", ()),))))
 
     assert "Nothing was published" in page.text
 
@@ -394,7 +413,7 @@ def test_the_index_lists_the_newest_night_first(night: NightReport) -> None:
     ],
 )
 def test_outcomes_say_of_which_day_they_are(labelled: date | None, text: str) -> None:
-    outcome = OutcomeRow("like", "all", "hit_rate", 0.5, 2, 3)
+    outcome = OutcomeRow("home", "hit_rate", "like", "all", 0.5, 2, 3)
     page = render_night(replace(EMPTY, outcomes=(outcome,), labelled_date=labelled))
 
     assert text in page

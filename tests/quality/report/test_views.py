@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from quality.report import views
-from quality.report.model import CohortMove, GateBar, MetricCell, NightReport, VerdictRow
+from quality.report.model import CohortMove, GateBar, MetricCell, NightReport, OutcomeRow, VerdictRow
 
 CELL = MetricCell("click", "all", "auc", "champion", 0.7, 0.6, 0.8, 100, 200)
 
@@ -95,6 +95,27 @@ def test_a_cell_of_the_decision_rests_on_the_replicates_of_its_metric(night: Nig
 
     assert views.replicates_of(replace(night, cells=(champion, loss, auc)), clicks) == 400
     assert views.replicates_of(replace(night, cells=()), clicks) is None
+
+
+def test_outcomes_are_grouped_by_list_and_task_with_a_place_for_each_metric(night: NightReport) -> None:
+    def outcome(name: str, metric: str, task: str) -> OutcomeRow:
+        return OutcomeRow(name, metric, task, "all", 0.5, 2, 3)
+
+    rows = [
+        outcome("home", "recall", "click"),
+        outcome("home", "recall", "like"),
+        outcome("friends", "recall", "click"),
+        outcome("home", "hit_rate", "click"),
+    ]
+
+    lines = views.outcome_lines(rows)
+
+    assert [(line.task, line.metrics) for line in lines] == [
+        ("home: click", (rows[3], rows[0], None)),
+        ("home: like", (None, rows[1], None)),
+        ("friends: click", (None, rows[2], None)),
+    ]
+    assert [line.task for line in views.outcome_lines(night.outcomes)][::5] == ["click", "long_view", "like"]
 
 
 def test_the_outcome_of_a_table_is_that_of_its_worst_rule() -> None:
