@@ -1,4 +1,4 @@
-"""What every user of a cohort does with the items of a group, and lists made of nothing else."""
+"""What every user of a cohort does with the items of a group."""
 
 import math
 import random
@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from core.schema import Config
-from features.group_means import popularity, to_group_lists, to_group_means, with_group_means
+from features.group_means import popularity, to_group_means, with_group_means
 from tests.features.small import rows_of
 
 EXAMPLES = """data_date date, user_cohort string, item_tag string, weight double,
@@ -167,38 +167,6 @@ def test_without_any_mean_nothing_is_null(spark: SparkSession, config: Config, m
     [row] = with_group_means(pairs, means.limit(0), config).collect()
 
     assert (row["p_click"], row["p_play"]) == (0.5, 0.0)
-
-
-def test_users_of_a_cohort_have_one_list_ties_by_most_shown_then_by_item(
-    spark: SparkSession, config: Config, means: DataFrame
-) -> None:
-    pool = spark.createDataFrame(
-        [
-            (1, "b", 9),
-            (2, None, 3),
-            (3, "a", 1),  # the best group; shown less than 5
-            (4, "a", 1),  # loses its tie with 3
-            (5, "a", 7),
-        ],
-        "item_id bigint, item_tag string, item_impression_count_3d bigint",
-    )
-    users = spark.createDataFrame(
-        [(10, LAST, "new"), (11, LAST, "new"), (12, LAST, "high")],
-        "user_id bigint, data_date date, user_cohort string",
-    )
-    config = config.model_copy(update={"ranking": config.ranking.model_copy(update={"top_k": 3})})
-
-    lists = rows_of(to_group_lists(users, pool, means, config), "user_id", "rank")
-
-    assert [(row["user_id"], row["rank"], row["item_id"]) for row in lists] == [
-        (10, 1, 5), (10, 2, 3), (10, 3, 4),
-        (11, 1, 5), (11, 2, 3), (11, 3, 4),
-        (12, 1, 1), (12, 2, 5), (12, 3, 2),  # one mean for all items: most shown first
-    ]  # fmt: skip
-    assert lists[0] == {
-        "cohort": "new", "user_id": 10, "data_date": LAST, "rank": 1, "item_id": 5, "score": 0.7,
-        "p_click": 0.7,
-    }  # fmt: skip
 
 
 def test_popularity_grows_with_how_often_an_item_was_shown(spark: SparkSession, config: Config) -> None:

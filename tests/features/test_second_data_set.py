@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from features.candidates import to_item_pool
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -16,14 +15,16 @@ from core.training_days import date_range
 from features.encoding import encoded, fit_encoder
 from features.entities import to_entities
 from features.events import to_events, with_row_status
-from features.group_means import to_group_lists, to_group_means
+from features.group_means import to_group_means
 from features.outcomes import to_outcomes
 from features.packing import to_blocks
+from features.pools import to_pools
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.project import Project
 from jobs.tables.raw import read_attributes, read_log
 from jobs.tables.sources import Sources
 from tests.features.small import Tables, build
+from tests.jobs.workers.mean_lists import mean_lists
 from tests.second_data_set import BOOKS, FIRST, LAST, NAME, READERS, write_second_data_set
 
 
@@ -108,20 +109,25 @@ def test_lists_are_made_without_a_model_and_looked_back_at(
 ) -> None:
     day = LAST - timedelta(days=1)
     means = to_group_means(tables.examples, library.baselines, library.tasks, day, day, 4)
-    items = tables.item_features.where(F.col("data_date") == day)
-    pool = items.join(
-        to_item_pool(items, library.candidates, library.exposure), on="item_id", how="left_semi"
+    items = tables.item_features.where(F.col("data_date") == day).join(
+        tables.item_cohorts.withColumnRenamed("cohort", "item_cohort"), on=["item_id", "data_date"]
     )
+    cohorts = tables.user_cohorts.where(F.col("data_date") == day)
     users = tables.user_features.where(F.col("data_date") == day).join(
-        tables.user_cohorts.withColumnRenamed("cohort", "user_cohort"), on=["user_id", "data_date"]
+        cohorts.withColumnRenamed("cohort", "user_cohort"), on=["user_id", "data_date"]
     )
 
-    lists = to_group_lists(users, pool, means, library)
-    events = judged.where((F.col("row_status") == "accepted") & (F.col("data_date") == LAST))
-    outcomes = to_outcomes(lists, events, library).collect()
+    accepted = judged.where(F.col("row_status") == "accepted")
+    pools = to_pools(items, accepted, cohorts, {}, library, day).localCheckpoint()
+    lists = mean_lists(users, items, pools, means, library, day).localCheckpoint()
+    events = accepted.where(F.col("data_date") == LAST)
+    outcomes = to_outcomes(lists, pools, None, events, library).collect()
 
     assert lists.count() == 5 * (len(READERS) + 1)
     assert lists.where("p_borrow IS NULL OR p_borrow NOT BETWEEN 0 AND 1").isEmpty()
-    assert {(row["task"], row["cohort"]) for row in outcomes} == {
-        ("borrow", cohort) for cohort in ("all", "user:guest", "user:regular")
+    assert 15 <= pools.select("item_id").distinct().count() <= 15 + 3
+    assert {(row["list"], row["task"], row["cohort"]) for row in outcomes} == {
+        ("home", "borrow", cohort) for cohort in ("all", "user:guest", "user:regular")
     }
+    recalls = {row["metric"]: row["value"] for row in outcomes if row["cohort"] == "all"}
+    assert 0 < recalls["recall"] < recalls["pool_recall"] <= 1

@@ -87,6 +87,6 @@ def test_one_can_ask_for_runs_tables_models_and_lists(after_two_nights: SamplePr
 
     assert all(found.returncode == 0 for found in asked.values()), asked
     assert "build_features" in asked["runs"].stdout
-    assert "user_id, data_date, rank" in asked["tables"].stdout
+    assert "user_id, data_date, list, rank" in asked["tables"].stdout
     assert "mfh-" in asked["models"].stdout
     assert "as of 2022-05-08" in asked["lists"].stdout

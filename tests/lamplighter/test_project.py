@@ -32,7 +32,7 @@ def test_a_project_has_its_configuration_and_tables(fresh: SampleProject) -> Non
 
     assert project.config.lists["home"].top_k == 5
     assert {"events", "user_features", "scores"} <= set(project.tables)
-    assert project.table("scores").grain == ("user_id", "data_date", "rank")
+    assert project.table("scores").grain == ("user_id", "data_date", "list", "rank")
     assert project.table("user_features").columns["user_click_count_7d"].simpleString() == "bigint"
 
 

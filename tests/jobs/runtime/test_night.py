@@ -179,7 +179,7 @@ def test_a_plan_says_what_a_changed_setting_brings_about(after_two_nights: Sampl
 
     assert set(runs) == {"score", "publish", "report"}
     assert runs["score"] == "configuration: lists.home.top_k changed"
-    assert runs["publish"] == "configuration: suites.scores.rules[5: lists.home.top_k].kwargs.max_value changed"
+    assert runs["publish"] == "configuration: suites.scores.rules[8: lists.top_k].kwargs.max_value changed"
     assert runs["report"].startswith("scores will change")
 
 

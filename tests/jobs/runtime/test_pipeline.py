@@ -63,7 +63,7 @@ def test_jobs_that_wait_for_each_other_are_refused() -> None:
 def test_the_night_has_this_order() -> None:
     assert tuple(all_jobs()) == (
         *("scan_sources", "ingest", "check", "build_features", "label_cohorts", "build_examples"),
-        *("fit_group_means", "pack", "train", "evaluate", "promote"),
+        *("build_pools", "fit_group_means", "pack", "train", "evaluate", "promote"),
         *("score", "publish", "look_back", "profile_features", "report"),
     )
 

@@ -214,9 +214,11 @@ def test_a_list_is_at_most_as_long_as_the_pool_and_no_users_have_no_predictions(
 def picks() -> tuple[np.ndarray, np.ndarray]:
     """Which items are for all, and which each user has of its own: of some users none, of some also these."""
     rng = np.random.default_rng(11)
-    for_all, own = rng.random(ITEMS) < 0.4, rng.random((USERS_AT_ONCE + 3, ITEMS)) < 0.3
+    for_all, own = rng.random(ITEMS) < 0.4, rng.random((100, ITEMS)) < 0.6
     own[[0, 5]] = False
-    assert own[:, ~for_all].sum() > PAIRS_AT_ONCE  # more than one pass
+    at_once = round(ROWS_AT_ONCE / for_all.sum())
+    assert at_once < len(own)
+    assert own[:at_once, ~for_all & (ITEM_GROUP == 0)].sum() > PAIRS_AT_ONCE  # more than one pass of pairs
     return for_all, own
 
 
