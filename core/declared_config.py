@@ -1,7 +1,7 @@
 """The part of a configuration that a job declares: what it may read, and what its fingerprint covers.
 
 A key is a path of field names: `features`, `source.events.columns`, `tasks[].label` (a field of every
-element of a list), `suites.events` (one entry of a mapping).
+element of a list), `lists[].pool` (of every entry of a mapping), `suites.events` (one entry of a mapping).
 """
 
 import hashlib
@@ -59,7 +59,11 @@ def _pruned(model: _Model, tree: _Tree, path: str) -> _Model:
                 f"there are {sorted(type(model).model_fields)}"
             )
         value = getattr(model, name)
-        if is_list:
+        if is_list and isinstance(value, Mapping):
+            kept[name] = {
+                entry: _pruned(each, below, f"{path}{part}{entry}.") for entry, each in value.items()
+            }
+        elif is_list:
             kept[name] = tuple(_pruned(element, below, f"{path}{part}.") for element in value)
         elif not below:
             kept[name] = value
@@ -83,6 +87,10 @@ def _selected(value: Any, parts: Sequence[str], path: str) -> Iterable[tuple[str
         return
     if not is_list:
         yield from _selected(value[name], parts[1:], f"{path}{name}.")
+        return
+    if isinstance(value[name], Mapping):
+        for entry, each in value[name].items():
+            yield from _selected(each, parts[1:], f"{path}{name}.{entry}.")
         return
     for number, element in enumerate(value[name]):
         yield from _selected(element, parts[1:], f"{path}{name}[{_label(element, number)}].")

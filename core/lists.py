@@ -1,8 +1,8 @@
 """The typed schema of lists: which items a user is scored against, and what becomes of the scores."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from core.config_model import ConfigModel, Days, Name, Positive, Window
 from core.source import FileSource
@@ -75,6 +75,15 @@ class NewItems(ConfigModel):
     share: Annotated[float, Field(gt=0, le=1)]
 
 
+def _read_ranking(value: Any) -> Any:
+    """Return weights as they are, and none of them for `none`."""
+    if value == "none":
+        return {}
+    if not value or isinstance(value, str):
+        raise ValueError(f"{value!r}: expected a weight per binary task, or none for no items")
+    return value
+
+
 class ItemList(ConfigModel):
     """One list per user: the best items of a pool, or no items (`ranking: none`) and probabilities alone.
 
@@ -83,7 +92,8 @@ class ItemList(ConfigModel):
 
     context: dict[Name, int | float | str] = Field(default_factory=dict)
     """Value of each context column of an impression, for which scores are made."""
-    ranking: Annotated[dict[Name, Annotated[float, Field(ge=0)]], Field(min_length=1)] | Literal["none"]
+    ranking: Annotated[dict[Name, Annotated[float, Field(ge=0)]], BeforeValidator(_read_ranking)]
+    """Weights of binary tasks; `none`: without items, and then without a weight."""
     pool: tuple[PoolSource, ...] = ()
     """What items come from; an item of several sources counts once."""
     where: str | None = None  # SQL over features of items and item_cohort: other items are left out
@@ -96,7 +106,7 @@ class ItemList(ConfigModel):
 
     @model_validator(mode="after")
     def _items_have_all_they_need(self) -> Self:
-        if self.ranking == "none":
+        if not self.has_items:
             given = sorted(
                 {"pool", "where", "seen_days", "top_k", "at_most", "new_items"} & self.model_fields_set
             )
@@ -109,12 +119,7 @@ class ItemList(ConfigModel):
     @property
     def has_items(self) -> bool:
         """Whether it is a list of items."""
-        return self.ranking != "none"
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Binary task -> exponent; without items none."""
-        return {} if isinstance(self.ranking, str) else self.ranking
+        return bool(self.ranking)
 
     @property
     def length(self) -> int:

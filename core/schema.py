@@ -327,7 +327,7 @@ class Config(ConfigModel):
         binary = {task.name for task in self.tasks if task.kind == "binary"}
         for where, names, known, kind in (
             *(
-                (f"lists.{name}.ranking", set(each.weights), binary, "binary tasks")
+                (f"lists.{name}.ranking", set(each.ranking), binary, "binary tasks")
                 for name, each in self.lists.items()
             ),
             *(
@@ -380,7 +380,7 @@ class Config(ConfigModel):
     @property
     def listed_tasks(self) -> tuple[Task, ...]:
         """The tasks whose predictions are published: those that a list ranks by; without items all."""
-        ranked = {task for each in self.lists.values() for task in each.weights}
+        ranked = {task for each in self.lists.values() for task in each.ranking}
         everything = any(not each.has_items for each in self.lists.values())
         return tuple(task for task in self.tasks if everything or task.name in ranked)
 

@@ -148,7 +148,7 @@ def _of_scores(config: Config) -> Iterator[Expectation]:
         for name in ("item_id", "score", "placement_probability"):
             yield _not_null(name, "lists")
     yield _in_set("list", "lists", list(config.lists))
-    yield _between("rank", "lists.top_k", low=1, high=max(each.length for each in lists))
+    yield _between("rank", "lists", low=1, high=max(each.length for each in lists))
     yield _between("score", "lists.ranking", low=0, high=1)
     yield _between("placement_probability", "lists.new_items", low=0, high=1)
     for task in config.listed_tasks:

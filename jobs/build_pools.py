@@ -48,8 +48,8 @@ def require_features(run: Run) -> None:
     ),
     writes=(USER_POOLS, "pools"),
     config=(
-        *("cohorts.user", "exposure", "lists"),
-        *("tasks[].name", "tasks[].kind", "tasks[].label", "tasks[].where"),
+        *("cohorts.user", "exposure", "lists[].pool", "lists[].where"),
+        *("tasks[].name", "tasks[].label", "tasks[].where"),
     ),
     dates=ONE,
     requires=require_features,

@@ -26,7 +26,7 @@ from jobs.runtime.run import Run
     writes=("outcomes",),
     config=(
         *("tasks[].name", "tasks[].kind", "tasks[].label", "tasks[].where", "tasks[].matures_days"),
-        *("cohorts.user", "lists"),
+        *("cohorts.user", "lists[].pool", "lists[].ranking"),
     ),
     dates=ONE,
 )

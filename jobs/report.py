@@ -37,7 +37,16 @@ OF_THE_NIGHT = (
     ),
     writes=(),
     config=(
-        *("audits", "behaviours", "cohorts", "derived", "exposure", "features", "lists", "source.items"),
+        *(
+            "audits",
+            "behaviours",
+            "cohorts",
+            "derived",
+            "exposure",
+            "features",
+            "lists[].pool",
+            "source.items",
+        ),
         *("source.users", "tasks[].name", "tasks[].matures_days"),
     ),
     dates=ONE,

@@ -42,7 +42,8 @@ from models.serving.scorer import Pool
 
 ITEMS, COHORT, DAY = 300, "high", date(2022, 5, 8)
 SCHEMA = f"""user_id bigint, data_date date, list string, rank int, item_id bigint,
-    {", ".join(f"p_{task} double" for task in RANKING)}, score double, placement_probability double, cohort string, model_version string,
+    {", ".join(f"p_{task} double" for task in RANKING)}, score double,
+    placement_probability double, cohort string, model_version string,
     bucket int"""
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger("lamplighter")
 
 CHANGED_ROWS: frozenset[Cause] = LATE_ROWS | {"archived"}
 """Causes for which a backfill goes back behind its first date, within the lateness horizon."""
-RESCORED = ("score", "publish", "look_back", "report")
+RESCORED = ("build_pools", "score", "publish", "look_back", "report")
 """Jobs that `--rescore` runs again for dates whose lists were published."""
 
 

@@ -66,7 +66,7 @@ def to_night_items(
         data_date: of the features.
 
     Raises:
-        LamplighterError: a list has no item for a cohort.
+        LamplighterError: a list has no item.
     """
     ids = pools.select("item_id").distinct()
     if user_pools is not None:
@@ -79,7 +79,7 @@ def to_night_items(
     lists = tuple(
         WorkerList(
             name=name,
-            weights=each.weights,
+            weights=each.ranking,
             members=members[name],
             has_own=any(isinstance(source, LikedAttribute) for source in each.pool),
             seen_days=each.seen_days,
@@ -125,11 +125,12 @@ def _members(
         of_list = {cohort: np.zeros(len(place), bool) for cohort in config.cohorts.user.names}
         for cohort, is_in in of_list.items():
             is_in[found.get((name, cohort), [])] = True
-            if not is_in.any() and not any(isinstance(source, LikedAttribute) for source in each.pool):
-                raise LamplighterError(
-                    f"pools: list {name} has no item for users of cohort {cohort} as of {data_date}; build "
-                    "features first, or look at `lists` in the configuration: its sources and `where`"
-                )
+        has_own = any(isinstance(source, LikedAttribute) for source in each.pool)
+        if not has_own and not any(is_in.any() for is_in in of_list.values()):
+            raise LamplighterError(
+                f"pools: list {name} has no item as of {data_date}; build features first, or look at "
+                "`lists` in the configuration: its sources and `where`"
+            )
         members[name] = of_list
     return members
 

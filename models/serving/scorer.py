@@ -190,7 +190,8 @@ class PairScorer:
     def _calibrated(self, logits: NDArray[np.float32], user_group: int) -> NDArray[np.float64]:
         """Return predictions, (n, K), in float64."""
         z = self._bundle.calibration.logits(logits, np.full(len(logits), user_group))
-        return np.where(self._is_binary, np.exp(-np.logaddexp(0.0, -z)), z)
+        with np.errstate(invalid="ignore"):  # NaN: pairs that nobody asked for
+            return np.where(self._is_binary, np.exp(-np.logaddexp(0.0, -z)), z)
 
     def _embed_pairs(self, pairs_BF: NDArray[np.float32]) -> Tensor:
         return self._embed("pair", np.empty((len(pairs_BF), 0)), pairs_BF)

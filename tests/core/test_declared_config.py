@@ -43,6 +43,20 @@ def test_entries_of_a_mapping_can_be_declared() -> None:
     assert set(part.suites) == {"scores"} & set(CONFIG.suites)
 
 
+def test_a_field_of_every_entry_of_a_mapping_can_be_declared() -> None:
+    keys = ["lists[].pool", "lists[].where"]
+    home = declared_part(CONFIG, keys).lists["home"]
+
+    assert home.pool == CONFIG.lists["home"].pool
+    with pytest.raises(AttributeError, match=r"ItemList.top_k"):
+        home.top_k  # noqa: B018
+    other = load_config(overrides=["lists.home.where=item_type = 'NORMAL'", "lists.home.top_k=3"])
+    changed = {
+        path for path, sha in hashes_of_keys(other, keys).items() if hashes_of_keys(CONFIG, keys)[path] != sha
+    }
+    assert changed == {"lists.home.where"}
+
+
 def test_a_part_can_be_sent_to_a_worker() -> None:
     (task, *_) = pickle.loads(pickle.dumps(declared_part(CONFIG, ["tasks[].name"]).tasks))
 

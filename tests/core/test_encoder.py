@@ -16,7 +16,10 @@ def test_a_context_column_may_be_called_like_a_users() -> None:
 
 
 def test_the_configuration_says_whose_a_column_is() -> None:
-    declared = ["source.events.columns.user_device={from: d, type: string}", "lists.home.context.user_device=a"]
+    declared = [
+        "source.events.columns.user_device={from: d, type: string}",
+        "lists.home.context.user_device=a",
+    ]
 
     sides = input_sides(load_config(overrides=declared))
 

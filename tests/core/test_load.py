@@ -164,9 +164,18 @@ def test_a_project_without_models_has_those_of_the_code(project: Path) -> None:
             "source.users.columns.user_x={from: x, type: 'decimal(39,2)'}",
             "columns.user_x.type: String should",
         ),
-        ("lists.home.context.tab=main", "lists.home.context.tab is 'main'; expected a whole number, as of type int"),
-        ("lists.home.context.tab=1.5", "lists.home.context.tab is 1.5; expected a whole number, as of type int"),
-        ("lists.home.ranking.click=-1", "lists.home.ranking.click: Input should be greater than or equal to 0"),
+        (
+            "lists.home.context.tab=main",
+            "lists.home.context.tab is 'main'; expected a whole number, as of type int",
+        ),
+        (
+            "lists.home.context.tab=1.5",
+            "lists.home.context.tab is 1.5; expected a whole number, as of type int",
+        ),
+        (
+            "lists.home.ranking.click=-1",
+            "lists.home.ranking.click: Input should be greater than or equal to 0",
+        ),
         ("promotion.primary_tasks=[]", "promotion.primary_tasks: Tuple should have at least 1 item"),
         ("evaluation.replicates=1", "evaluation.replicates: Input should be greater than or equal to 2"),
         ("dataset=other", "--set: dataset: other, expected kuairand, as the file is called"),

@@ -177,7 +177,7 @@ def test_items_of_liked_values_are_of_single_users(
     by_list: dict[str, dict[int, list[int]]] = {"home": {}, "old": {}}
     for row in found:
         by_list[row["list"]].setdefault(row["user_id"], []).append(row["item_id"])
-    # user 1 and 2 like a (6; 4, 1); 3 likes a and b once each: of equal values the more shown items, 2 before 1
+    # users 1 and 2 like a (by 6; 4, 1); 3 likes a and b once each: the more shown items first, 2 before 1
     assert {user: sorted(own) for user, own in by_list["home"].items()} == {
         1: [1, 4], 2: [1, 4], 3: [1, 2], 99: [2, 3]
     }  # fmt: skip

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from core.errors import BlockedError, LamplighterError
 from core.paths import local_path
 from jobs.build_features import build_features
+from jobs.build_pools import build_pools
 from jobs.check import check
 from jobs.fit_group_means import fit_group_means
 from jobs.ingest import ingest
@@ -215,15 +216,18 @@ def test_without_a_champion_lists_are_those_of_the_group_means(
     spark: SparkSession, used_project: SampleProject
 ) -> None:
     day = date(2022, 5, 6)
-    for job in (score, publish):
+    for job in (build_pools, score, publish):
         job(used_project.ask(day))
 
     store = used_project.opened().store
     rows = store.rows("scores", f"data_date = '{day}'")
     assert {row["model_version"] for row in rows} == {"group_mean"}
     assert {row["user_id"] for row in rows} == {row["user_id"] for row in store.rows("users")}
-    lists = {(row["cohort"], row["rank"], row["item_id"]) for row in rows}
-    assert len(lists) == 5 * len({row["cohort"] for row in rows})  # one list per cohort
+    lists = {(row["cohort"], row["rank"], row["item_id"]) for row in rows if row["rank"] < 5}
+    assert len(lists) == 4 * len({row["cohort"] for row in rows})  # one list per cohort
+    drawn = [row for row in rows if row["rank"] == 5]  # the place that is kept for new items
+    assert {row["placement_probability"] < 1 for row in drawn} == {True}
+    assert len({row["item_id"] for row in drawn}) > 1
 
 
 def test_a_bundle_that_no_longer_fits_is_refused(spark: SparkSession, used_project: SampleProject) -> None:

@@ -1,4 +1,4 @@
-"""A data set without times and without items: a slice of Census-Income, up to its evaluation."""
+"""A data set without times and without items: a slice of Census-Income, up to its probabilities."""
 
 from datetime import date
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_data_set_without_times_and_items_is_evaluated(spark: SparkSession, tm
 
     run_history(ask)
     steps = steps_of_night(Project(night))
-    run_night(night, steps[: steps.index("evaluate") + 1])
+    run_night(night, steps[: steps.index("publish") + 1])
 
     store = Project(night).store
     accepted = {str(row["data_date"]): row["accepted"] for row in store.rows("row_balance")}
@@ -67,6 +67,16 @@ def test_a_data_set_without_times_and_items_is_evaluated(spark: SparkSession, tm
     }
     assert auc["income"] > 0.7
     assert auc["never_married"] > 0.85
+    served = store.read(spark, "scores").join(
+        store.read(spark, "examples").select("user_id", "label_income"), on="user_id", how="inner"
+    )
+    rows = served.where("data_date = DATE'1995-01-03'").toPandas()
+    assert len(rows) == rows["user_id"].nunique() == sum(persons.values())
+    assert rows[["item_id", "score", "placement_probability"]].isna().all(axis=None)
+    assert {*rows["list"]} == {"persons"}
+    assert rows[["p_income", "p_never_married"]].stack().between(0, 1, inclusive="neither").all()
+    means = rows.groupby("label_income")["p_income"].mean()
+    assert means[1] > 2 * means[0]
 
 
 def _slice(name: str, folder: Path) -> int:

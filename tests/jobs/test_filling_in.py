@@ -122,7 +122,7 @@ def test_a_feature_added_after_several_nights_is_filled_in_over_a_range(
     assert f"fill in with `lamplighter backfill --from {ONE}`" in str(error.value)
     steps = of_steps(plan.steps)
     assert list(steps["build_features"]) == [THREE]
-    assert steps["build_features"][THREE].startswith("configuration: features.hour.aggregates")
+    assert steps["build_features"][THREE].startswith("configuration: features.hour is new")
     assert any("item_features: column item_user_count_2d" in notice for notice in plan.notices)
     after = digests(spark, ask(folder), old)
     assert {key: digest for key, digest in after.items() if key in before} == before

@@ -52,7 +52,9 @@ def nights(
 
     run_history(project.ask(FIRST_LOG_DATE, LEARNT))
     project.log_file(LEARNT).write_bytes(whole[LEARNT])
-    run_night(project.ask(BEFORE), [*data_steps(), "score", "publish"])  # lists of the group means
+    run_night(
+        project.ask(BEFORE), [*data_steps(), "build_pools", "score", "publish"]
+    )  # lists of the group means
     project.log_file(BEFORE).write_bytes(whole[BEFORE])
     run_night(project.ask(FIRST_NIGHT, model="ple"), [*data_steps(), "pack", "train", "evaluate"])
     project.log_file(FIRST_NIGHT).write_bytes(whole[FIRST_NIGHT])

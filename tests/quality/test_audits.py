@@ -16,9 +16,7 @@ RULES = Audits(
     most_seen_share=0.2,
 )
 TODAY = date(2022, 5, 8)
-LISTS = ListCounts(
-    name="home", lists=10, top_item="40", lists_with_top_item=5, listed=100, seen_before=20
-)
+LISTS = ListCounts(name="home", lists=10, top_item="40", lists_with_top_item=5, listed=100, seen_before=20)
 
 
 def events_by_day(*events: int) -> dict[date, EventCounts]:

@@ -25,10 +25,15 @@ def declare(outline: Callable[[Run], None]) -> Job:
 
 
 ELSEWHERE = {
+    "build_pools": [  # by sources of what users like: tests/jobs/test_build_pools.py
+        "reads events (trailing days of what users like, for pools)",
+        *(f"key tasks[].{field}" for field in ("name", "kind", "label", "where")),
+    ],
     "score": [  # while there is no champion: tests/jobs/test_second_data_set.py
         "reads group_means (same day)",
-        *(f"key {key}" for key in ("baselines", "tasks[].name", "tasks[].kind")),
-    ]
+        "reads events (trailing days of what users have seen, for lists)",  # tests/jobs/test_build_pools.py
+        *(f"key {key}" for key in ("baselines", "exposure", "tasks[].kind")),
+    ],
 }
 """What these two nights do not use, and where it is used."""
 

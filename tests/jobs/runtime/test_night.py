@@ -79,7 +79,9 @@ def check_lists(spark: SparkSession, project: SampleProject, table: str, night: 
     item_cohorts = as_of("item_cohorts").select("item_id", F.col("cohort").alias("item_cohort"))
     pairs = lists.join(as_of("user_features"), on="user_id").join(as_of("item_features"), on="item_id")
     pairs = pairs.join(item_cohorts, on="item_id").withColumn("user_cohort", F.col("cohort"))
-    pairs = pairs.withColumns({name: F.lit(value) for name, value in found.config.lists["home"].context.items()})
+    pairs = pairs.withColumns(
+        {name: F.lit(value) for name, value in found.config.lists["home"].context.items()}
+    )
     bundle = read_bundle(found.catalog.bundle(lists.first()["model_version"]))
     rows = pairs.select(*lists.columns, "item_cohort", *encoded(pairs, bundle.encoder))
     frame = rows.orderBy("user_id", "rank").toPandas()
@@ -179,7 +181,7 @@ def test_a_plan_says_what_a_changed_setting_brings_about(after_two_nights: Sampl
 
     assert set(runs) == {"score", "publish", "report"}
     assert runs["score"] == "configuration: lists.home.top_k changed"
-    assert runs["publish"] == "configuration: suites.scores.rules[8: lists.top_k].kwargs.max_value changed"
+    assert runs["publish"] == "configuration: suites.scores.rules[8: lists].kwargs.max_value changed"
     assert runs["report"].startswith("scores will change")
 
 

@@ -58,7 +58,10 @@ def test_picked_pairs_have_the_numbers_of_the_same_pairs_among_all(pair_width: i
     pool = PoolRows(drawn(ITEMS, 2, seed=3), drawn(1, 4, seed=4), WIDTHS | {"pair": pair_width})
     weights = [drawn(6, 9 + pair_width, seed=5), drawn(2, 9 + pair_width, seed=6)]
     rows = pairs_of(pool, pair_width)
-    users_B, items_B = torch.tensor([4, 0, 2, 2, 4]), torch.tensor([6, 0, 3, 1, 6])  # in any order, also twice
+    users_B, items_B = (
+        torch.tensor([4, 0, 2, 2, 4]),
+        torch.tensor([6, 0, 3, 1, 6]),
+    )  # in any order, also twice
     places_B = users_B * ITEMS + items_B
 
     picked = PairRows(rows.users_UD, pool, rows.pairs_BD[places_B], (users_B, items_B))

@@ -167,7 +167,9 @@ def test_every_name_from_data_is_escaped(night: NightReport) -> None:
         gate_warnings=(HOSTILE,),
         pools=(PoolRow(HOSTILE, HOSTILE, 1, ((HOSTILE, 1),), 1, 0),),
         outcomes=tuple(OutcomeRow(name, "recall", HOSTILE, HOSTILE, 0.1, 1, 1) for name in ("home", HOSTILE)),
-        samples=tuple(replace(sample, who=HOSTILE, list=HOSTILE, user_id=HOSTILE) for sample in night.samples),
+        samples=tuple(
+            replace(sample, who=HOSTILE, list=HOSTILE, user_id=HOSTILE) for sample in night.samples
+        ),
         notices=(HOSTILE,),
     )
 
