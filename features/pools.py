@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from core.lists import Active, LikedAttribute, MostLiked, MostShown, Newest, OwnFile
+from core.lists import Active, ItemList, LikedAttribute, MostLiked, MostShown, Newest, OwnFile
 from core.schema import Config, Task
 from features.expressions import readable
 from features.labels import label, mask
@@ -49,7 +49,9 @@ def to_pools(
         for name, declared in config.lists.items()
         for source in declared.pool
         if not isinstance(source, LikedAttribute)
-        for part in [_of_source(source, items, events, user_cohorts, own, config, data_date)]
+        for part in [
+            _of_source(source, _allowed(items, declared), events, user_cohorts, own, config, data_date)
+        ]
     ]
     if not parts:  # no list has items
         return items.select(
@@ -58,7 +60,7 @@ def to_pools(
         ).where(F.lit(False))  # fmt: skip
     named = reduce(DataFrame.unionByName, parts).groupBy(*POOL)
     found = named.agg(F.array_sort(F.collect_set("source")).alias("sources"))
-    return _allowed(found, items, config).select(*POOL, "item_cohort", "sources")
+    return found.join(items, on="item_id", how="inner").select(*POOL, "item_cohort", "sources")
 
 
 def to_user_pools(items: DataFrame, events: DataFrame, config: Config, data_date: date) -> DataFrame:
@@ -75,7 +77,7 @@ def to_user_pools(items: DataFrame, events: DataFrame, config: Config, data_date
         data_date: of the items.
     """
     parts = [
-        _of_liked(source, items, events, config, data_date).select(
+        _of_liked(source, items, _allowed(items, declared), events, config, data_date).select(
             F.lit(name).alias("list"), "user_id", "item_id"
         )
         for name, declared in config.lists.items()
@@ -83,18 +85,14 @@ def to_user_pools(items: DataFrame, events: DataFrame, config: Config, data_date
         if isinstance(source, LikedAttribute)
     ]
     found = reduce(DataFrame.unionByName, parts).distinct()
-    return _allowed(found, items, config).select(*USER_POOL, "item_cohort")
+    return found.join(items, on="item_id", how="inner").select(*USER_POOL, "item_cohort")
 
 
-def _allowed(pools: DataFrame, items: DataFrame, config: Config) -> DataFrame:
-    """Return the rows whose item is known and meets the list's `where`, with item_cohort."""
-    rules = F.lit(True)
-    for name, declared in config.lists.items():
-        if declared.where is not None:
-            rule = F.coalesce(readable(declared.where, items), F.lit(False))
-            rules = rules & ((F.col("list") != name) | rule)
-    known = pools.join(items, on="item_id", how="inner")
-    return known.where(rules)
+def _allowed(items: DataFrame, declared: ItemList) -> DataFrame:
+    """Return the items that may be on a list."""
+    if declared.where is None:
+        return items
+    return items.where(F.coalesce(readable(declared.where, items), F.lit(False)))
 
 
 def _of_source(
@@ -109,7 +107,7 @@ def _of_source(
     """Return user_cohort and item_id of one source."""
     match source:
         case MostLiked():
-            return _most_liked(source, events, user_cohorts, config, data_date)
+            return _most_liked(source, items, events, user_cohorts, config, data_date)
         case MostShown():
             found = _best(items, _shown(source.window, config), source.items)
         case Newest():
@@ -118,7 +116,7 @@ def _of_source(
         case Active():
             found = items.where(_shown(source.window, config) > 0)
         case OwnFile():
-            found = own[source.path].where(F.col("item_id").isNotNull()).distinct()
+            found = items.join(own[source.path], on="item_id", how="left_semi")
     cohorts = F.explode(F.lit(list(config.cohorts.user.names))).alias("user_cohort")
     return found.select(cohorts, "item_id")
 
@@ -132,7 +130,12 @@ def _best(items: DataFrame, by: Column, count: int) -> DataFrame:
 
 
 def _most_liked(
-    source: MostLiked, events: DataFrame, user_cohorts: DataFrame, config: Config, data_date: date
+    source: MostLiked,
+    items: DataFrame,
+    events: DataFrame,
+    user_cohorts: DataFrame,
+    config: Config,
+    data_date: date,
 ) -> DataFrame:
     cohorts = user_cohorts.select("user_id", F.col("cohort").alias("user_cohort"))
     counts = (
@@ -140,15 +143,21 @@ def _most_liked(
         .join(cohorts, on="user_id", how="inner")
         .groupBy("user_cohort", "item_id")
         .count()
+        .join(items, on="item_id", how="left_semi")
     )
     best_first = Window.partitionBy("user_cohort").orderBy(F.col("count").desc(), F.col("item_id").asc())
     return counts.withColumn("_rank", F.row_number().over(best_first)).where(F.col("_rank") <= source.items)
 
 
 def _of_liked(
-    source: LikedAttribute, items: DataFrame, events: DataFrame, config: Config, data_date: date
+    source: LikedAttribute,
+    items: DataFrame,
+    allowed: DataFrame,
+    events: DataFrame,
+    config: Config,
+    data_date: date,
 ) -> DataFrame:
-    """Return user_id and item_id of items of liked values."""
+    """Return user_id and item_id of allowed items of liked values."""
     shown = _shown(source.window, config)
     values = items.select("item_id", F.col(source.attribute).alias("_value")).where(
         F.col("_value").isNotNull()
@@ -159,7 +168,7 @@ def _of_liked(
         .groupBy("user_id", "_value")
         .agg(F.count(F.lit(1)).alias("_likes"))
     )
-    offered = _best(items, shown, source.among).select(
+    offered = _best(allowed, shown, source.among).select(
         "item_id", F.col(source.attribute).alias("_value"), shown.alias("_shown")
     )
     best_first = Window.partitionBy("user_id").orderBy(

@@ -129,7 +129,7 @@ def test_a_changed_file_makes_the_pool_and_the_lists_again_and_a_missing_one_say
     again = [step for step in plan_night(ask(tiny, TWO, TWO)) if step.dates]
 
     assert [step.job for step in again][:2] == ["build_pools", "score"]
-    assert f"picks-{{data_date}}.csv" in again[0].why
+    assert "picks-{data_date}.csv" in again[0].why
     run_night(ask(tiny, TWO, TWO))
     assert "z" not in {
         item for items in lists_of(Project(ask(tiny, TWO, TWO)), TWO).values() for item in items

@@ -36,6 +36,9 @@ TYPES = {
     "FileFormat": "`parquet`, `csv`, `json`, `orc`, `delta` or `table`",
     "StoragePath": "path",
     "SourcePath": "text",
+    "PoolSource": "one of "
+    "[MostShown](#mostshown), [Newest](#newest), [Active](#active), [MostLiked](#mostliked), "
+    "[OwnFile](#ownfile), [LikedAttribute](#likedattribute)",
     "None": "null",
 }
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}

@@ -74,7 +74,7 @@ def rows_of(users: DataFrame, by: NightLists, of: Bundle, slices: Slices) -> lis
 
 
 def plain(of: Bundle, user: Any) -> np.ndarray:
-    """Calibrated probabilities of one user for all items, in order of item_id, by a forward over joined rows."""
+    """Calibrated probabilities of one user for all items, in order of item_id, by a plain forward."""
     group = GROUPS.index(user["user_cohort"])
     categorical, dense = np.zeros((ITEMS, 3), np.int64), np.zeros((ITEMS, 3), np.float32)
     categorical[:, 0], dense[:, 0] = "abc".index(user["user_range"]) + 1, user["user_click_rate_all"]

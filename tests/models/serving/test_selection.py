@@ -63,7 +63,7 @@ def test_a_list_has_at_most_so_many_items_of_a_value_and_null_is_no_value() -> N
 def test_caps_on_two_attributes_hold_together() -> None:
     author = Cap(np.array([0, 1, 1, 2, 1, 2, 3, 1, 0]), at_most=2)
     kind = Cap(np.array([0, 0, 0, 0, 1, 1, 1, 1, 0]), at_most=2)
-    # 1 (author 1, kind 0), 4 (1, 1), not 7 (1), 8 (0, 0), not 2 (1), not 3 (kind 0), 6 (3, 1), not 5 (kind 1), not 0
+    # 1 (author 1, kind 0), 4 (1, 1), 8 (0, 0), 6 (3, 1); not 7 and 2 (author 1), 3 and 0 (kind 0), 5 (kind 1)
     assert [*of_one(SCORES, rules(length=9, caps=(author, kind))).item] == [1, 4, 8, 6]
 
 
