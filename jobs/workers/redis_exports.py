@@ -73,7 +73,7 @@ class RedisExports:
     def write(self, lists: DataFrame, version: str, facts: Mapping[str, Any], count: int) -> None:
         """Write a version, over what an ended export left of it; no reader sees it yet.
 
-        Cost: one pass over the lists, in pipelines of 500.
+        Cost: one pass over the lists; one call per 500 of them.
 
         Args:
             lists: one row per list; its first columns are what identifies it, up to `items`.
@@ -127,13 +127,13 @@ def to_writer(
         written = 0
         for batch in batches:
             fields, values = batch.column("field").to_pylist(), batch.column("value").to_pylist()
-            calls = client.pipeline(transaction=False)
             for start in range(0, len(fields), ROWS_PER_CALL):
                 part = slice(start, start + ROWS_PER_CALL)
+                calls = client.pipeline()  # both or none: a hash without an end would stay for ever
                 calls.hset(key, mapping=dict(zip(fields[part], values[part], strict=True)))
-            if seconds_to_live is not None:
-                calls.expire(key, seconds_to_live)
-            calls.execute()
+                if seconds_to_live is not None:
+                    calls.expire(key, seconds_to_live)
+                calls.execute()
             written += len(fields)
         yield pa.RecordBatch.from_pydict({"written": pa.array([written], pa.int64())})
 
@@ -169,6 +169,6 @@ def _explained(place: str) -> Iterator[None]:
             raise
         reason = of_task[-1] if of_task else " ".join(str(error).split())
         raise LamplighterError(
-            f"export {place}: {reason.rstrip('.')}; nothing was switched. See that Redis has memory left, and that "
-            "Spark's driver and executors can reach it, then run the same command again"
+            f"export {place}: {reason.rstrip('.')}; nothing was switched. See that Redis has memory left "
+            "and Spark's driver and executors can reach it, then run the same command again"
         ) from error
