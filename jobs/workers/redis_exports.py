@@ -38,6 +38,11 @@ if before and before ~= ARGV[1] then redis.call('EXPIRE', ARGV[3] .. before .. '
 return found
 """
 
+# A task of a killed export may write on, when the next export has switched to the version already.
+_EXPIRE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then redis.call('EXPIRE', KEYS[2], ARGV[2]) end
+"""
+
 
 class RedisExports:
     """The exports of one data set in one Redis.
@@ -67,7 +72,7 @@ class RedisExports:
     def is_complete(self, version: str, count: int) -> bool:
         """Return whether all lists of a version are there."""
         with _explained(self.place):
-            found: Any = self._client.hlen(self._key(version))
+            found: Any = self._client.hlen(_key(self.prefix, version))
         return bool(found == count)
 
     def write(self, lists: DataFrame, version: str, facts: Mapping[str, Any], count: int) -> None:
@@ -85,9 +90,8 @@ class RedisExports:
         field = F.concat_ws(":", *(F.col(key).cast("string") for key in keys))
         value = F.to_json(F.struct("*"), {"ignoreNullFields": "false"})
         rows = lists.select(field.alias("field"), value.alias("value"))
-        to_live = None if self.current() == version else SECONDS_TO_LIVE
         with _explained(self.place):
-            written = rows.mapInArrow(to_writer(self.url, self._key(version), to_live), "written bigint")
+            written = rows.mapInArrow(to_writer(self.url, self.prefix, version), "written bigint")
             written.agg(F.sum("written")).collect()
 
     def switch(self, version: str, count: int) -> None:
@@ -96,7 +100,7 @@ class RedisExports:
         Raises:
             LamplighterError: it has not.
         """
-        keys = (f"{self.prefix}current", self._key(version))
+        keys = (f"{self.prefix}current", _key(self.prefix, version))
         with _explained(self.place):
             found: Any = self._client.eval(
                 _SWITCH, len(keys), *keys, version, str(count), self.prefix, str(SECONDS_TO_LIVE)
@@ -107,23 +111,20 @@ class RedisExports:
                 "switched. See that Redis has the memory and evicts nothing, then run the same command again"
             )
 
-    def _key(self, version: str) -> str:
-        return f"{self.prefix}{version}:users"
-
 
 def to_writer(
-    url: str, key: str, seconds_to_live: int | None
+    url: str, prefix: str, version: str
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return a function for `mapInArrow`: (field, value) into a hash; it gives the number of rows.
 
     Args:
         url: of Redis.
-        key: of the hash.
-        seconds_to_live: of the hash from then on; None: as it is.
+        prefix: of all keys of the data set.
+        version: whose hash.
     """
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        client = _connect(url)
+        client, key = _connect(url), _key(prefix, version)
         written = 0
         for batch in batches:
             fields, values = batch.column("field").to_pylist(), batch.column("value").to_pylist()
@@ -131,13 +132,16 @@ def to_writer(
                 part = slice(start, start + ROWS_PER_CALL)
                 calls = client.pipeline()  # both or none: a hash without an end would stay for ever
                 calls.hset(key, mapping=dict(zip(fields[part], values[part], strict=True)))
-                if seconds_to_live is not None:
-                    calls.expire(key, seconds_to_live)
+                calls.eval(_EXPIRE, 2, f"{prefix}current", key, version, str(SECONDS_TO_LIVE))
                 calls.execute()
             written += len(fields)
         yield pa.RecordBatch.from_pydict({"written": pa.array([written], pa.int64())})
 
     return write
+
+
+def _key(prefix: str, version: str) -> str:
+    return f"{prefix}{version}:users"
 
 
 def _connect(url: str) -> "Redis":

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -20,6 +21,7 @@ from core.errors import ConfigError, LamplighterError
 from core.load import PROJECT_DIR
 from jobs.runtime.export import Exported, export_lists, target_of
 from jobs.tables.store import Store
+from jobs.workers.redis_exports import to_writer
 from tests.jobs.runtime.small_lists import FIRST, SECOND, VERSIONS, lists_store, publish
 from tests.small_redis import NO_SERVER, redis_server
 
@@ -168,6 +170,22 @@ def test_a_version_that_is_not_complete_is_not_switched_to(empty_redis: str) -> 
     with pytest.raises(LamplighterError, match="holds 1 lists, expected 2; nothing was switched"):
         target_of(empty_redis, "", "small").switch("b", 2)
     assert client.get("lamplighter:small:current") == "a"
+
+
+@NO_SERVER
+@pytest.mark.parametrize(("current", "lives_on"), [("a", False), ("b", True)])
+def test_a_task_that_writes_late_does_not_make_the_version_that_counts_expire(
+    empty_redis: str, current: str, lives_on: bool
+) -> None:
+    client = client_of(empty_redis)
+    client.set("lamplighter:small:current", current)
+    rows = pa.RecordBatch.from_pydict({"field": ["1", "2"], "value": ["{}", "{}"]})
+
+    (told,) = to_writer(empty_redis, "lamplighter:small:", "b")([rows])
+
+    assert told.to_pydict() == {"written": [2]}
+    assert client.hgetall("lamplighter:small:b:users") == {"1": "{}", "2": "{}"}
+    assert (client.ttl("lamplighter:small:b:users") == -1) is lives_on
 
 
 @NO_SERVER
