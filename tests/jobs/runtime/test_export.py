@@ -20,13 +20,12 @@ from pyspark.sql import SparkSession
 from core.errors import ConfigError, LamplighterError
 from core.load import PROJECT_DIR
 from jobs.runtime.export import Exported, export_lists, target_of
-from jobs.tables.store import Store
 from jobs.workers.redis_exports import to_writer
 from tests.jobs.runtime.small_lists import FIRST, SECOND, VERSIONS, lists_store, publish
 from tests.small_redis import NO_SERVER, redis_server
 
 USERS = 50
-MANY = 150_000
+MANY = {"redis": 150_000, "files": 20_000}  # so that writing takes a while, and reading does not
 
 
 @pytest.fixture(scope="module")
@@ -271,35 +270,29 @@ def export_until(folder: Path, to: str, kind: str, is_time: Callable[[], bool] |
     return said
 
 
-@pytest.fixture
-def many(spark: SparkSession, tmp_path: Path) -> Store:
-    """Lists of many users: writing them takes a while."""
-    store = lists_store(tmp_path)
-    publish(spark, store, 1, FIRST, MANY)
-    return store
-
-
 @pytest.mark.slow
 @NO_SERVER
 def test_an_export_to_redis_that_is_killed_switches_nothing_and_is_finished_by_the_next(
-    spark: SparkSession, many: Store, tmp_path: Path, empty_redis: str
+    spark: SparkSession, tmp_path: Path, empty_redis: str
 ) -> None:
+    many, users = lists_store(tmp_path), MANY["redis"]
+    publish(spark, many, 1, FIRST, users)
     client, reader = client_of(empty_redis), client_of(empty_redis)
     target, key = target_of(empty_redis, "", "small"), f"lamplighter:small:{VERSIONS[SECOND]}:users"
     export_lists(many, spark, target)
-    publish(spark, many, 2, SECOND, MANY)
+    publish(spark, many, 2, SECOND, users)
     place = iter(range(10**9))
 
     def read() -> str:
-        user = next(place) * 7919 % MANY
+        user = next(place) * 7919 % users
         found = read_redis(reader, user)
         assert found["user_id"] == user
         assert set(found["scores"]) == {float(found["data_date"][-2:])}
         return str(found["data_date"])
 
     with Reading(read) as reading:
-        export_until(tmp_path, empty_redis, "", lambda: 0 < client.hlen(key) < MANY)
-        assert 0 < client.hlen(key) < MANY
+        export_until(tmp_path, empty_redis, "", lambda: 0 < client.hlen(key) < users)
+        assert 0 < client.hlen(key) < users
         assert client.get("lamplighter:small:current") == VERSIONS[FIRST]
         assert client.ttl(key) > 0  # if nobody finishes it, it goes away
         assert "written" in export_until(tmp_path, empty_redis, "", None)
@@ -309,22 +302,24 @@ def test_an_export_to_redis_that_is_killed_switches_nothing_and_is_finished_by_t
     first_of_second = reading.seen.index(str(SECOND))
     assert set(reading.seen[:first_of_second]) == {str(FIRST)}
     assert set(reading.seen[first_of_second:]) == {str(SECOND)}
-    assert (client.hlen(key), client.ttl(key)) == (MANY, -1)
+    assert (client.hlen(key), client.ttl(key)) == (users, -1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
 def test_an_export_to_files_that_is_killed_switches_nothing_and_is_finished_by_the_next(
-    spark: SparkSession, many: Store, tmp_path: Path, kind: str
+    spark: SparkSession, tmp_path: Path, kind: str
 ) -> None:
+    many, users = lists_store(tmp_path), MANY["files"]
+    publish(spark, many, 1, FIRST, users)
     folder = tmp_path / "small" / kind
     target, new = target_of(str(tmp_path), kind, "small"), folder / VERSIONS[SECOND]
     export_lists(many, spark, target)
-    publish(spark, many, 2, SECOND, MANY)
+    publish(spark, many, 2, SECOND, users)
 
     def read() -> str:
         current, rows = read_files(folder)
-        assert len(rows) == rows["user_id"].nunique() == current["lists"] == MANY
+        assert len(rows) == rows["user_id"].nunique() == current["lists"] == users
         (day,) = {str(day)[:10] for day in rows["data_date"].unique()}
         assert day == current["data_date"]
         return day
