@@ -54,8 +54,7 @@ def train(run: Run) -> None:
     row |= {"training_set": training_set} | summary(trained, run)
     run.commit_rows("models", [row], model=model.name)
     run.note(f"{trained.epochs} epochs, best validation loss {trained.validation_loss:.4f}")
-    tags = {"training_set": training_set, "model": model.name, "code_revision": run.record.code_revision}
-    run.models.register(bundle, tags, {"validation_loss": trained.validation_loss})
+    run.models.register(bundle)
 
 
 def current_set(run: Run) -> str:

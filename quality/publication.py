@@ -52,11 +52,13 @@ class Announcement:
             announces this very content.
             older than served: readers keep the later date; the scores of this one are corrected.
         row: to be appended; None if none is.
+        served: what readers are served from then on.
         note: for people.
     """
 
     action: Action
     row: Publication | None
+    served: Publication
     note: str
 
 
@@ -67,13 +69,11 @@ def announce(published: Sequence[Publication], lists: Lists) -> Announcement:
         published: all rows so far, in any order.
         lists: of tonight.
     """
-    of_date = [row for row in published if row.data_date == lists.data_date]
-    newest = max(of_date, key=lambda row: row.seq, default=None)
-    if newest is not None and newest.fingerprint == lists.fingerprint:
-        return Announcement("published already", None, "published already")
-    served = max(published, key=lambda row: row.seq, default=None)
+    newest, served = newest_of(published, lists.data_date), served_by_now(published)
+    if served is not None and newest is not None and newest.fingerprint == lists.fingerprint:
+        return Announcement("published already", None, served, "published already")
     if served is not None and served.data_date > lists.data_date:
-        return Announcement("older than served", None, f"{served.data_date} stays what readers serve")
+        return Announcement("older than served", None, served, f"{served.data_date} stays what readers serve")
     row = Publication(
         seq=1 if served is None else served.seq + 1,
         data_date=lists.data_date,
@@ -83,7 +83,17 @@ def announce(published: Sequence[Publication], lists: Lists) -> Announcement:
         scores_version=lists.scores_version,
         fingerprint=lists.fingerprint,
     )
-    return Announcement("append", row, f"{lists.model_version} serves {lists.data_date}")
+    return Announcement("append", row, row, f"{lists.model_version} serves {lists.data_date}")
+
+
+def served_by_now(published: Sequence[Publication]) -> Publication | None:
+    """Return the row with the largest seq: what readers are served; None: nothing was published."""
+    return max(published, key=lambda row: row.seq, default=None)
+
+
+def newest_of(published: Sequence[Publication], data_date: date) -> Publication | None:
+    """Return the newest row of a data date; None: its lists were never published."""
+    return served_by_now([row for row in published if row.data_date == data_date])
 
 
 def roll_back(published: Sequence[Publication], data_date: date, reason: str) -> Publication:
@@ -99,10 +109,7 @@ def roll_back(published: Sequence[Publication], data_date: date, reason: str) ->
     Raises:
         LamplighterError: no lists of the data date were published, or they are served already.
     """
-    served = max(published, key=lambda row: row.seq, default=None)
-    newest = max(
-        (row for row in published if row.data_date == data_date), key=lambda row: row.seq, default=None
-    )
+    served, newest = served_by_now(published), newest_of(published, data_date)
     if served is None or newest is None:
         known = ", ".join(str(day) for day in sorted({row.data_date for row in published})) or "none"
         raise LamplighterError(

@@ -11,6 +11,7 @@ from jobs.cli import (
     adopting,
     backfilling,
     demo,
+    exporting,
     features,
     generating,
     joining,
@@ -41,6 +42,7 @@ NIGHTS: tuple[Command, ...] = (
     demo.demo,
     adopting.adopt,
     rolling_back.rollback,
+    exporting.export,
 )
 ONBOARDING: tuple[tuple[str, Command], ...] = (
     ("split", splitting.split),

@@ -20,8 +20,9 @@ def rollback(
 ) -> None:
     """Serve the lists of an earlier data date again.
 
-    Appends to `publications`; no score is changed. The champion stays, and the next night publishes as
-    always: stop it, or promote another model, if it would publish the same again.
+    Appends to `publications` and makes `current_scores` these lists; `scores` are not changed. The champion
+    stays, and the next night publishes as always: stop it, or promote another model, if it would publish the
+    same again.
     """
     done = serve_again(flags.opened(), one_date(to_data_date, "rollback"), reason)
     now, before = (f"{row.data_date} ({row.model_version})" for row in done)

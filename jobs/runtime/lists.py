@@ -10,6 +10,7 @@ from rich.table import Table as Sheet
 
 from core.errors import LamplighterError
 from jobs.tables.store import Store
+from quality.publication import Publication, served_by_now
 
 if TYPE_CHECKING:
     from jobs.runtime.project import Project
@@ -43,17 +44,26 @@ def typical_users(users: DataFrame, exposure: str) -> list[TypicalUser]:
     return [TypicalUser(who, str(user["user_id"])) for who, user in found if user is not None]
 
 
-def served_date(store: Store) -> date:
-    """Return the data date that readers are served: the last publication.
+def publications(store: Store) -> list[Publication]:
+    """Return the rows of `publications`, in any order."""
+    return [Publication(**row) for row in store.rows("publications")]
+
+
+def served_now(store: Store) -> Publication:
+    """Return the last publication: what readers are served.
 
     Raises:
         LamplighterError: nothing was published yet.
     """
-    published = store.rows("publications")
-    if not published:
+    served = served_by_now(publications(store))
+    if served is None:
         raise LamplighterError("publications is empty: nothing was published yet; run a night first")
-    served: date = max(published, key=lambda row: row["seq"])["data_date"]
     return served
+
+
+def served_date(store: Store) -> date:
+    """Return the data date that readers are served; errors as of `served_now`."""
+    return served_now(store).data_date
 
 
 def list_sheet(rows: list[dict[str, Any]]) -> Sheet:

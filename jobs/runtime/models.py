@@ -1,6 +1,5 @@
 """The model bundles of a data set, and their mirror in the registry, as a run leaves them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.tables import registry
@@ -24,9 +23,9 @@ class ModelFolders:
         bundle = self._store.catalog.bundle(model_version)
         return tuple(read_manifest(bundle).columns) if (bundle / MANIFEST).exists() else ()
 
-    def register(self, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def register(self, bundle: Path) -> None:
         """Mirror a bundle; see `registry.register`."""
-        registry.register(self._store, bundle, tags, metrics)
+        registry.register(self._store, bundle)
 
     def mirror_champion(self) -> None:
         """Point MLflow's alias at the newest champion."""
@@ -44,7 +43,7 @@ class TrialFolders(ModelFolders):
         """Return a folder of the trial's own."""
         return self._folder / model_version
 
-    def register(self, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def register(self, bundle: Path) -> None:
         """Register nothing."""
 
     def mirror_champion(self) -> None:

@@ -4,10 +4,9 @@
 reads it to decide what to compute. A database that was removed is written again from the bundles.
 """
 
-import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,24 @@ from core.paths import local_path
 from jobs.tables.decisions import newest_champion
 from jobs.tables.faults import explained
 from jobs.tables.store import Store
+from jobs.tables.training_facts import training_of
 
 CHAMPION = "champion"
 log = logging.getLogger("lamplighter")
 
 
-def register(store: Store, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+def register(store: Store, bundle: Path) -> None:
     """Mirror a bundle; registering an existing version again does nothing.
 
     Args:
         store: tables of the data set, whose name the registered model has.
         bundle: folder of the bundle; its name is the model version.
-        tags: for people, beside `model_version`.
-        metrics: of the training run.
 
     Raises:
         LamplighterError: the database cannot be used.
     """
     with _registry(store, bundle) as client:
-        _register(client, store.catalog.dataset, bundle, tags, metrics)
+        _register(client, store, bundle)
 
 
 def mirror_champion(store: Store) -> None:
@@ -56,11 +54,11 @@ def _mirror_champion(client: Any, store: Store) -> None:
         client.set_registered_model_alias(name, CHAMPION, version.version)
 
 
-def _register(
-    client: Any, name: str, bundle: Path, tags: Mapping[str, str], metrics: Mapping[str, float]
-) -> None:
+def _register(client: Any, store: Store, bundle: Path) -> None:
+    """Write a run with all that is known of the training, then the version that points to it."""
     from mlflow.exceptions import MlflowException
 
+    name = store.catalog.dataset
     if _find(client, name, bundle.name) is not None:
         return
     try:
@@ -70,13 +68,21 @@ def _register(
             raise
     experiment = client.get_experiment_by_name(name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
-    run = client.create_run(experiment_id, run_name=bundle.name, tags=dict(tags))
-    for key, value in metrics.items():
-        client.log_metric(run.info.run_id, key, value)
-    client.set_terminated(run.info.run_id)
+    _remove_runs(client, experiment_id, bundle.name)
+    told = training_of(bundle, store.catalog.root)
+    tags = {"model_version": bundle.name, **told.tags}
+    run = client.create_run(experiment_id, start_time=told.time_ms, run_name=bundle.name, tags=tags)
+    told.log_to(client, run.info.run_id)
+    client.set_terminated(run.info.run_id, end_time=told.time_ms)
     client.create_model_version(
-        name, source=str(bundle), run_id=run.info.run_id, tags={"model_version": bundle.name, **tags}
+        name, source=str(bundle), run_id=run.info.run_id, tags=tags, description=told.summary
     )
+
+
+def _remove_runs(client: Any, experiment_id: str, model_version: str) -> None:
+    """Remove what a process has left that ended before it had registered the version."""
+    for run in client.search_runs([experiment_id], f"tags.model_version = '{model_version}'"):
+        client.delete_run(run.info.run_id)
 
 
 def _find(client: Any, name: str, model_version: str) -> Any | None:
@@ -109,22 +115,8 @@ def _registry(store: Store, new_bundle: Path | None = None) -> Iterator[Any]:
         bundles = {file.parent for file in folder.glob("*/manifest.json")} - {new_bundle}
         lost = sorted(bundle for bundle in bundles if bundle.name not in names)
         for bundle in lost:
-            _register(client, catalog.dataset, bundle, *_about(bundle))
+            _register(client, store, bundle)
         if lost:
             _mirror_champion(client, store)
             log.info(f"model registry: {len(lost)} bundles were not in {database} and are registered again")
         yield client
-
-
-def _about(bundle: Path) -> tuple[dict[str, str], dict[str, float]]:
-    """Tags and metrics of a bundle, from its files."""
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    tags = {
-        "training_set": manifest["training_set"],
-        "model": bundle.name.rpartition("-")[0],
-        "code_revision": manifest["code_revision"],
-    }
-    history = bundle.with_suffix(".history.json")
-    epochs = json.loads(history.read_text()) if history.exists() else []
-    losses = [epoch["validation_loss"] for epoch in epochs]
-    return tags, ({"validation_loss": min(losses)} if losses else {})

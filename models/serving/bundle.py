@@ -6,6 +6,7 @@ encoder.json          input columns, vocabularies, statistics
 calibration.json      slopes, intercepts, offsets by cohort
 manifest.json         names and versions, and the SHA-256 of each file above
 MLmodel               how MLflow loads it; made from the manifest
+*input_example.json   a row that MLflow shows
 """
 
 import hashlib
@@ -33,7 +34,7 @@ from core.paths import naming
 from core.schema import Cohorts, Task
 from models.model import MultiTaskModel, build_model
 from models.serving.calibration import Calibration
-from models.serving.mlmodel import describe
+from models.serving.mlmodel import describe, example_files
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +186,11 @@ def _fill(
     files = {name: _sha256(folder / name) for name in (WEIGHTS, MODEL, ENCODER, CALIBRATION)}
     _write_json(folder / MANIFEST, manifest.model_copy(update={"files": files}))
     tasks = [task.name for task in manifest.tasks]
-    (folder / MLMODEL).write_text(describe(manifest.row_columns, tasks), encoding="utf-8")
+    columns = manifest.row_columns
+    first = {column: names[0] for column, names in manifest.cohorts.items()}
+    texts = {MLMODEL: describe(columns, tasks), **example_files(columns, encoder, first)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     for file in folder.iterdir():
         _sync(file)
 

@@ -234,6 +234,10 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     mlflow.set_tracking_uri(project._project.catalog.registry)  # also where models are registered
     loaded = mlflow.pyfunc.load_model(f"models:/{config.dataset}@champion")
     probabilities = "SELECT p.* FROM (SELECT lamplighter_score(struct(*)) AS p FROM pairs)"
+    example = mlflow.models.Model.load(f"models:/{config.dataset}@champion").load_input_example(
+        f"models:/{config.dataset}@champion"
+    )
+    assert set(loaded.predict(example).columns) == set(config.ranking.weights)
     by_champion = spark.sql(probabilities).toPandas()
     assert loaded.predict(rows.toPandas()).to_numpy() == pytest.approx(by_champion.to_numpy(), rel=1e-5)
 

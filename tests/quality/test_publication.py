@@ -25,7 +25,7 @@ def test_the_first_row_names_the_lists_that_readers_will_follow() -> None:
     found = announce([], TONIGHT)
 
     assert found.row == Publication(1, date(2022, 5, 8), "publish", "suite passed", "mfh-1", 12, "f8")
-    assert found.note == "mfh-1 serves 2022-05-08"
+    assert (found.served, found.note) == (found.row, "mfh-1 serves 2022-05-08")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_lists_that_are_published_already_are_not_published_again(published: lis
     found = announce(published, TONIGHT)
 
     assert (found.action, found.row, found.note) == ("published already", None, "published already")
+    assert found.served == published[-1]
 
 
 def test_a_return_to_earlier_lists_of_the_date_is_published() -> None:
@@ -61,7 +62,7 @@ def test_an_older_date_does_not_turn_the_clock_back() -> None:
     found = announce([row(1, 9, "f9")], TONIGHT)
 
     assert (found.action, found.row) == ("older than served", None)
-    assert found.note == "2022-05-09 stays what readers serve"
+    assert (found.served, found.note) == (row(1, 9, "f9"), "2022-05-09 stays what readers serve")
 
 
 def test_what_is_served_is_the_last_row_and_not_the_latest_date() -> None:

@@ -56,6 +56,16 @@ def serving_tables(config: Config) -> list[Table]:
             is_large=True,
         ),
         Table(
+            "current_scores",
+            ("user_id", "rank"),
+            scores,
+            partition=(),
+            date_column=None,
+            constraints=bounds,
+            holds="the lists that readers are served, and no others; each switch is one commit",
+            is_large=True,
+        ),
+        Table(
             "publications",
             ("seq",),
             {"seq": LONG, "data_date": DATE, "action": STRING, "reason": STRING, "model_version": STRING}

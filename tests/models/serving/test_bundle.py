@@ -103,7 +103,7 @@ def test_a_bundle_that_cannot_be_finished_leaves_nothing_behind(tmp_path: Path) 
 
 def test_a_bundle_appears_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(made: Path, target: Path) -> None:
-        assert len(list(made.iterdir())) == 6
+        assert len(list(made.iterdir())) == 8
         assert not target.exists()
         raise KeyboardInterrupt
 

@@ -101,6 +101,9 @@ def test_probabilities_are_those_of_the_model_and_mlflow_loads_the_bundle_itself
     assert list(found.columns) == ["click", "like"]
     pd.testing.assert_frame_equal(loaded.predict(rows), found)
     assert loaded.metadata.signature.inputs.input_names() == [*TYPES_OF_BUNDLE, "user_cohort", "item_cohort"]
+    example = loaded.input_example
+    assert (list(example["user_cohort"]), list(example["user_range"])) == (["new"], ["a"])
+    assert (loaded.predict(example).to_numpy() > 0).all()
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
