@@ -20,7 +20,7 @@ RUN = ("slice", "user_cohort")
 
 
 def to_lists(
-    path: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
+    bundle_name: str, items: Pool, weights: dict[str, float], top_k: int, schema: pa.Schema
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return a function of mapInArrow: users -> their top lists, in the order of the users.
 
@@ -30,8 +30,8 @@ def to_lists(
     """
 
     def lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        bundle = bundle_in_worker(path)
-        scorer = _scorer_in_worker(path, items, tuple(sorted(weights.items())))
+        bundle = bundle_in_worker(bundle_name)
+        scorer = _scorer_in_worker(bundle_name, items, tuple(sorted(weights.items())))
         for users in whole_passes(batches, scorer.users_at_once):
             yield from _lists_of(users, bundle, scorer, items, weights, top_k, schema).to_batches()
 
@@ -103,8 +103,8 @@ def _lists_of(
 
 
 @lru_cache(maxsize=2)
-def _scorer_in_worker(path: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
-    return PairScorer(bundle_in_worker(path), items, ranking=dict(weights))
+def _scorer_in_worker(bundle_name: str, items: Pool, weights: tuple[tuple[str, float], ...]) -> PairScorer:
+    return PairScorer(bundle_in_worker(bundle_name), items, ranking=dict(weights))
 
 
 def vectors_of(maps: pa.Array, inputs: int) -> UserVectors:

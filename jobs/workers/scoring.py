@@ -14,7 +14,7 @@ from core.errors import LamplighterError
 from core.schema import Config
 from features.encoding import encoded
 from features.groups import with_group_features
-from jobs.workers.bundles import to_arrays
+from jobs.workers.bundles import bring_bundle, to_arrays
 from jobs.workers.crosses import key_columns_read, to_crosses
 from jobs.workers.listing import PREFIX, RUN, to_lists
 from jobs.workers.slices import Slices
@@ -99,6 +99,10 @@ def to_model_lists(
         *encoded(users, bundle.encoder.side("user")),
     )
     lists = to_lists(
-        str(bundle.path), pool, config.ranking.weights, config.ranking.top_k, to_arrow_schema(schema)
+        bring_bundle(users.sparkSession.sparkContext, bundle.path),
+        pool,
+        config.ranking.weights,
+        config.ranking.top_k,
+        to_arrow_schema(schema),
     )
     return encoded_users.sortWithinPartitions(*RUN, "user_id").mapInArrow(lists, schema)
