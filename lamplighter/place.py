@@ -26,9 +26,8 @@ def put_first() -> None:
         expected = ROOT / name / "__init__.py"
         if found is None or Path(found).resolve() != expected.resolve():
             raise ImportError(
-                f"`import {name}` gives {found or 'a package without a file'}, expected {expected}: this process "
-                "has imported another package of that name; import lamplighter first, or use that package "
-                "in another process"
+                f"`import {name}` gives {found or 'a package without a file'}, expected {expected}: this "
+                "process has imported another package of that name; use that one in another process"
             )
 
 

@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pyspark
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
@@ -42,7 +44,10 @@ def spark_session(config: Config) -> SparkSession:
         ConfigError: `runtime.spark` sets what rows depend on.
     """
     settings = spark_settings(config.runtime)
-    os.environ.setdefault("PYSPARK_PYTHON", settings.get("spark.pyspark.python", sys.executable))
+    # Of workers. Sessions made in Python do not read the setting, and spark-submit of .venv names its own.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if python := settings.get("spark.pyspark.python"):
+        os.environ["PYSPARK_PYTHON"] = python
     if settings.get("spark.master", "local").startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
@@ -50,7 +55,7 @@ def spark_session(config: Config) -> SparkSession:
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         PySparkLogger.getLogger(name).disabled = True
     builder = SparkSession.builder.appName("lamplighter")
-    for key, value in settings.items():
+    for key, value in (_defaults() | settings).items():
         builder = builder.config(key, value)
     on_interrupt = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
@@ -62,6 +67,17 @@ def spark_session(config: Config) -> SparkSession:
         server.handle_error = lambda *_: log.debug("Spark's accumulator server lost the JVM", exc_info=True)
     _bring_code(spark.sparkContext)
     return spark
+
+
+def _defaults() -> dict[str, str]:
+    """Return what set-up writes into a Spark, for one that it has not seen: beside the wheel."""
+    jars = Path(os.environ.get("SPARK_HOME") or pyspark.__path__[0]) / "jars"
+    if any(jars.glob("*delta-spark_*.jar")):
+        return {}
+    text = (ROOT / "conf" / "spark" / "spark-defaults.conf").read_text(encoding="utf-8")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("spark.")]
+    package = f"io.delta:delta-spark_2.13:{version('delta-spark')}"
+    return {name: value.strip() for name, value in lines} | {"spark.jars.packages": package}
 
 
 def _bring_code(context: Any) -> None:
