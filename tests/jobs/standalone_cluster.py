@@ -37,7 +37,9 @@ class Cluster:
 @contextmanager
 def standalone_cluster() -> Iterator[Cluster]:
     """Start master and worker as `nobody`; stop them, and remove their folder, when the block ends."""
-    folder = Path(tempfile.mkdtemp(prefix="cluster-"))  # pytest's own folders are closed to other users
+    folder = Path(
+        tempfile.mkdtemp(prefix="lamplighter-cluster-")
+    )  # pytest's own folders are closed to other users
     folder.chmod(0o777)
     running: list[subprocess.Popen[bytes]] = []
     try:

@@ -46,7 +46,7 @@ def write_environment(target: Path) -> None:
         tree = tree.rename(Path(name) / "moved")
         _try(tree)
         with tarfile.open(part, "w:gz", compresslevel=3) as archive:
-            archive.add(tree, arcname="", filter=_of_nobody)
+            archive.add(tree, arcname=".", filter=_of_nobody)
         part.replace(target)
 
 
