@@ -30,8 +30,8 @@ import lamplighter
 def of_worker(_):
     import os, sys
     import jobs.workers.listing
-    files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
-    yield {"uid": os.getuid(), "python": sys.executable, "files": sorted(filter(None, files))}
+    files = filter(None, (getattr(module, "__file__", None) for module in list(sys.modules.values())))
+    yield {"uid": os.getuid(), "python": sys.executable, "files": sorted(map(os.path.abspath, files))}
 
 project = lamplighter.open(env="cluster", settings=json.loads(sys.argv[1]))
 context = project.read("user_cohorts", data_date=sys.argv[2]).sparkSession.sparkContext
