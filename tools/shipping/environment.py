@@ -46,7 +46,8 @@ def write_environment(target: Path) -> None:
         tree = tree.rename(Path(name) / "moved")
         _try(tree)
         with tarfile.open(part, "w:gz", compresslevel=3) as archive:
-            archive.add(tree, arcname=".", filter=_of_nobody)
+            for each in sorted(tree.iterdir()):  # Spark unpacks no archive that has an entry for its root
+                archive.add(each, arcname=each.name, filter=_of_nobody)
         part.replace(target)
 
 
