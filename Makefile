@@ -1,6 +1,6 @@
 # Whatever is typed first sets the environment up (tools/setup.sh); later it is skipped.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reduced check test test-nights test-slow airflow-demo golden docs format clean
+.PHONY: help setup demo demo-reduced check test test-nights test-slow airflow-demo golden docs dist format clean
 # A SPARK_HOME or PYTHONPATH of the caller would replace the pinned Spark and packages.
 unexport SPARK_HOME PYTHONPATH
 
@@ -8,6 +8,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 READY := .venv/ready
 AIRFLOW_READY := .venv-airflow/ready
+ENVIRONMENT := dist/environment.tar.gz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,12 @@ docs: $(READY) ## rewrite what docs/ and dags/jobs.json take from the code
 	@$(BIN)/python -m tools.write_jobs
 	@$(BIN)/python -m tools.write_reference
 	@$(BIN)/python -m tools.model_guide
+
+dist: $(READY) $(ENVIRONMENT) ## into dist/: a wheel, a zip for --py-files, an environment for --archives (minutes, GBs)
+	@$(BIN)/python -m tools.shipping
+
+$(ENVIRONMENT): pyproject.toml constraints.txt tools/shipping/environment.py | $(READY)
+	@$(BIN)/python -m tools.shipping.environment $@
 
 format: $(READY) ## let ruff lay out the code and order the imports
 	@$(BIN)/ruff check --quiet --fix --select I .

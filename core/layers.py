@@ -1,9 +1,9 @@
 """The YAML layers of one configuration, and the file and line of each key in them."""
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from core.errors import ConfigError
+from core.own_files import Place
 
 Key = tuple[int | str, ...]
 NOT_FILLED_IN = "???"
@@ -30,7 +31,7 @@ class Layer:
     """
 
     values: DictConfig
-    file: Path | None = None
+    file: Place | None = None
     below: Key = ()
 
 
@@ -92,7 +93,7 @@ class Layers:
         return name if line is None else f"{name}:{line}"
 
 
-def line_of(file: Path, path: Key) -> int | None:
+def line_of(file: Place, path: Key) -> int | None:
     """Return the line of a key in a YAML file, from 1; None if the file does not hold it."""
     try:
         node = yaml.compose(file.read_text(encoding="utf-8"))
@@ -114,20 +115,20 @@ def line_of(file: Path, path: Key) -> int | None:
     return line
 
 
-def nearest_line(file: Path, path: Key) -> int:
+def nearest_line(file: Place, path: Key) -> int:
     """Return the line of a key in a YAML file, else of the nearest one above it that it holds, else 1."""
     lines = (line_of(file, path[:length]) for length in range(len(path), 0, -1))
     return next((line for line in lines if line is not None), 1)
 
 
-def read_file(file: Path, name: str, below: Key = ()) -> Layer:
+def read_file(file: Place, name: str, below: Key = ()) -> Layer:
     """Read one layer.
 
     Raises:
         ConfigError: the file is missing, is no YAML, or holds no mapping.
     """
     try:
-        values = OmegaConf.load(file)
+        values = OmegaConf.load(io.StringIO(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ConfigError(f"{name} does not exist; name a file, or write it") from error
     except (YAMLError, UnicodeDecodeError) as error:

@@ -18,11 +18,12 @@ from core.errors import ConfigError
 from core.expressions import check_expressions
 from core.layers import NOT_FILLED_IN, Key, Layer, Layers, read_file, read_overrides
 from core.no_items import with_one_item
+from core.own_files import ROOT, Place
 from core.schema import Config
 from core.suites import with_suites
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
-CONF_DIR = PROJECT_DIR / "conf"
+CONF_DIR: Place = ROOT / "conf"
 DEFAULT_DATASET = ""
 """Stands for the only data set of a project; of several, for that of the demo."""
 DEMO_DATASET = "kuairand"
@@ -61,9 +62,18 @@ def load_config(
 
 
 def default_project() -> Path:
-    """Return the project folder where none is named: the current one if it is one, else that of this code."""
+    """Return the project folder where none is named: the current one if it is one, else that of this code.
+
+    Code that was installed is in no project: then it is the current one, whatever it holds.
+    """
     here = Path.cwd()
-    return here if (here / "conf" / "base.yaml").is_file() else PROJECT_DIR
+    is_checkout = (PROJECT_DIR / "conf" / "datasets").is_dir()
+    return PROJECT_DIR if is_checkout and not is_project(here) else here
+
+
+def is_project(folder: Path) -> bool:
+    """Return whether a folder is that of a project."""
+    return (folder / "conf" / "base.yaml").is_file()
 
 
 def read_layers(
@@ -71,7 +81,7 @@ def read_layers(
 ) -> Layers:
     """Return the layers that `load_config` merges; arguments and errors as there."""
     conf_dir = (folder or default_project()) / "conf"
-    if not (conf_dir / "base.yaml").is_file():
+    if not is_project(conf_dir.parent):
         raise ConfigError(
             f"{conf_dir.parent} holds no conf/base.yaml; expected the folder of a project: name another one, "
             "or make one with `lamplighter init`"
@@ -160,11 +170,15 @@ def _read_layer(conf_dir: Path, name: str, kind: str = "") -> Layer:
         )
     if name not in {*known, *shared}:
         raise ConfigError(f"{where} does not exist; there are {sorted({*known, *shared})}")
-    return read_file((conf_dir if name in known else CONF_DIR) / kind / f"{name}.yaml", where)
+    folder: Place = conf_dir if name in known else CONF_DIR
+    return read_file(folder.joinpath(where), where)
 
 
-def _known(conf_dir: Path, kind: str) -> list[str]:
-    return sorted(file.stem for file in (conf_dir / kind).glob("*.yaml"))
+def _known(conf_dir: Place, kind: str) -> list[str]:
+    folder = conf_dir / kind if kind else conf_dir
+    if not folder.is_dir():
+        return []
+    return sorted(file.stem for file in folder.iterdir() if file.suffix == ".yaml")
 
 
 def _read_suites(conf_dir: Path, dataset: str) -> dict[str, Layer]:

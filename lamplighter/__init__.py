@@ -10,6 +10,10 @@
 Everything here is what the command `lamplighter` does, as functions that return values.
 """
 
-from lamplighter.project import Project, open  # noqa: A004  # read as lamplighter.open(...)
+from lamplighter.place import put_first
+
+put_first()  # before what follows: it imports core, jobs and the others
+
+from lamplighter.project import Project, open  # noqa: A004, E402  # read as lamplighter.open(...)
 
 __all__ = ["Project", "open"]

@@ -27,6 +27,7 @@ from jobs.runtime.project import Project as JobProject
 from jobs.runtime.spine import join_spine
 from jobs.runtime.trying import Tried, try_change
 from jobs.tables.table import Table
+from jobs.workers.bundles import bring_bundle
 from jobs.workers.row_scores import to_probabilities
 from models.serving.bundle import read_bundle
 
@@ -256,7 +257,8 @@ class Project:
             raise LamplighterError("promotions: no model is champion yet; name a model_version")
         bundle = read_bundle(self._project.catalog.bundle(version))
         made = T.StructType([T.StructField(task.name, T.DoubleType()) for task in bundle.manifest.tasks])
-        score = pandas_udf(to_probabilities(str(bundle.path)), made)  # type: ignore[call-overload]
+        name = bring_bundle(self._project.spark.sparkContext, bundle.path)
+        score = pandas_udf(to_probabilities(name), made)  # type: ignore[call-overload]
         self._project.spark.udf.register("lamplighter_score", score)
         return cast(Callable[..., Column], score)
 

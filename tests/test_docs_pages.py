@@ -98,7 +98,8 @@ def commands_of(text: str) -> list[list[str]]:
 
 def parse(command: list[str]) -> None:
     """Read the flags of a command as the program does; a flag that it does not take ends the process."""
-    program, *arguments = command
+    of_wheel = next((place for place, word in enumerate(command) if word.endswith("/__main__.py")), None)
+    program, *arguments = command if of_wheel is None else ["lamplighter", *command[of_wheel + 1 :]]
     if program == "lamplighter":
         name, *flags = arguments
         found: Any = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
@@ -152,7 +153,12 @@ def test_commands_in_the_text_take_the_flags_that_they_are_given(page: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["lamplighter night --where local", "spark-submit jobs/train.py --allow-empty"]
+    "command",
+    [
+        "lamplighter night --where local",
+        "spark-submit jobs/train.py --allow-empty",
+        "spark-submit lamplighter/__main__.py train --allow-empty",
+    ],
 )
 def test_a_command_with_a_flag_that_it_does_not_take_is_found(command: str) -> None:
     (found,) = commands_of(f"```\n.venv/bin/{command} --data-date 2022-05-08  # why\n```")

@@ -129,7 +129,7 @@ install_packages() {
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 needs = project["dependencies"] + project["optional-dependencies"]["dev"]
-print("\n".join(need for need in needs if need != "horovod"))' >build/setup/requirements.txt
+print("\n".join(needs))' >build/setup/requirements.txt
   pip_install .venv -c constraints.txt -r build/setup/requirements.txt cmake
 }
 

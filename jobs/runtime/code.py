@@ -10,10 +10,8 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The folder that holds our packages."""
+from core.own_files import ROOT, Place, files_below
 
 PACKAGES = frozenset({"core", "features", "models", "quality", "jobs"})
 ARCHITECTURES = "models.architectures."
@@ -45,7 +43,8 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("jobs.tables.source_files", "jobs.tables.sources"),
         # They decide when, where and for whom a job runs, whether its rows become visible, and what people
         # see of it; never what a table holds.
-        *("core.errors", "core.paths", "jobs.runtime.architectures", "jobs.runtime.arguments"),
+        *("core.errors", "core.own_files", "core.paths", "jobs.runtime.architectures"),
+        "jobs.runtime.arguments",
         *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.declared"),
         *("jobs.runtime.fingerprints", "jobs.runtime.lacking"),
         *("jobs.runtime.job", "jobs.runtime.logs", "jobs.runtime.lost", "jobs.runtime.models"),
@@ -75,11 +74,11 @@ def code_of(
         architectures: names of the architectures that the configured model uses.
     """
     begin = [module, *entry_points, *(ARCHITECTURES + name for name in architectures)]
-    hashes = {_relative(file): _hash_of_source(file, file.stat().st_mtime_ns) for file in _closure(begin)}
+    hashes = {name: _hash_of_source(source) for name, source in _closure(begin).items()}
     for folder in templates:
-        for file in sorted((ROOT / folder).rglob("*")):
+        for file in files_below(ROOT.joinpath(folder)):
             if file.suffix in TEMPLATE_SUFFIXES:
-                hashes[_relative(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+                hashes[_name_of(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
     return dict(sorted(hashes.items()))
 
 
@@ -89,41 +88,41 @@ def hash_of(entries: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _closure(begin: Iterable[str]) -> list[Path]:
-    """Files of all modules that can be reached from some; an architecture only if it is named."""
+def _closure(begin: Iterable[str]) -> dict[str, bytes]:
+    """Return file -> source of all modules that can be reached from some; an architecture only if named."""
     named = set(begin)
     waiting, seen = [*named], set(named)
-    files = set()
+    sources: dict[str, bytes] = {}
     while waiting:
         module = waiting.pop()
         file = _file_of(module)
         if file is None:
             continue
-        files.add(file)
+        source = sources[_name_of(file)] = file.read_bytes()
         packages = (".".join(module.split(".")[:length]) for length in range(1, module.count(".") + 1))
-        for imported in (*_imports(file, file.stat().st_mtime_ns), *packages):
+        for imported in (*_imports(source), *packages):
             is_other_architecture = imported.startswith(ARCHITECTURES) and not module.startswith(
                 ARCHITECTURES
             )
             if imported not in seen and imported not in NO_EFFECT_ON_CONTENT and not is_other_architecture:
                 seen.add(imported)
                 waiting.append(imported)
-    return sorted(files)
+    return sources
 
 
-def _file_of(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
+def _file_of(module: str) -> Place | None:
+    path = module.replace(".", "/")
+    for file in (ROOT.joinpath(f"{path}.py"), ROOT.joinpath(f"{path}/__init__.py")):
         if file.is_file():
             return file
     return None
 
 
 @lru_cache(maxsize=1024)
-def _imports(file: Path, _mtime_ns: int) -> frozenset[str]:
+def _imports(source: bytes) -> frozenset[str]:
     """Return the modules of ours that a file imports anywhere, except for type checkers only."""
     return frozenset(
-        name for name in _imported_names(ast.parse(file.read_text())) if name.partition(".")[0] in PACKAGES
+        name for name in _imported_names(ast.parse(source)) if name.partition(".")[0] in PACKAGES
     )
 
 
@@ -143,9 +142,9 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1024)
-def _hash_of_source(file: Path, _mtime_ns: int) -> str:
+def _hash_of_source(source: bytes) -> str:
     """Return the hash of a file's syntax tree, without docstrings, comments, positions and error messages."""
-    tree = ast.parse(file.read_text())
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise):
             node.exc = None  # where it raises counts, and not what it says
@@ -163,5 +162,5 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
-def _relative(file: Path) -> str:
-    return file.relative_to(ROOT).as_posix()
+def _name_of(file: Place) -> str:
+    return str(file).removeprefix(str(ROOT)).lstrip("/")

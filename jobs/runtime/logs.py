@@ -15,7 +15,7 @@ from types import MappingProxyType
 from rich.console import Console
 
 from core.errors import ConfigError
-from core.load import default_project
+from core.load import default_project, is_project
 from core.paths import local_path, resolve_uri
 
 CONSOLE = Console(markup=False, width=None if sys.stdout.isatty() else 160)
@@ -40,8 +40,8 @@ def set_up_logging(folder: Path | None = None) -> None:
     Warnings of libraries go to the file alone.
 
     The file is `lamplighter.log` in the folder that LAMPLIGHTER_LOGS names, else in `folder`, else in `logs`
-    of the project. If it cannot be written, or is a URI of a scheme that is not supported, one warning says
-    so and the work continues without it.
+    of the project; outside of a project there is none. If it cannot be written, or is a URI of a scheme that
+    is not supported, one warning says so and the work continues without it.
     """
     if any(isinstance(handler, ConsoleHandler) for handler in log.handlers):
         return
@@ -53,7 +53,10 @@ def set_up_logging(folder: Path | None = None) -> None:
         not libraries.handlers
     ):  # warnings of libraries (Py4J prints stack traces) are for the file, if there is one
         libraries.addHandler(logging.NullHandler())
-    _open_file(os.environ.get("LAMPLIGHTER_LOGS") or str(folder or default_project() / "logs"))
+    if folder is None and is_project(project := default_project()):
+        folder = project / "logs"
+    if place := os.environ.get("LAMPLIGHTER_LOGS") or folder:
+        _open_file(str(place))
 
 
 def log_into(project: Path) -> None:
@@ -61,10 +64,10 @@ def log_into(project: Path) -> None:
 
     Does nothing for a folder that is no project, and before `set_up_logging`.
     """
-    handlers = [handler for handler in log.handlers if isinstance(handler, LogFile)]
-    if os.environ.get("LAMPLIGHTER_LOGS") or not handlers or not (project / "conf").is_dir():
+    is_set_up = any(isinstance(handler, ConsoleHandler) for handler in log.handlers)
+    if os.environ.get("LAMPLIGHTER_LOGS") or not is_set_up or not (project / "conf").is_dir():
         return
-    for handler in handlers:
+    for handler in [handler for handler in log.handlers if isinstance(handler, LogFile)]:
         handler.remove()
     _open_file(str(project / "logs"))
 

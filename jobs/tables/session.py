@@ -2,19 +2,25 @@
 
 Static settings (Delta, time zone, driver memory) are in spark-defaults.conf, which set-up puts where
 spark-submit and sessions made in Python both find it; what an environment's layer adds comes here.
+Workers run the code of the driver, wherever they are: it is put first on their path.
 """
 
+import hashlib
 import logging
 import os
 import signal
 import sys
 import threading
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import pyspark
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from core.errors import ConfigError
+from core.own_files import ROOT, zipped
 from core.schema import Config, Runtime
 from jobs.tables.machine import default_cores
 
@@ -37,14 +43,19 @@ def spark_session(config: Config) -> SparkSession:
     Raises:
         ConfigError: `runtime.spark` sets what rows depend on.
     """
+    settings = spark_settings(config.runtime)
+    # Of workers. Sessions made in Python do not read the setting, and spark-submit of .venv names its own.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if python := settings.get("spark.pyspark.python"):
+        os.environ["PYSPARK_PYTHON"] = python
+    if settings.get("spark.master", "local").startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
     # It would print each error as JSON with the JVM's stack trace; the exception carries the same.
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         PySparkLogger.getLogger(name).disabled = True
     builder = SparkSession.builder.appName("lamplighter")
-    for key, value in spark_settings(config.runtime).items():
+    for key, value in (_defaults() | settings).items():
         builder = builder.config(key, value)
     on_interrupt = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
@@ -54,7 +65,34 @@ def spark_session(config: Config) -> SparkSession:
     server: Any = spark.sparkContext._accumulatorServer
     if server is not None:  # it would print a stack trace when the JVM dies; the job's own call says so, too
         server.handle_error = lambda *_: log.debug("Spark's accumulator server lost the JVM", exc_info=True)
+    _bring_code(spark.sparkContext)
     return spark
+
+
+def _defaults() -> dict[str, str]:
+    """Return what set-up writes into a Spark, for one that it has not seen: beside the wheel."""
+    jars = Path(os.environ.get("SPARK_HOME") or pyspark.__path__[0]) / "jars"
+    if any(jars.glob("*delta-spark_*.jar")):
+        return {}
+    text = (ROOT / "conf" / "spark" / "spark-defaults.conf").read_text(encoding="utf-8")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith("spark.")]
+    package = f"io.delta:delta-spark_2.13:{version('delta-spark')}"
+    return {name: value.strip() for name, value in lines} | {"spark.jars.packages": package}
+
+
+def _bring_code(context: Any) -> None:
+    """Let Python workers import our packages, those of this process and no others of the same names.
+
+    Executors of this machine read them where they are; others get them as a zip, once each.
+    """
+    if context._jsc.sc().isLocal():
+        context.environment["PYTHONPATH"] = str(ROOT).rstrip("/")
+        return
+    content = zipped()
+    file = Path(context._temp_dir) / f"lamplighter-{hashlib.sha256(content).hexdigest()[:12]}.zip"
+    if not file.exists():
+        file.write_bytes(content)
+        context.addPyFile(str(file))
 
 
 def spark_settings(runtime: Runtime) -> dict[str, str]:

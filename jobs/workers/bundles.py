@@ -1,29 +1,60 @@
-"""Bundles inside Spark workers: a worker loads one once and keeps it."""
+"""Bundles inside Spark workers: an executor gets one once, a worker loads it once and keeps it."""
 
+import hashlib
+import zipfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pyspark import SparkFiles
 
 from core.encoder import Encoder
 from models.model import MultiTaskModel
-from models.serving.bundle import Bundle, read_bundle
+from models.serving.bundle import MANIFEST, Bundle, read_bundle
+
+
+def bring_bundle(context: Any, folder: Path) -> str:
+    """Let workers read a bundle; return what `bundle_in_worker` takes.
+
+    Executors of this machine read the folder; others get it as an archive, which Spark unpacks once on each.
+    A bundle never changes: its archive goes by the version and the hashes of its files.
+
+    Args:
+        context: Spark's, of the session.
+        folder: of the bundle, on the driver.
+    """
+    if context._jsc.sc().isLocal():
+        return str(folder)
+    content = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    name = f"{folder.name}-{content[:12]}"
+    archive = Path(context._temp_dir) / f"{name}.zip"
+    if not archive.exists():
+        with zipfile.ZipFile(archive, "w") as target:  # stored: weights do not get smaller
+            for file in sorted(folder.iterdir()):
+                target.write(file, file.name)
+        context.addArchive(f"{archive}#{name}")
+    return name
 
 
 @lru_cache(maxsize=4)
-def bundle_in_worker(path: str) -> Bundle:
-    """A bundle, read once per worker; torch gets the one thread that Spark gave the task."""
+def bundle_in_worker(name: str) -> Bundle:
+    """A bundle, read once per worker; torch gets the one thread that Spark gave the task.
+
+    Args:
+        name: as `bring_bundle` returns it.
+    """
     torch.set_num_threads(1)
-    return read_bundle(Path(path))
+    return read_bundle(Path(name if Path(name).is_absolute() else SparkFiles.get(name)))
 
 
 @lru_cache(maxsize=4)
-def model_in_worker(path: str) -> MultiTaskModel:
+def model_in_worker(name: str) -> MultiTaskModel:
     """A bundle's model, built once per worker."""
-    return bundle_in_worker(path).model()
+    return bundle_in_worker(name).model()
 
 
 def cat_columns(encoder: Encoder) -> list[str]:

@@ -16,7 +16,7 @@ from core.errors import LamplighterError
 from core.schema import CohortAxes, Evaluation, Task
 from features.cohorts import with_rollups
 from features.encoding import encoded
-from jobs.workers.bundles import task_numbers
+from jobs.workers.bundles import bring_bundle, task_numbers
 from jobs.workers.inference import (
     CELL_SCHEMA,
     GATE_SCHEMA,
@@ -124,7 +124,8 @@ def measure_model(
     version = bundle.manifest.model_version
     if unknown := sorted({task.name for task in tasks} - set(task_numbers(bundle))):
         raise LamplighterError(f"{version} does not predict {unknown}; train a model of these tasks first")
-    predict = model_predictor(str(bundle.path), [task.name for task in tasks])
+    name = bring_bundle(examples.sparkSession.sparkContext, bundle.path)
+    predict = model_predictor(name, [task.name for task in tasks])
     return measure(for_model(examples, bundle, tasks), version, predict, tasks, evaluation)
 
 
@@ -171,7 +172,8 @@ def metric_columns(tasks: tuple[Task, ...]) -> list[str]:
 
 def gate_state(examples: DataFrame, bundle: Bundle) -> GateState:
     """Return what the gates of a model do with the examples; empty for a model without gates."""
-    rows = for_model(examples, bundle, ()).mapInPandas(to_gate_states(str(bundle.path)), GATE_SCHEMA)
+    name = bring_bundle(examples.sparkSession.sparkContext, bundle.path)
+    rows = for_model(examples, bundle, ()).mapInPandas(to_gate_states(name), GATE_SCHEMA)
     keys = len(GateKey._fields)
     return merge({GateKey(*row[:keys]): GateSums(*row[keys:])} for row in rows.collect())
 

@@ -38,9 +38,9 @@ GATE_SCHEMA = (
 WITH_INTERVALS = ("auc", "gauc", "mse", "mae")
 
 
-def calibrated_logits(path: str, rows: pd.DataFrame) -> NDArray[np.float64]:
+def calibrated_logits(bundle_name: str, rows: pd.DataFrame) -> NDArray[np.float64]:
     """Calibrated logits of examples, (n, K): encoded columns, `user_cohort` and `item_cohort`."""
-    bundle, model = bundle_in_worker(path), model_in_worker(path)
+    bundle, model = bundle_in_worker(bundle_name), model_in_worker(bundle_name)
     categorical, dense = to_arrays(rows, bundle.encoder)
     user_group, item_group = places_of(bundle, rows)
     group = model.group_of(user_group, item_group)
@@ -95,12 +95,14 @@ Predictor = Callable[[pd.DataFrame], NDArray[np.float64]]
 """Rows -> one logit per task, (n, K); of a regression, the value itself. Runs in a worker."""
 
 
-def model_predictor(path: str, tasks: Sequence[str]) -> Predictor:
+def model_predictor(bundle_name: str, tasks: Sequence[str]) -> Predictor:
     """Return a predictor that runs a bundle; rows hold its encoded columns."""
 
     def predict(rows: pd.DataFrame) -> NDArray[np.float64]:
-        numbers = task_numbers(bundle_in_worker(path))
-        logits: NDArray[np.float64] = calibrated_logits(path, rows)[:, [numbers[task] for task in tasks]]
+        numbers = task_numbers(bundle_in_worker(bundle_name))
+        logits: NDArray[np.float64] = calibrated_logits(bundle_name, rows)[
+            :, [numbers[task] for task in tasks]
+        ]
         return logits
 
     return predict
@@ -185,11 +187,11 @@ def to_cells(least: int) -> Callable[[tuple[str, str, str, str], pd.DataFrame], 
     return cells
 
 
-def to_gate_states(path: str) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
+def to_gate_states(bundle_name: str) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
     """Function of mapInPandas: encoded examples -> what the model's gates do with those of the partition."""
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        bundle, model = bundle_in_worker(path), model_in_worker(path)
+        bundle, model = bundle_in_worker(bundle_name), model_in_worker(bundle_name)
         total: gate_report.GateState = {}
         for rows in batches:
             categorical, dense = to_arrays(rows, bundle.encoder)

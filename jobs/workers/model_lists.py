@@ -16,7 +16,7 @@ from core.errors import LamplighterError
 from core.schema import Config
 from features.encoding import encoded
 from features.groups import with_group_features
-from jobs.workers.bundles import to_arrays
+from jobs.workers.bundles import bring_bundle, to_arrays
 from jobs.workers.crosses import key_columns_read, to_crosses
 from jobs.workers.listing import NightLists, Unit, WorkerList
 from jobs.workers.night_items import NightItems, without_items
@@ -55,7 +55,7 @@ def to_model_lists(
         LamplighterError: the model has no such task, or tells items apart where a list has none.
     """
     check_tasks(bundle, config)
-    units = []
+    units, name = [], bring_bundle(spark.sparkContext, bundle.path)
     rows: pd.DataFrame = items.rows.to_pandas()
     crosses, keys = to_crosses(items.rows, bundle.encoder, config)
     side = bundle.encoder.side("item")
@@ -72,7 +72,7 @@ def to_model_lists(
         for context, together in _by_context(lists, config):
             encoded_context = _context(spark, dict(context), groups, bundle, config, data_date)
             pool = Pool(ids, cohorts, arrays, encoded_context, own)
-            units.append(Unit(ModelPredictor(str(bundle.path), pool), tuple(together)))
+            units.append(Unit(ModelPredictor(name, pool), tuple(together)))
     tasks = tuple(task.name for task in config.listed_tasks)
     return NightLists(bundle.manifest.model_version, items.ids, tuple(units), tasks), keys
 

@@ -50,16 +50,16 @@ class ModelPredictor:
     """A bundle and the items of a night.
 
     Attributes:
-        path: of the bundle.
+        bundle: its name, as `bring_bundle` returns it.
         pool: all items in one context, in the order of item_id.
     """
 
-    path: str
+    bundle: str
     pool: Pool
 
     def scorer(self, for_all: NDArray[np.bool_]) -> Scorer:
         """See `Predictor.scorer`."""
-        return _model_scorer(self.path, self.pool, for_all.tobytes())
+        return _model_scorer(self.bundle, self.pool, for_all.tobytes())
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class MeanPredictor:
 class _ModelScorer:
     """Users' columns into a scorer of pairs."""
 
-    def __init__(self, path: str, pool: Pool, for_all: NDArray[np.bool_]) -> None:
-        self._bundle = bundle_in_worker(path)
+    def __init__(self, bundle: str, pool: Pool, for_all: NDArray[np.bool_]) -> None:
+        self._bundle = bundle_in_worker(bundle)
         self._scorer = PairScorer(self._bundle, pool, for_all)
         self.tasks = self._scorer.tasks
 
@@ -111,5 +111,5 @@ class _ModelScorer:
 
 
 @lru_cache(maxsize=32)  # lists of one context x cohorts of users
-def _model_scorer(path: str, pool: Pool, for_all: bytes) -> _ModelScorer:
-    return _ModelScorer(path, pool, np.frombuffer(for_all, bool))
+def _model_scorer(bundle: str, pool: Pool, for_all: bytes) -> _ModelScorer:
+    return _ModelScorer(bundle, pool, np.frombuffer(for_all, bool))

@@ -1,0 +1,1 @@
+"""What `make dist` makes: a wheel, a zip for `--py-files`, an environment for `--archives`."""
