@@ -71,7 +71,8 @@ def publish(project: Project, users: int, turn: int) -> None:
     made = made.withColumn("rank", F.explode(F.sequence(F.lit(1), F.lit(K))))
     probabilities = {name: F.rand(turn) for name in declared.columns if name.startswith("p_")}
     made = made.withColumns(
-        {"data_date": F.lit(DAY), "item_id": F.xxhash64("user_id", "rank"), "score": F.rand(turn)}
+        {"data_date": F.lit(DAY), "list": F.lit("home"), "item_id": F.xxhash64("user_id", "rank")}
+        | {"score": F.rand(turn), "placement_probability": F.lit(1.0)}
         | {"cohort": F.lit("new"), "model_version": F.lit("ple-1")}
         | probabilities
     )

@@ -57,7 +57,7 @@ def serving_tables(config: Config) -> list[Table]:
         ),
         Table(
             "current_scores",
-            ("user_id", "rank"),
+            ("user_id", "list", "rank"),
             scores,
             partition=(),
             date_column=None,

@@ -33,6 +33,8 @@ def publish(spark: SparkSession, store: Store, seq: int, day: date, users: int) 
     made = made.withColumns(
         {
             "data_date": F.lit(day),
+            "list": F.lit("home"),
+            "placement_probability": F.lit(1.0),
             "item_id": F.col("user_id") * 10 + F.col("rank"),
             "score": F.lit(float(day.day)),
             "cohort": F.lit("new"),

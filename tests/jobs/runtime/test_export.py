@@ -56,7 +56,7 @@ def read_files(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
 def read_redis(client: Any, user: int) -> dict[str, Any]:
     """What a reader does: the pointer, then the list; None is there for a user without a list alone."""
     version = client.get("lamplighter:small:current")
-    return dict(json.loads(client.hget(f"lamplighter:small:{version}:users", user)))
+    return dict(json.loads(client.hget(f"lamplighter:small:{version}:users", f"{user}:home")))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_redis_holds_a_list_per_user_and_the_version_before_expires(
     found = read_redis(client, 4)
     assert (found["user_id"], found["items"], found["scores"]) == (4, [41, 42, 43], [7.0] * 3)
     assert (found["data_date"], found["model_version"]) == (str(FIRST), "ple-7")
-    assert client.hget(keys[FIRST], USERS) is None
+    assert client.hget(keys[FIRST], f"{USERS}:home") is None
     assert client.ttl(keys[FIRST]) == -1  # for ever
 
     publish(spark, store, 2, SECOND, USERS)
