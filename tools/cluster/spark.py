@@ -1,0 +1,122 @@
+"""A standalone Spark cluster on this machine: a master and workers, as processes of their own."""
+
+import importlib.util
+import json
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.cluster.process import Service, free_port
+
+HOST = "127.0.0.1"
+
+
+def spark_home() -> Path:
+    """Return the folder of the Spark that this Python has."""
+    found = importlib.util.find_spec("pyspark")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
+@dataclass
+class SparkCluster:
+    """A running master and its workers.
+
+    Attributes:
+        master: spark://HOST:PORT.
+        folder: logs, and the work folders of the workers.
+    """
+
+    master: str
+    folder: Path
+    worker_memory: str
+    environment: Mapping[str, str]
+    _master_ui: int
+    workers: list[Service] = field(default_factory=list)
+
+    def add_worker(self, cores: int = 1) -> Service:
+        """Start a worker, and wait until the master knows it.
+
+        Raises:
+            ServiceError: it does not start.
+        """
+        number = len(self.workers)
+        known = self._alive()
+        work = self.folder / f"worker-{number}"
+        worker = Service(
+            f"Spark worker {number}",
+            [
+                *(str(spark_home() / "bin" / "spark-class"), "org.apache.spark.deploy.worker.Worker"),
+                *("--host", HOST, "--port", str(free_port()), "--webui-port", str(free_port())),
+                *(
+                    "--cores",
+                    str(cores),
+                    "--memory",
+                    self.worker_memory,
+                    "--work-dir",
+                    str(work),
+                    self.master,
+                ),
+            ],
+            self.folder / f"worker-{number}.log",
+            lambda: self._alive() > known,
+            self.environment,
+        )
+        self.workers.append(worker)
+        return worker
+
+    def _alive(self) -> int:
+        """How many workers the master counts on."""
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self._master_ui}/json/", timeout=5) as page:
+                return int(json.load(page)["aliveworkers"])
+        except OSError:
+            return -1
+
+
+@contextmanager
+def spark_cluster(
+    folder: Path, workers: int = 2, worker_memory: str = "2g", environment: Mapping[str, str] | None = None
+) -> Iterator[SparkCluster]:
+    """Run a master and workers of one core each while the block runs.
+
+    Args:
+        folder: takes logs and the workers' folders.
+        workers: how many.
+        worker_memory: what a worker lends to executors.
+        environment: variables of master, workers and executors, beside this process's own.
+
+    Raises:
+        ServiceError: one of them does not start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    variables = {
+        "SPARK_HOME": str(spark_home()),
+        "SPARK_LOCAL_IP": HOST,
+        "SPARK_DAEMON_MEMORY": "256m",
+        "PYSPARK_PYTHON": sys.executable,
+    } | dict(environment or {})
+    port, ui = free_port(), free_port()
+    cluster = SparkCluster(f"spark://{HOST}:{port}", folder, worker_memory, variables, ui)
+    master = Service(
+        "Spark master",
+        [
+            *(str(spark_home() / "bin" / "spark-class"), "org.apache.spark.deploy.master.Master"),
+            *("--host", HOST, "--port", str(port), "--webui-port", str(ui)),
+        ],
+        folder / "master.log",
+        lambda: cluster._alive() >= 0,
+        variables,
+    )
+    try:
+        for _ in range(workers):
+            cluster.add_worker()
+        yield cluster
+    finally:
+        for each in reversed(cluster.workers):
+            each.stop()
+        master.stop()
