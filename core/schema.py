@@ -243,6 +243,7 @@ class Runtime(ConfigModel):
     driver_memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] | None = None  # null: as set-up wrote
     spark: dict[str, str] = Field(default_factory=dict)  # any other setting of Spark; wins over the above
     lock_wait_seconds: Annotated[float, Field(ge=0)]  # on tables that several jobs append to
+    locks: str | None = None  # postgresql:// URI for writers on several machines; null: lock files
 
 
 class Expectation(ConfigModel):

@@ -52,6 +52,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         "jobs.runtime.reads",
         *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
+        "jobs.tables.postgres_locks",
         *("jobs.tables.session", "jobs.tables.since"),
     }
 )

@@ -235,7 +235,9 @@ class Store:
                 writer = writer.option("mergeSchema", True)
             if where != "true":
                 writer = writer.option("replaceWhere", where)
+            self.locks.confirm(name)
             writer.save(str(folder))
+            self.locks.confirm(name)
             table.update_incremental()
             return Commit(name, table.version(), rows)
 
@@ -270,7 +272,9 @@ class Store:
             count = changes.count()
             if not count and not difference.new:
                 return None
+            self.locks.confirm(name)
             merge_rows(folder, changes, declared.grain, json.dumps(metadata))
+            self.locks.confirm(name)
             table.update_incremental()
             if table.version() != version + 1:
                 raise LamplighterError(

@@ -44,7 +44,8 @@ def binaries() -> Path:
 def postgres(folder: Path, database: str = "lamplighter") -> Iterator[PostgreSQL]:
     """Serve databases of a folder while the block runs; make them if the folder has none.
 
-    PostgreSQL refuses to run as root: root runs it as the user `postgres`, who must be able to reach the folder.
+    PostgreSQL refuses to run as root: root runs it as the user `postgres`, who must be able to reach the
+    folder.
 
     Raises:
         ServiceError: PostgreSQL is missing or does not start.

@@ -1,4 +1,4 @@
-"""A server as a child process: started, waited for, stopped; it ends with this process, whatever ends this."""
+"""A server as a child process: started, waited for, stopped; it ends with this process."""
 
 import os
 import shutil
