@@ -4,7 +4,7 @@ import importlib.util
 import json
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,13 +80,16 @@ class SparkCluster:
 
 @contextmanager
 def spark_cluster(
-    folder: Path, workers: int = 2, worker_memory: str = "2g", environment: Mapping[str, str] | None = None
+    folder: Path,
+    workers: Sequence[int] = (1, 1),
+    worker_memory: str = "2g",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[SparkCluster]:
-    """Run a master and workers of one core each while the block runs.
+    """Run a master and workers while the block runs.
 
     Args:
         folder: takes logs and the workers' folders.
-        workers: how many.
+        workers: cores of each worker.
         worker_memory: what a worker lends to executors.
         environment: variables of master, workers and executors, beside this process's own.
 
@@ -113,8 +116,8 @@ def spark_cluster(
         variables,
     )
     try:
-        for _ in range(workers):
-            cluster.add_worker()
+        for cores in workers:
+            cluster.add_worker(cores)
         yield cluster
     finally:
         for each in reversed(cluster.workers):
