@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
 from core.errors import LamplighterError
+from core.paths import local_path
 from jobs.tables.faults import explained
 
 
@@ -40,6 +42,22 @@ class Locks(Protocol):
             LamplighterError: still busy after the time that the implementation waits.
         """
         ...
+
+
+def locks_of(root: str, wait_seconds: float) -> "Locks":
+    """Return what keeps other writers out of the tables of a folder.
+
+    On this machine: lock files beside the tables. Elsewhere: lock files of this machine and user, so there is
+    one machine that may write.
+
+    Args:
+        root: URI of the folder that holds the tables of a data set.
+        wait_seconds: how long a commit waits for another writer.
+    """
+    if urlsplit(root).scheme == "file":
+        return FileLocks(local_path(root) / "_locks", wait_seconds)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return FileLocks(cache / "lamplighter" / "locks" / root.replace("/", "_"), wait_seconds)
 
 
 class FileLocks:
