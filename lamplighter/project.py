@@ -16,6 +16,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 
 from core.errors import ConfigError, LamplighterError
 from core.load import DEFAULT_DATASET
+from core.paths import name_of
 from core.schema import Config
 from jobs.runtime import backfill, night
 from jobs.runtime.arguments import EARLIEST, LATEST, Arguments, one_date, parse_dates
@@ -256,7 +257,7 @@ class Project:
             raise LamplighterError("promotions: no model is champion yet; name a model_version")
         bundle = read_bundle(self._project.catalog.bundle(version))
         made = T.StructType([T.StructField(task.name, T.DoubleType()) for task in bundle.manifest.tasks])
-        score = pandas_udf(to_probabilities(str(bundle.path)), made)  # type: ignore[call-overload]
+        score = pandas_udf(to_probabilities(name_of(bundle.path)), made)  # type: ignore[call-overload]
         self._project.spark.udf.register("lamplighter_score", score)
         return cast(Callable[..., Column], score)
 

@@ -1,12 +1,12 @@
-"""The demo on a cluster: a standalone Spark, an S3-compatible object store and PostgreSQL, all on this machine.
+"""The demo on a cluster: standalone Spark, an S3-compatible object store and PostgreSQL, on this machine.
 
     make cluster-demo        (= .venv/bin/python -m tools.cluster_demo)
     .venv/bin/python -m tools.cluster_demo --reduced
 
-History and both nights are submitted to the cluster (`spark-submit --deploy-mode client`), with warehouse, models
-and reports in the object store, MLflow and the locks in PostgreSQL. Then every content digest is compared with
-those of `make demo` on this machine, which is run first. State and logs: build/cluster, or LAMPLIGHTER_CLUSTER. Ends
-with 1 when a step failed or a digest differs.
+History and both nights are submitted to the cluster (`spark-submit --deploy-mode client`), with warehouse,
+models and reports in the object store, MLflow and the locks in PostgreSQL. Then every content digest is compared
+with those of `make demo` on this machine, which is run first. State and logs: build/cluster, or the folder in
+LAMPLIGHTER_CLUSTER. Ends with 1 when a step failed or a digest differs.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from pathlib import Path
 from types import FrameType
 
 from jobs.cli.demo import FIRST_NIGHT, FULL, REDUCED, SECOND_NIGHT
-from tools.cluster.servers import ROOT, Cluster, servers
 from tools.cluster.process import ServiceError
+from tools.cluster.servers import ROOT, Cluster, servers
 
 
 def main() -> int:
@@ -84,7 +84,7 @@ def digests_of(cluster: Cluster, command: list[str]) -> list[str]:
 
 
 def compare(local: list[str], there: list[str]) -> int:
-    """Print whether both have the same digests, or each line that one of them has alone; return the exit code."""
+    """Print whether both have the same digests, or what one of them has alone; return the exit code."""
     differing = sorted(set(local) ^ set(there))
     print(f"{len(local)} digests on this machine, {len(there)} on the cluster: ", end="")
     print("equal" if not differing else f"{len(differing)} lines DIFFER")

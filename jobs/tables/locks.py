@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
@@ -53,7 +54,10 @@ class Locks(Protocol):
 
 
 def locks_of(root: str, runtime: Runtime) -> Locks:
-    """Return what keeps other writers out of the tables of a folder: `runtime.locks`, else files beside them.
+    """Return what keeps other writers out of the tables of a folder.
+
+    Where `runtime.locks` names a database: its locks. Else on this machine lock files beside the tables, and
+    elsewhere lock files of this machine and user, so there is one machine that may write.
 
     Args:
         root: URI of the folder that holds the tables of a data set.
@@ -66,7 +70,10 @@ def locks_of(root: str, runtime: Runtime) -> Locks:
         from jobs.tables.postgres_locks import PostgresLocks  # one machine needs no driver of PostgreSQL
 
         return PostgresLocks(runtime.locks, root, runtime.lock_wait_seconds)
-    return FileLocks(local_path(root) / "_locks", runtime.lock_wait_seconds)
+    if urlsplit(root).scheme == "file":
+        return FileLocks(local_path(root) / "_locks", runtime.lock_wait_seconds)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return FileLocks(cache / "lamplighter" / "locks" / root.replace("/", "_"), runtime.lock_wait_seconds)
 
 
 class FileLocks:

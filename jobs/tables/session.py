@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from core import object_store
 from core.errors import ConfigError
 from core.schema import Config, Runtime
 from jobs.tables.machine import default_cores
@@ -58,7 +59,7 @@ def spark_session(config: Config) -> SparkSession:
 
 
 def spark_settings(runtime: Runtime) -> dict[str, str]:
-    """Return the settings of a session: `runtime.spark`, over what cores and memory imply.
+    """Return the settings of a session: `runtime.spark`, over what cores, memory and environment imply.
 
     Local mode runs on `runtime.cores` threads, and shuffles into as many partitions. Where `cores` is null,
     spark-submit or the cluster decides. `runtime.driver_memory` counts for a JVM that Python starts; one that
@@ -80,4 +81,4 @@ def spark_settings(runtime: Runtime) -> dict[str, str]:
             f"runtime.spark: {refused} cannot be set: what tables hold depends on them, so they are the same "
             "in every session; remove them"
         )
-    return implied | runtime.spark | FIXED
+    return implied | object_store.spark_settings() | runtime.spark | FIXED

@@ -1,7 +1,6 @@
 """Bundles inside Spark workers: a worker loads one once and keeps it."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,19 +10,20 @@ from numpy.typing import NDArray
 from core.encoder import Encoder
 from models.model import MultiTaskModel
 from models.serving.bundle import Bundle, read_bundle
+from models.serving.stored import local_bundle
 
 
 @lru_cache(maxsize=4)
-def bundle_in_worker(path: str) -> Bundle:
-    """A bundle, read once per worker; torch gets the one thread that Spark gave the task."""
+def bundle_in_worker(address: str) -> Bundle:
+    """A bundle at a local path or URI, read once per worker; torch gets the one thread that Spark gave the task."""
     torch.set_num_threads(1)
-    return read_bundle(Path(path))
+    return read_bundle(local_bundle(address))
 
 
 @lru_cache(maxsize=4)
-def model_in_worker(path: str) -> MultiTaskModel:
+def model_in_worker(address: str) -> MultiTaskModel:
     """A bundle's model, built once per worker."""
-    return bundle_in_worker(path).model()
+    return bundle_in_worker(address).model()
 
 
 def cat_columns(encoder: Encoder) -> list[str]:

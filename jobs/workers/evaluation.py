@@ -13,6 +13,7 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from core.errors import LamplighterError
+from core.paths import name_of
 from core.schema import CohortAxes, Evaluation, Task
 from features.cohorts import with_rollups
 from features.encoding import encoded
@@ -124,7 +125,7 @@ def measure_model(
     version = bundle.manifest.model_version
     if unknown := sorted({task.name for task in tasks} - set(task_numbers(bundle))):
         raise LamplighterError(f"{version} does not predict {unknown}; train a model of these tasks first")
-    predict = model_predictor(str(bundle.path), [task.name for task in tasks])
+    predict = model_predictor(name_of(bundle.path), [task.name for task in tasks])
     return measure(for_model(examples, bundle, tasks), version, predict, tasks, evaluation)
 
 
@@ -171,7 +172,7 @@ def metric_columns(tasks: tuple[Task, ...]) -> list[str]:
 
 def gate_state(examples: DataFrame, bundle: Bundle) -> GateState:
     """Return what the gates of a model do with the examples; empty for a model without gates."""
-    rows = for_model(examples, bundle, ()).mapInPandas(to_gate_states(str(bundle.path)), GATE_SCHEMA)
+    rows = for_model(examples, bundle, ()).mapInPandas(to_gate_states(name_of(bundle.path)), GATE_SCHEMA)
     keys = len(GateKey._fields)
     return merge({GateKey(*row[:keys]): GateSums(*row[keys:])} for row in rows.collect())
 

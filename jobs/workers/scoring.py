@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from core.errors import LamplighterError
+from core.paths import name_of
 from core.schema import Config
 from features.encoding import encoded
 from features.groups import with_group_features
@@ -99,6 +100,6 @@ def to_model_lists(
         *encoded(users, bundle.encoder.side("user")),
     )
     lists = to_lists(
-        str(bundle.path), pool, config.ranking.weights, config.ranking.top_k, to_arrow_schema(schema)
+        name_of(bundle.path), pool, config.ranking.weights, config.ranking.top_k, to_arrow_schema(schema)
     )
     return encoded_users.sortWithinPartitions(*RUN, "user_id").mapInArrow(lists, schema)

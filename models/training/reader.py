@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import LamplighterError
+from core.object_store import fsspec_options
+from core.paths import arrow_path, place
 
 _ARRAYS = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
 _FILE = "file://"
@@ -123,6 +126,7 @@ def read_with_petastorm(uris: Sequence[str], cur_shard: int, shard_count: int) -
         num_epochs=1,
         cur_shard=cur_shard,
         shard_count=shard_count,
+        storage_options=fsspec_options(urlsplit(uris[0]).scheme),
     )
     try:
         for group in reader:
@@ -136,7 +140,8 @@ def read_with_petastorm(uris: Sequence[str], cur_shard: int, shard_count: int) -
 def read_with_pyarrow(uris: Sequence[str], cur_shard: int, shard_count: int) -> Iterator[dict[str, Any]]:
     """Read blocks with plain pyarrow, one file at a time."""
     for uri in uris[cur_shard::shard_count]:
-        with pq.ParquetFile(uri.removeprefix(_FILE)) as file:
+        path, files = _arrow_path(uri)
+        with pq.ParquetFile(path, filesystem=files) as file:
             for batch in file.iter_batches(batch_size=16, columns=list(_ARRAYS)):
                 yield from batch.to_pylist()
 
@@ -148,7 +153,7 @@ class Blocks:
     """The blocks of one split, divided evenly among ranks.
 
     Args:
-        uris: files of the split as file:// URIs, one row group each; their order does not matter.
+        uris: files of the split as URIs, one row group each; their order does not matter.
         shape: of the arrays in every block.
         rank: of the process; the ranks' shares are disjoint and together all blocks.
         size: number of ranks.
@@ -239,12 +244,18 @@ class Blocks:
         )
 
 
+def _arrow_path(uri: str) -> tuple[str, Any]:
+    """Return a URI as pyarrow takes it; that of a local file has no percent signs (`BlockFiles`)."""
+    return (uri.removeprefix(_FILE), None) if uri.startswith(_FILE) else arrow_path(place(uri))
+
+
 def _equal_blocks(uris: Sequence[str], size: int) -> int:
     """Return the number of blocks per file, and check that it is one number (cost: footers)."""
     blocks: dict[int, list[str]] = {}
     for uri in uris:
         try:
-            footer = pq.read_metadata(uri.removeprefix(_FILE))
+            path, files = _arrow_path(uri)
+            footer = pq.read_metadata(path, filesystem=files)
         except (OSError, pa.ArrowInvalid) as error:
             raise LamplighterError(
                 f"block file {uri} cannot be read ({error}); it belongs to the pinned version of "

@@ -1,6 +1,7 @@
 """All servers of a cluster on this machine, and how a job is submitted to it.
 
-The driver runs here (`--deploy-mode client`; standalone clusters have no other for Python), executors in workers.
+The driver runs here (`--deploy-mode client`; standalone clusters have no other for Python), executors run in
+the workers.
 """
 
 import os
