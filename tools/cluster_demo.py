@@ -4,9 +4,9 @@
     .venv/bin/python -m tools.cluster_demo --reduced
 
 History and both nights are submitted to the cluster (`spark-submit --deploy-mode client`), with warehouse,
-models and reports in the object store, MLflow and the locks in PostgreSQL. Then every content digest is compared
-with those of `make demo` on this machine, which is run first. State and logs: build/cluster, or the folder in
-LAMPLIGHTER_CLUSTER. Ends with 1 when a step failed or a digest differs.
+models and reports in the object store, MLflow and the locks in PostgreSQL. Then the content digests are
+compared with those of `make demo` on this machine, which is run first. State and logs: build/cluster, or the
+folder in LAMPLIGHTER_CLUSTER. Ends with 1 when a step failed or a digest differs.
 """
 
 import argparse

@@ -33,6 +33,10 @@ _STORED_FILE = re.compile(r"(?:s3a|hdfs)://[\w./=%:+-]+\.(?:parquet|json|crc)\b"
 _WRITING = re.compile(
     r"TASK_WRITE_FAILED|Mkdirs failed|DELTA_CANNOT_CREATE_LOG_PATH|open database|readonly database"
 )
+_LOST_EXECUTOR = (
+    "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND",  # what `localCheckpoint` kept there
+    "ExecutorLostFailure",
+)
 _DEAD_JVM = (
     "Py4JNetworkError",
     "Answer from Java side is empty",
@@ -194,6 +198,12 @@ def _no_folder(fault: _Fault) -> str:
 
 def _jvm(error: BaseException, fault: _Fault) -> str | None:
     """Out of memory, or gone."""
+    if fault.has(*_LOST_EXECUTOR):
+        return (
+            f"{fault.table or 'Spark'}: an executor was lost, and the rows that it kept (killed, its machine "
+            "gone, or out of memory: its worker's log says which); nothing was committed. Run again; if it is "
+            "lost for lack of memory, raise spark.executor.memory or spark.executor.memoryOverhead"
+        )
     if fault.has("OutOfMemoryError"):
         return (
             f"{fault.table or 'Spark'}: the JVM ran out of memory; nothing was committed. Raise "

@@ -29,6 +29,7 @@ class ObjectStore:
     endpoint: str  # http://127.0.0.1:PORT
     access_key: str
     secret_key: str
+    objects: Path  # a file per object: BUCKET/KEY
     service: Service
 
     def environment(self, endpoint: str | None = None) -> dict[str, str]:
@@ -97,7 +98,7 @@ def object_store(folder: Path, *buckets: str) -> Iterator[ObjectStore]:
         {"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key, "VGW_REGION": REGION},
     )
     try:
-        store = ObjectStore(f"http://127.0.0.1:{port}", access_key, secret_key, service)
+        store = ObjectStore(f"http://127.0.0.1:{port}", access_key, secret_key, data, service)
         for bucket in buckets:
             store.files().create_dir(bucket)
         yield store

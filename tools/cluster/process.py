@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
@@ -101,6 +101,11 @@ class Service:
             return [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    def freeze(self) -> None:
+        """Stop the process and all that it started where they are: what they work on is not finished."""
+        for each in self._tree():
+            each.suspend()
 
     def kill(self) -> None:
         """Kill -9 the process and all that it started, as a machine that loses its power would."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.cluster.fault_proxy import FaultProxy, fault_proxy
-from tools.cluster.object_store import object_store
+from tools.cluster.object_store import ObjectStore, object_store
 from tools.cluster.postgres import postgres
 from tools.cluster.spark import SparkCluster, spark_cluster
 
@@ -28,13 +28,15 @@ class Cluster:
     Attributes:
         folder: all state and logs.
         spark: master and workers.
-        proxy: stands before the object store.
+        store: holds the tables; `store.objects` is its folder.
+        proxy: stands before it.
         environment: variables of everything that is submitted.
         conf: Spark's settings of everything that is submitted.
     """
 
     folder: Path
     spark: SparkCluster
+    store: ObjectStore
     proxy: FaultProxy
     environment: Mapping[str, str]
     conf: dict[str, str] = field(default_factory=dict)
@@ -132,4 +134,4 @@ def servers(
                 "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
                 "-XX:-DontCompileHugeMethods",
             }
-            yield Cluster(folder, spark, proxy, environment, conf)
+            yield Cluster(folder, spark, store, proxy, environment, conf)
