@@ -201,8 +201,8 @@ def _jvm(error: BaseException, fault: _Fault) -> str | None:
     if fault.has(*_LOST_EXECUTOR):
         return (
             f"{fault.table or 'Spark'}: an executor was lost, and the rows that it kept (killed, its machine "
-            "gone, or out of memory: its worker's log says which); nothing was committed. Run again; if it is "
-            "lost for lack of memory, raise spark.executor.memory or spark.executor.memoryOverhead"
+            "gone, or out of memory: its worker's log says which); nothing was committed. Run again; for "
+            "lack of memory, raise spark.executor.memory or spark.executor.memoryOverhead"
         )
     if fault.has("OutOfMemoryError"):
         return (

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from tests.tiny_log import NAME, deliver, write_tiny_project
 
-FIRST_DATE = date(2024, 2, 24)
+FIRST_DATE = date(2024, 2, 26)
 FIRST_NIGHT = date(2024, 3, 1)
-NIGHTS = tuple(FIRST_NIGHT + timedelta(days=n) for n in range(5))
+NIGHTS = tuple(FIRST_NIGHT + timedelta(days=n) for n in range(3))
 EVENTS = 400
 SETTINGS = (
-    "training.first_data_date=2024-02-25",
+    "training.first_data_date=2024-02-27",
     "training.anchor=2024-03-01",
-    "training.every_days=100",
-    "training.window_days=4",
+    "training.every_days=100",  # the first night trains
+    "training.window_days=3",
     "model.optimiser.max_epochs=2",
     "candidates.most_shown=20",
     "candidates.newest=5",
