@@ -36,8 +36,9 @@ def spark_session(config: Config) -> SparkSession:
     """Return the session of this process; make it at the first call.
 
     Raises:
-        ConfigError: `runtime.spark` sets what rows depend on.
+        ConfigError: `runtime.spark` sets what rows depend on, or the session would be one of Spark Connect.
     """
+    _refuse_connect(config.runtime)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYTHONHASHSEED", "0")
@@ -56,6 +57,24 @@ def spark_session(config: Config) -> SparkSession:
     if server is not None:  # it would print a stack trace when the JVM dies; the job's own call says so, too
         server.handle_error = lambda *_: log.debug("Spark's accumulator server lost the JVM", exc_info=True)
     return spark
+
+
+def _refuse_connect(runtime: Runtime) -> None:
+    """Stop where Spark would run in another process: a job's locks end with the JVM that commits for it.
+
+    Raises:
+        ConfigError: a variable of `spark-submit --remote`, or a setting, asks for Spark Connect.
+    """
+    names = ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+    asked = next((name for name in names if os.environ.get(name)), None)
+    if asked is None and "spark.remote" in runtime.spark:
+        asked = "runtime.spark: spark.remote"
+    if asked is not None:
+        raise ConfigError(
+            f"{asked}: jobs and queries cannot run through Spark Connect: locks and commits need a JVM of their "
+            "own; remove it, and use spark-submit --master. Tables can be read through Spark Connect "
+            "(docs/how-to/cluster.md)"
+        )
 
 
 def spark_settings(runtime: Runtime) -> dict[str, str]:
