@@ -71,8 +71,8 @@ def _refuse_connect(runtime: Runtime) -> None:
         asked = "runtime.spark: spark.remote"
     if asked is not None:
         raise ConfigError(
-            f"{asked}: jobs and queries cannot run through Spark Connect: locks and commits need a JVM of their "
-            "own; remove it, and use spark-submit --master. Tables can be read through Spark Connect "
+            f"{asked}: jobs and queries cannot run through Spark Connect: locks and commits need a JVM of "
+            "their own; remove it, and use spark-submit --master. Tables can be read through Spark Connect "
             "(docs/how-to/cluster.md)"
         )
 
