@@ -1,7 +1,7 @@
 """Configured paths as URIs, and the few file operations that jobs need on them.
 
-A path in a configuration is a folder relative to the project, an absolute path, or a URI of one of `SUPPORTED`.
-It is resolved once to a URI; `place` makes of it what Python opens files with: a `pathlib.Path` on this machine,
+A configured path is a folder relative to the project, an absolute path, or a URI of `SUPPORTED`. It is
+resolved once to a URI; `place` makes of it what Python opens files with: on this machine a `pathlib.Path`,
 elsewhere a `UPath`, which has the same methods over fsspec. So one code reads and writes both.
 """
 
@@ -53,6 +53,10 @@ def check_path(path: str) -> str:
         hint = "; for S3 write s3a://" if scheme[1].lower() in ("s3", "s3a", "s3n") else ""
         raise ValueError(f"{path}: scheme {scheme[1]} is not supported; {EXPECTED}{hint}")
     if name != "file":
+        if "@" in path:
+            raise ValueError(
+                "a URI with @ may hold a password; keys come from the environment (AWS_ACCESS_KEY_ID)"
+            )
         if _REMOTE.fullmatch(path) is None or re.search(r"/\.{1,2}(/|$)", path):
             host = "bucket" if name == "s3a" else "host:port"
             raise ValueError(
@@ -247,8 +251,8 @@ def replacing(uri: str) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes the place of `uri` when the block ends, or never.
 
     The content is written beside the file and renamed, in an object store by one PUT: a reader sees the old
-    content or the new one. (HDFS: it may find a part of it.) Missing folders are made. An error inside the block
-    leaves the old file.
+    content or the new one. (HDFS: it may find a part of it.) Missing folders are made. An error inside the
+    block leaves the old file.
     """
     where = place(uri)
     if not isinstance(where, Path):

@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh            .venv: platform, Horovod, Delta jars, Spark's defaults
 #   tools/setup.sh spark      Spark's defaults alone, such as after the machine's memory changed
+#   tools/setup.sh s3         what Spark needs beside it for s3a:// (hadoop-aws and AWS's SDK, 560 MB, kept)
 #   tools/setup.sh airflow    .venv-airflow: Airflow alone (its pyspark-client overwrites pyspark)
 #   tools/setup.sh cluster    what `make cluster-demo` starts beside Spark: builds the object store, checks PostgreSQL
 #
@@ -225,6 +226,31 @@ install_delta_jars() {
   done
 }
 
+install_s3_jars() { # of the Hadoop that Spark brings; linked into Spark's own folder, as Delta's are copied
+  local version jars spark jar
+  spark=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("pyspark").origin))')
+  version=$(basename "$spark"/jars/hadoop-client-api-*.jar .jar)
+  version=${version#hadoop-client-api-}
+  jars=$cache/jars/hadoop-aws-$version
+  if [ ! -d "$jars" ]; then
+    mkdir -p "$cache/jars"
+    rm -rf "$jars".part.*
+    local java=java
+    [ -z "${JAVA_HOME:-}" ] || java=$JAVA_HOME/bin/java
+    "$java" -cp "$spark/jars/*" org.apache.ivy.Main -cache "$jars.part.$$/ivy" -types jar bundle -confs default \
+      -dependency org.apache.hadoop hadoop-aws "$version" \
+      -retrieve "$jars.part.$$/[organisation]_[artifact]-[revision].[ext]"
+    rm -rf "$jars.part.$$/ivy"
+    mv "$jars.part.$$" "$jars"
+  fi
+  for jar in "$spark"/jars/{org.apache.hadoop_hadoop-aws,software.amazon.awssdk_bundle,org.wildfly.openssl_*}-*.jar; do
+    [ ! -e "$jar" ] || [ -e "$jars/${jar##*/}" ] || rm "$jar"
+  done
+  for jar in "$jars"/*.jar; do
+    [ -e "$spark/jars/${jar##*/}" ] || ln "$jar" "$spark/jars/" || { cp "$jar" "$spark/jars/.new" && mv "$spark/jars/.new" "$spark/jars/${jar##*/}"; }
+  done
+}
+
 install_jdbc_driver() { # locks on PostgreSQL are held by the JVM that commits
   local jars spark jar
   jars=$cache/jars/postgresql-$JDBC_DRIVER
@@ -334,6 +360,13 @@ case ${1:-platform} in
   spark)
     stage "Spark defaults" configure_spark
     ;;
+  s3)
+    if [ ! -e .venv/ready ]; then
+      echo "setup: .venv is not ready; run tools/setup.sh first" >&2
+      exit 2
+    fi
+    stage "Jars for s3a://" install_s3_jars
+    ;;
   airflow)
     check_tools airflow
     rm -f .venv-airflow/ready
@@ -349,7 +382,7 @@ case ${1:-platform} in
     stage "object store" build_object_store
     ;;
   *)
-    echo "usage: tools/setup.sh [platform|spark|airflow|cluster]" >&2
+    echo "usage: tools/setup.sh [platform|spark|s3|airflow|cluster]" >&2
     exit 2
     ;;
 esac

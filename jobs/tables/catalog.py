@@ -75,7 +75,7 @@ class Catalog:
         if named := os.environ.get("MLFLOW_TRACKING_URI"):
             return named
         raise ConfigError(
-            f"model registry: {self.root} holds no SQLite database; expected MLflow's tracking server or database "
+            f"model registry: {self.root} holds no SQLite database; expected MLflow's server or database "
             "in MLFLOW_TRACKING_URI; set it, such as to postgresql://user@host/mlflow, then run again"
         )
 

@@ -117,7 +117,7 @@ def explain(
     if isinstance(error, LamplighterError):
         return error
     text = _text_of(error)
-    file = _file_in(text)
+    file = _file_in(text) or _file_of(folder, text)
     named = _table_folder(file) if file is not None else None
     if named is not None and named != folder:  # a table that the block reads, not the one that it is about
         table, folder = named.name, named
@@ -258,7 +258,8 @@ def _log(error: BaseException, fault: _Fault) -> str | None:
     if found is None:
         return None
     remedy = remedies.of_log(fault.table, fault.folder, found.last_commit)
-    return f"{fault.place}: {found.text} in {name_of(fault.folder / '_delta_log')}; expected the whole log. {remedy}"
+    log = name_of(fault.folder / "_delta_log")
+    return f"{fault.place}: {found.text} in {log}; expected the whole log. {remedy}"
 
 
 def _data_file(error: BaseException, fault: _Fault) -> str | None:
@@ -310,6 +311,14 @@ def _file_in(text: str) -> Place | None:
     plain = Path("/" + found[1])
     decoded = Path(unquote(str(plain)))  # Spark names files as URIs, with or without percent-encoding
     return decoded if decoded.parent.exists() else plain
+
+
+def _file_of(folder: Place | None, text: str) -> Place | None:
+    """The first file of a table that a text names as pyarrow does: without the scheme of its store."""
+    if folder is None or isinstance(folder, Path):
+        return None
+    found = re.search(rf"{re.escape(folder.path)}/([\w./=%:+-]+\.parquet)\b", text)
+    return folder / found[1] if found else None
 
 
 def _table_folder(file: Place) -> Place | None:

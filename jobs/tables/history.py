@@ -16,7 +16,8 @@ class Commits:
     """Metadata of the commits of one table, by version.
 
     A commit file never changes, so each is read once; one that was removed or written anew since is noticed
-    by the time of its last change, in an object store by its ETag. Cost: one listing per call, one small file per new commit.
+    by the time of its last change, in an object store by its ETag.
+    Cost: one listing per call, one small file per new commit.
     """
 
     def __init__(self, folder: Place) -> None:

@@ -118,9 +118,8 @@ def _registry(store: Store, new_bundle: Place | None = None) -> Iterator[Any]:
             _register(client, catalog.dataset, bundle, *_about(bundle))
         if lost:
             _mirror_champion(client, store)
-            log.info(
-                f"model registry: {len(lost)} bundles were not in {database or 'the registry'} and are registered again"
-            )
+            where = database or "the registry"
+            log.info(f"model registry: {len(lost)} bundles were not in {where} and are registered again")
         yield client
 
 

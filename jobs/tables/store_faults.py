@@ -1,4 +1,4 @@
-"""One line for faults of an object store, of HDFS, and of writers that met there; see `jobs/tables/faults.py`.
+"""One line for faults of an object store or of HDFS, and of writers that met; see `jobs/tables/faults.py`.
 
 Hadoop, delta-rs and s3fs each have words of their own for a refused key or a store that does not answer.
 """
@@ -6,10 +6,12 @@ Hadoop, delta-rs and s3fs each have words of their own for a refused key or a st
 import re
 
 _REMOTE = re.compile(
-    r"(?:s3a|s3|hdfs)://|S3A|S3 error|S3Error|botocore|aiobotocore|HdfsObjectStore|object_store|loading credentials"
+    r"(?:s3a|s3|hdfs)://|S3A|S3 error|S3Error|botocore|aiobotocore|HdfsObjectStore|object_store|"
+    r"loading credentials"
 )
 _NO_JARS = re.compile(
-    r"Class org\.apache\.hadoop\.fs\.s3a\.S3AFileSystem not found|NoClassDefFoundError: software/amazon/awssdk"
+    r"Class org\.apache\.hadoop\.fs\.s3a\.S3AFileSystem not found|"
+    r"NoClassDefFoundError: software/amazon/awssdk"
 )
 _NO_CREDENTIALS = re.compile(
     r"NoCredentialsError|Unable to locate credentials|NoAuthWithAWSException|No AWS Credentials|IMDS|"
@@ -21,9 +23,10 @@ _REFUSED = re.compile(
 )
 _NO_BUCKET = re.compile(r"NoSuchBucket|[Bb]ucket does not exist|UnknownStoreException")
 _SILENT = re.compile(
-    r"Connection refused|EndpointConnectionError|Could not connect|ConnectException|UnknownHost|[Tt]imed? ?out|"
-    r"error sending request|dns error|ServiceUnavailable|Service Unavailable|SlowDown|reduce your request rate|"
-    r"Status Code: 503|InternalError|Connection reset|ClientConnectorError|BrokenPipe"
+    r"Connection refused|EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|Could not connect|"
+    r"ConnectException|UnknownHostException|(?:[Cc]onnect|Read|request) timed out|error sending request|"
+    r"dns error|Service ?Unavailable|SlowDown|reduce your request rate|Status Code: 50[034]|"
+    r"Unable to execute HTTP request|Connection reset|ClientConnectorError"
 )
 _RACE = re.compile(
     r"Concurrent(?:Append|DeleteRead|DeleteDelete|Write|Transaction|Modification)\w*Exception|"
@@ -51,13 +54,14 @@ def of_object_store(text: str, place: str, where: str | None) -> str | None:
     store = "AWS_ENDPOINT_URL and AWS_REGION"
     if _NO_CREDENTIALS.search(text):
         return (
-            f"{place}: no key for the object store{at}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for "
-            "Spark's executors, too, then run again"
+            f"{place}: no key for the object store{at}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "for Spark's executors, too, then run again"
         )
     if _REFUSED.search(text):
         return (
-            f"{place}: the object store refuses this key{at}; nothing was committed. Correct AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or allow the key to read, write and delete there, then run again"
+            f"{place}: the object store refuses this key{at}; nothing was committed. Correct "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let the key read, write and delete there, then "
+            "run again"
         )
     if _NO_BUCKET.search(text):
         return f"{place}: there is no such bucket{at}; make it, or correct {store}, then run again"
@@ -74,6 +78,6 @@ def of_a_race(text: str, place: str) -> str | None:
     if not _RACE.search(text):
         return None
     return (
-        f"{place}: another writer has committed meanwhile; our rows were not committed, theirs are. Expected one "
-        "writer per table: end the other, then run again"
+        f"{place}: another writer has committed meanwhile; our rows were not committed, theirs are. Expected "
+        "one writer per table: end the other, then run again"
     )

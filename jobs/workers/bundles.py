@@ -15,7 +15,7 @@ from models.serving.stored import local_bundle
 
 @lru_cache(maxsize=4)
 def bundle_in_worker(address: str) -> Bundle:
-    """A bundle at a local path or URI, read once per worker; torch gets the one thread that Spark gave the task."""
+    """A bundle at a local path or URI, read once per worker; torch gets the task's one thread."""
     torch.set_num_threads(1)
     return read_bundle(local_bundle(address))
 

@@ -276,9 +276,8 @@ def _bytes(path: Place, name: str) -> bytes:
     try:
         return (path / name).read_bytes()
     except OSError as error:
-        raise LamplighterError(
-            f"bundle {path}: {name} cannot be read ({error.strerror or type(error).__name__}); {_remedy(path)}"
-        ) from error
+        reason = error.strerror or type(error).__name__
+        raise LamplighterError(f"bundle {path}: {name} cannot be read ({reason}); {_remedy(path)}") from error
 
 
 def _checked(path: Place, name: str, manifest: Manifest) -> bytes:

@@ -1,7 +1,7 @@
 """Bundles in an object store: written file by file, the manifest last; read through a copy on this machine.
 
-There is no rename of a folder there, so a bundle is there when its manifest is. A copy is made once per machine
-and user, however many processes ask for it, and is named after the manifest, which names every file's SHA-256.
+No folder can be renamed there, so a bundle exists when its manifest does. A copy is made once per machine and
+user, for all their processes, and is named after the manifest, which names every file's SHA-256.
 """
 
 import getpass
@@ -23,7 +23,7 @@ def is_stored(bundle: Place) -> bool:
 
 
 def store(made: Path, bundle: Place) -> None:
-    """Copy the files of a local folder into an object store, so that the bundle is there at the end or not."""
+    """Copy the files of a local folder into an object store; the bundle is there at the end, or not."""
     files = sorted(made.iterdir(), key=lambda file: (file.name == MANIFEST, file.name))
     for file in files:
         (bundle / file.name).write_bytes(file.read_bytes())
@@ -47,8 +47,8 @@ def local_bundle(address: str) -> Path:
         manifest = (bundle / MANIFEST).read_bytes()
     except FileNotFoundError as error:
         raise LamplighterError(
-            f"bundle {address}: {MANIFEST} is missing; expected a whole bundle; run `lamplighter train` for the "
-            "data date that trained it: with the code and the configuration of then, it makes the same version"
+            f"bundle {address}: {MANIFEST} is missing; expected a whole bundle; run `lamplighter train` for "
+            "the data date that trained it: with code and configuration of then, it makes the same version"
         ) from error
     copies = Path(tempfile.gettempdir()) / f"lamplighter-{getpass.getuser()}" / "bundles"
     copy = copies / f"{bundle.name}-{hashlib.sha256(manifest).hexdigest()[:16]}"
