@@ -365,7 +365,7 @@ case ${1:-platform} in
       echo "setup: .venv is not ready; run tools/setup.sh first" >&2
       exit 2
     fi
-    stage "Jars for s3a://" install_s3_jars
+    stage "Jars for s3a" install_s3_jars
     ;;
   airflow)
     check_tools airflow
@@ -378,7 +378,8 @@ case ${1:-platform} in
     ;;
   cluster)
     check_tools cluster
-    echo "Set-up of what the cluster demo starts beside Spark:"
+    echo "Set-up of what the cluster demo needs beside .venv:"
+    stage "Jars for s3a" install_s3_jars
     stage "object store" build_object_store
     ;;
   *)
