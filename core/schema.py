@@ -230,7 +230,7 @@ class Ranking(ConfigModel):
 
 
 class Paths(ConfigModel):
-    """Where tables and reports are: local folders, or `file://` URIs. Not part of any fingerprint."""
+    """Where tables and reports are: folders, or URIs (`s3a://`, `hdfs://`). Not part of any fingerprint."""
 
     warehouse: StoragePath
     reports: StoragePath

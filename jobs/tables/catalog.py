@@ -5,6 +5,7 @@ from its configuration.
 """
 
 import os
+import re
 from pathlib import Path
 
 from core.errors import ConfigError
@@ -73,7 +74,8 @@ class Catalog:
         if isinstance(models, Path):
             return f"sqlite:///{models / 'registry.db'}"
         if named := os.environ.get("MLFLOW_TRACKING_URI"):
-            return named
+            # SQLAlchemy would take a driver that is not installed here.
+            return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", named)
         raise ConfigError(
             f"model registry: {self.root} holds no SQLite database; expected MLflow's server or database "
             "in MLFLOW_TRACKING_URI; set it, such as to postgresql://user@host/mlflow, then run again"

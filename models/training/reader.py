@@ -11,8 +11,8 @@ import logging
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import LamplighterError
-from core.object_store import fsspec_options
 from core.paths import arrow_path, place
 
 _ARRAYS = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
@@ -126,7 +125,7 @@ def read_with_petastorm(uris: Sequence[str], cur_shard: int, shard_count: int) -
         num_epochs=1,
         cur_shard=cur_shard,
         shard_count=shard_count,
-        storage_options=fsspec_options(urlsplit(uris[0]).scheme),
+        filesystem=_petastorm_files(uris[0]),
     )
     try:
         for group in reader:
@@ -242,6 +241,21 @@ class Blocks:
             user_group=np.empty(0, np.uint8),
             item_group=np.empty(0, np.uint8),
         )
+
+
+def _petastorm_files(uri: str) -> Any:
+    """Return the file system that Petastorm reads a URI with; None: it finds this machine's by itself.
+
+    It asks for pyarrow's old dataset interface, which pyarrow takes for file systems of its old kind alone.
+    """
+    where = place(uri)
+    if isinstance(where, Path):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from pyarrow.filesystem import S3FSWrapper
+
+        return S3FSWrapper(where.fs)
 
 
 def _arrow_path(uri: str) -> tuple[str, Any]:

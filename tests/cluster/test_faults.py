@@ -176,7 +176,7 @@ def test_the_store_answers_503_for_a_minute(cluster: Cluster, project: Path) -> 
     )
 
     assert cluster.proxy.refused > refused
-    assert_ends_well_again(cluster, project, command, outcome, "503")
+    assert_ends_well_again(cluster, project, command, outcome, "the store does not answer, or is too busy")
 
 
 def test_after_all_faults_the_tables_are_those_of_undisturbed_nights(

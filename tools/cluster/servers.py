@@ -119,7 +119,7 @@ def servers(
     ):
         environment = store.environment(proxy.endpoint) | {
             "LAMPLIGHTER_LOCKS": database.uri,
-            "MLFLOW_TRACKING_URI": database.uri.replace("postgresql:", "postgresql+psycopg:"),
+            "MLFLOW_TRACKING_URI": database.uri,
             "LAMPLIGHTER_WAREHOUSE": f"s3a://{BUCKET}/warehouse",
             "LAMPLIGHTER_REPORTS": f"s3a://{BUCKET}/reports",
             "PYTHONPATH": str(ROOT),

@@ -170,7 +170,7 @@ def test_the_registry_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://mlflow@db/mlflow")
 
-    assert StoredCatalog().registry == "postgresql://mlflow@db/mlflow"
+    assert StoredCatalog().registry == "postgresql+psycopg://mlflow@db/mlflow"
 
 
 def test_fingerprints_do_not_depend_on_where_tables_and_files_are(
