@@ -45,37 +45,31 @@ class SparkCluster:
             ServiceError: it does not start.
         """
         number = len(self.workers)
-        known = self._alive()
+        port = free_port()
         work = self.folder / f"worker-{number}"
         worker = Service(
             f"Spark worker {number}",
             [
                 *(str(spark_home() / "bin" / "spark-class"), "org.apache.spark.deploy.worker.Worker"),
-                *("--host", HOST, "--port", str(free_port()), "--webui-port", str(free_port())),
-                *(
-                    "--cores",
-                    str(cores),
-                    "--memory",
-                    self.worker_memory,
-                    "--work-dir",
-                    str(work),
-                    self.master,
-                ),
+                *("--host", HOST, "--port", str(port), "--webui-port", str(free_port())),
+                *("--cores", str(cores), "--memory", self.worker_memory, "--work-dir", str(work)),
+                self.master,
             ],
             self.folder / f"worker-{number}.log",
-            lambda: self._alive() > known,
+            lambda: port in (self._alive() or ()),
             self.environment,
         )
         self.workers.append(worker)
         return worker
 
-    def _alive(self) -> int:
-        """How many workers the master counts on."""
+    def _alive(self) -> set[int] | None:
+        """The ports of the workers that the master counts on; None: it does not answer."""
         try:
             with urllib.request.urlopen(f"http://{HOST}:{self._master_ui}/json/", timeout=5) as page:
-                return int(json.load(page)["aliveworkers"])
+                workers = json.load(page)["workers"]
         except OSError:
-            return -1
+            return None
+        return {each["port"] for each in workers if each["state"] == "ALIVE"}
 
 
 @contextmanager
@@ -112,7 +106,7 @@ def spark_cluster(
             *("--host", HOST, "--port", str(port), "--webui-port", str(ui)),
         ],
         folder / "master.log",
-        lambda: cluster._alive() >= 0,
+        lambda: cluster._alive() is not None,
         variables,
     )
     try:
