@@ -1,6 +1,6 @@
 # Whatever is typed first sets the environment up (tools/setup.sh); later it is skipped.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reduced check test test-nights test-slow airflow-demo golden docs dist format clean
+.PHONY: help setup demo demo-reduced check test test-nights test-slow airflow-demo cluster-demo golden docs dist format clean
 # A SPARK_HOME or PYTHONPATH of the caller would replace the pinned Spark and packages.
 unexport SPARK_HOME PYTHONPATH
 
@@ -46,6 +46,10 @@ test-slow: $(READY) $(AIRFLOW_READY) ## what takes longer: Airflow's own environ
 
 airflow-demo: $(READY) $(AIRFLOW_READY) ## after make demo: the night of 2022-05-08 again, as Airflow's tasks; no digest changes
 	@.venv-airflow/bin/python tools/airflow_demo.py
+
+cluster-demo: $(READY) ## the demo on a standalone Spark cluster and an object store, then all digests compared
+	@tools/setup.sh cluster
+	@$(BIN)/python -m tools.cluster_demo
 
 golden: $(READY) ## rewrite the golden files of tests/ (the commit says why they changed)
 	@LAMPLIGHTER_GOLDEN=1 $(PYTEST) -m "not slow" -k golden

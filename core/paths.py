@@ -1,28 +1,39 @@
 """Configured paths as URIs, and the few file operations that jobs need on them.
 
-A path in a configuration is a folder relative to the project, an absolute path, or a `file://` URI. It is
-resolved once to a URI; everything else opens files through fsspec, so that another scheme needs an entry in
-`SUPPORTED` and its fsspec package, and no change in the jobs.
+A configured path is a folder relative to the project, an absolute path, or a URI of `SUPPORTED`. It is
+resolved once to a URI; `place` makes of it what Python opens files with: on this machine a `pathlib.Path`,
+elsewhere a `UPath`, which has the same methods over fsspec. So one code reads and writes both.
 """
 
+import io
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-import fsspec
 from pydantic import AfterValidator
 
 from core.errors import ConfigError
+from core.object_store import fsspec_options
 
-SUPPORTED = ("file",)
-EXPECTED = "expected a local folder or a file:// URI"
-# Two characters, so that a Windows drive is no scheme. "s3:/b" is what a path library makes of "s3://b".
+if TYPE_CHECKING:  # imported by those alone who need it: local paths cost nothing
+    from upath import UPath
+
+    Place: TypeAlias = Path | UPath
+else:
+    Place: TypeAlias = Path
+"""A folder or file: on this machine, or in an object store or HDFS."""
+
+SUPPORTED = ("file", "s3a", "hdfs")
+EXPECTED = "expected a local folder, or a URI that begins with file://, s3a:// or hdfs://"
+_REMOTE = re.compile(r"(s3a|hdfs)://[A-Za-z0-9][A-Za-z0-9.:_-]*(/[A-Za-z0-9._=-]+)*/?")
 # What delta-rs takes for another character, or for the end of the path.
 _NOT_OF_TABLES = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
+# Two characters, so that a Windows drive is no scheme. "s3:/b" is what a path library makes of "s3://b".
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
 
 
@@ -37,8 +48,21 @@ def check_path(path: str) -> str:
     scheme = _SCHEME.match(path)
     if scheme is None:
         return path
-    if scheme[1].lower() not in SUPPORTED:
-        raise ValueError(f"{path}: scheme {scheme[1]} is not supported yet; {EXPECTED}")
+    name = "file" if scheme[1].lower() == "file" else scheme[1]
+    if name not in SUPPORTED:
+        hint = "; for S3 write s3a://" if scheme[1].lower() in ("s3", "s3a", "s3n") else ""
+        raise ValueError(f"{path}: scheme {scheme[1]} is not supported; {EXPECTED}{hint}")
+    if name != "file":
+        if "@" in path:
+            raise ValueError(
+                "a URI with @ may hold a password; keys come from the environment (AWS_ACCESS_KEY_ID)"
+            )
+        if _REMOTE.fullmatch(path) is None or re.search(r"/\.{1,2}(/|$)", path):
+            host = "bucket" if name == "s3a" else "host:port"
+            raise ValueError(
+                f"{path}: expected {name}://{host}/folder, with names of letters, digits, . _ = and - alone"
+            )
+        return path
     parts = urlsplit(path)
     if parts.netloc not in ("", "localhost"):
         raise ValueError(f"{path}: host {parts.netloc} is not this machine; expected file:///absolute/path")
@@ -81,7 +105,7 @@ def resolve_uri(path: str, project: Path, key: str) -> str:
     """Resolve a configured path to a URI.
 
     Args:
-        path: absolute, relative to the project, or a `file://` URI (percent-encoded, as URIs are).
+        path: absolute, relative to the project, or a URI (`file://` is percent-encoded, as URIs are).
         project: the project's folder, absolute.
         key: configuration key that holds the path, for the message.
 
@@ -92,7 +116,10 @@ def resolve_uri(path: str, project: Path, key: str) -> str:
         check_path(path)
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
-    local = (Path(unquote(urlsplit(path).path)) if _SCHEME.match(path) else project / path).absolute()
+    scheme = _SCHEME.match(path)
+    if scheme is not None and scheme[1] in SUPPORTED[1:]:
+        return path.rstrip("/")
+    local = (Path(unquote(urlsplit(path).path)) if scheme else project / path).absolute()
     if (found := _NOT_OF_TABLES.search(str(local))) is not None:
         raise ConfigError(
             f"{key}: {local}: no table can be in a folder with {found[0]!r} in its path; rename it"
@@ -102,30 +129,112 @@ def resolve_uri(path: str, project: Path, key: str) -> str:
 
 def join(uri: str, *names: str) -> str:
     """Return the URI of something below another; names are plain text, relative, without `..`."""
+    if urlsplit(uri).scheme != "file":
+        return "/".join((uri, *names))
     return local_path(uri).joinpath(*names).as_uri()
 
 
 def local_path(uri: str) -> Path:
-    """Return the local path of a `file://` URI, for libraries that take no URI.
+    """Return the local path of a `file://` URI, for what has to be on this machine.
 
     Raises:
         ConfigError: the URI has another scheme.
     """
     parts = urlsplit(uri)
     if parts.scheme != "file":
-        raise ConfigError(f"{uri}: scheme {parts.scheme or '(none)'} has no local path; {EXPECTED}")
+        raise ConfigError(
+            f"{uri}: scheme {parts.scheme or '(none)'} has no local path; expected a local folder"
+        )
     return Path(unquote(parts.path))
 
 
-def filesystem(uri: str) -> tuple[Any, str]:
-    """Return fsspec's file system of a URI, and the path that it takes."""
-    return fsspec.filesystem("file"), str(local_path(uri))
+def place(uri: str) -> Place:
+    """Return what to open a URI with: a local path, or a path of fsspec that has the same methods."""
+    scheme = urlsplit(uri).scheme
+    if scheme == "file":
+        return local_path(uri)
+    from upath import UPath
+
+    made: UPath = UPath(uri, **fsspec_options(scheme))
+    return made
+
+
+def uri_of(where: Place) -> str:
+    """Return the URI that `place` makes this place of."""
+    if isinstance(where, Path):
+        return where.as_uri()
+    if where.protocol == "hdfs":  # fsspec takes the name node out of the path
+        host, port = (where.storage_options.get(name) for name in ("host", "port"))
+        return f"hdfs://{host or ''}{f':{port}' if port else ''}{where.path}"
+    return str(where)
+
+
+def name_of(where: Place) -> str:
+    """Return a place as Spark, delta-rs and people write it: a local path, or a URI."""
+    return str(where) if isinstance(where, Path) else uri_of(where)
+
+
+def scheme_of(where: Place) -> str:
+    """Return the scheme of a place: `file` on this machine."""
+    return "file" if isinstance(where, Path) else str(where.protocol)
+
+
+def arrow_path(where: Place) -> tuple[str, Any]:
+    """Return a place as pyarrow takes it: the path, and its file system (None: this machine's)."""
+    return (str(where), None) if isinstance(where, Path) else (where.path, where.fs)
+
+
+def path_under(root: Place, where: Place) -> str:
+    """Return the path of a place relative to a folder, with `/`; its own name where it is not below it."""
+    if isinstance(root, Path) and isinstance(where, Path):
+        return where.relative_to(root).as_posix() if where.is_relative_to(root) else str(where)
+    return name_of(where).removeprefix(f"{name_of(root).rstrip('/')}/")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One file of a folder; `changed`: another text after every change of the file."""
+
+    where: Place
+    size: int
+    changed: str
+
+
+def listed(folder: Place, suffix: str) -> list[Listed]:
+    """Return the files of a folder that end with a suffix, by name; none if there is no such folder.
+
+    Cost: one listing; on this machine a `stat` per file, too.
+    """
+    if isinstance(folder, Path):
+        return [state_of(file) for file in sorted(folder.glob(f"*{suffix}"))]
+    try:
+        infos = folder.fs.ls(folder.path, detail=True)
+    except FileNotFoundError:
+        return []
+    found = {str(info["name"]).rpartition("/")[2]: info for info in infos if info["type"] == "file"}
+    return [_of_info(folder / name, found[name]) for name in sorted(found) if name.endswith(suffix)]
+
+
+def state_of(file: Place) -> Listed:
+    """Return the size of a file, and what tells it from itself after a change."""
+    if isinstance(file, Path):
+        stat = file.stat()
+        return Listed(file, stat.st_size, str(stat.st_mtime_ns))
+    return _of_info(file, file.fs.info(file.path))
+
+
+def _of_info(where: Place, info: Mapping[str, Any]) -> Listed:
+    return Listed(where, info["size"], str(info.get("ETag") or info.get("mtime")))
+
+
+def by_parts(where: Place) -> tuple[str, ...]:
+    """Return what places are sorted by: their names, folder by folder."""
+    return tuple(where.parts)
 
 
 def exists(uri: str) -> bool:
     """Return whether there is a file or a folder."""
-    files, path = filesystem(uri)
-    return bool(files.exists(path))
+    return place(uri).exists()
 
 
 def read_bytes(uri: str) -> bytes:
@@ -134,28 +243,33 @@ def read_bytes(uri: str) -> bytes:
     Raises:
         FileNotFoundError: there is none.
     """
-    files, path = filesystem(uri)
-    return bytes(files.cat_file(path))
+    return place(uri).read_bytes()
 
 
 @contextmanager
 def replacing(uri: str) -> Iterator[IO[bytes]]:
     """Open a file for writing that takes the place of `uri` when the block ends, or never.
 
-    The content is written beside the file and renamed, so a reader sees the old content or the new one.
-    Missing folders are made. An error inside the block leaves the old file.
+    The content is written beside the file and renamed, in an object store by one PUT: a reader sees the old
+    content or the new one. (HDFS: it may find a part of it.) Missing folders are made. An error inside the
+    block leaves the old file.
     """
-    files, path = filesystem(uri)
-    part = f"{path}.part-{secrets.token_hex(4)}"
-    files.makedirs(files._parent(path), exist_ok=True)
+    where = place(uri)
+    if not isinstance(where, Path):
+        content = io.BytesIO()
+        yield content
+        where.fs.pipe_file(where.path, content.getvalue())
+        return
+    part = where.with_name(f"{where.name}.part-{secrets.token_hex(4)}")
     try:
-        with naming(path):
-            with files.open(part, "wb") as file:
+        with naming(where):
+            where.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
                 yield file
-            files.mv(part, path)  # one folder, so the local file system renames
+            part.replace(where)
     except BaseException:
         with suppress(OSError):
-            files.rm_file(part)
+            part.unlink()
         raise
 
 

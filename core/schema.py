@@ -217,7 +217,7 @@ class Examples(ConfigModel):
 
 
 class Paths(ConfigModel):
-    """Where tables and reports are: local folders, or `file://` URIs. Not part of any fingerprint."""
+    """Where tables and reports are: folders, or URIs (`s3a://`, `hdfs://`). Not part of any fingerprint."""
 
     warehouse: StoragePath
     reports: StoragePath
@@ -230,6 +230,7 @@ class Runtime(ConfigModel):
     driver_memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] | None = None  # null: as set-up wrote
     spark: dict[str, str] = Field(default_factory=dict)  # any other setting of Spark; wins over the above
     lock_wait_seconds: Annotated[float, Field(ge=0)]  # on tables that several jobs append to
+    locks: str | None = None  # postgresql:// URI for writers on several machines; null: lock files
 
 
 class Expectation(ConfigModel):

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, replace
 from datetime import date
 
-from core.paths import exists, local_path, read_bytes, write_atomically
+from core.paths import exists, name_of, place, read_bytes, write_atomically
 from jobs.runtime.catalogue import feature_rows
 from jobs.runtime.job import ONE, job
 from jobs.runtime.night_report import collect
@@ -69,7 +69,7 @@ def report(run: Run) -> None:
     write_atomically(index, json.dumps({day: asdict(e) for day, e in entries.items()}, default=str))
     newest_first = [entries[day] for day in sorted(entries, reverse=True)]
     write_atomically(run.report_uri("index.html"), render_index(newest_first, run.config.dataset))
-    run.note(str(local_path(written)))
+    run.note(name_of(place(written)))
 
 
 def features_of(run: Run, night: NightReport) -> list[FeatureRow]:

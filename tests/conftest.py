@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 settings.register_profile("lamplighter", deadline=None)
 settings.load_profile("lamplighter")
 
-pytest_plugins = ["tests.jobs.fixtures"]  # projects, for tests of jobs, of the Python API and of the docs
+pytest_plugins = ["tests.jobs.fixtures", "tests.object_store"]  # fixtures of all folders
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 #
 #   tools/setup.sh            .venv: platform, Horovod, Delta jars, Spark's defaults
 #   tools/setup.sh spark      Spark's defaults alone, such as after the machine's memory changed
+#   tools/setup.sh s3         what Spark needs beside it for s3a:// (hadoop-aws and AWS's SDK, 560 MB, kept)
 #   tools/setup.sh airflow    .venv-airflow: Airflow alone (its pyspark-client overwrites pyspark)
+#   tools/setup.sh cluster    what `make cluster-demo` starts beside Spark: builds the object store, checks PostgreSQL
 #
 # Every stage may be killed and run again: what is made once (the Horovod wheel, the Delta jars) is made beside
 # its place and renamed. It is kept in ${XDG_CACHE_HOME:-~/.cache}/lamplighter. A stage's output goes to
@@ -15,6 +17,10 @@
 # HOROVOD_GPU=0   build Horovod without NCCL on a machine that has a GPU and nvcc
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+VERSITYGW=1.8.0
+VERSITYGW_GO=1.25 # what its go.mod asks for
+JDBC_DRIVER=42.7.7
 
 root=$PWD
 logs=build/setup
@@ -62,6 +68,21 @@ java_major() { # 17 for 17.0.15; nothing without Java
   { "$java" -version 2>&1 || true; } | sed -n 's/.*version "\([0-9]*\).*/\1/p'
 }
 
+go_program() { # the path of a Go that builds the object store; nothing without one
+  local candidate version
+  for candidate in "$(command -v go || true)" /usr/local/go/bin/go; do
+    version=$(GOTOOLCHAIN=local "${candidate:-false}" env GOVERSION 2>/dev/null | sed 's/^go//') || continue
+    if [ -n "$version" ] && [ "$(printf '%s\n' "$VERSITYGW_GO" "$version" | sort -V | head -n 1)" = "$VERSITYGW_GO" ]; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+has_postgres() {
+  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
 horovod_wheels() { # the folder of the cached wheel: what it was built for is in the name
   local device=cpu
   if command -v nvidia-smi >/dev/null && command -v nvcc >/dev/null && [ "${HOROVOD_GPU:-1}" != 0 ]; then
@@ -92,6 +113,13 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
         missing+=("Python's headers         apt-get install python3-dev")
       fi
     fi
+  fi
+  if [ "${1:-}" = cluster ]; then
+    if [ ! -x "$cache/versitygw/$VERSITYGW/versitygw" ] && [ -z "$(go_program)" ]; then
+      missing+=("Go $VERSITYGW_GO or newer        https://go.dev/dl, on PATH or in /usr/local/go (builds the object store versitygw)")
+    fi
+    has_postgres || missing+=("PostgreSQL               apt-get install postgresql")
+    command -v setpriv >/dev/null || missing+=("setpriv                  apt-get install util-linux")
   fi
   if [ ${#missing[@]} -gt 0 ]; then
     echo "setup: this machine lacks what follows (package names are Debian 12's):" >&2
@@ -198,6 +226,54 @@ install_delta_jars() {
   done
 }
 
+install_s3_jars() { # of the Hadoop that Spark brings; linked into Spark's own folder, as Delta's are copied
+  local version jars spark jar
+  spark=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("pyspark").origin))')
+  version=$(basename "$spark"/jars/hadoop-client-api-*.jar .jar)
+  version=${version#hadoop-client-api-}
+  jars=$cache/jars/hadoop-aws-$version
+  if [ ! -d "$jars" ]; then
+    mkdir -p "$cache/jars"
+    rm -rf "$jars".part.*
+    local java=java
+    [ -z "${JAVA_HOME:-}" ] || java=$JAVA_HOME/bin/java
+    "$java" -cp "$spark/jars/*" org.apache.ivy.Main -cache "$jars.part.$$/ivy" -types jar bundle -confs default \
+      -dependency org.apache.hadoop hadoop-aws "$version" \
+      -retrieve "$jars.part.$$/[organisation]_[artifact]-[revision].[ext]"
+    rm -rf "$jars.part.$$/ivy"
+    mv "$jars.part.$$" "$jars"
+  fi
+  for jar in "$spark"/jars/{org.apache.hadoop_hadoop-aws,software.amazon.awssdk_bundle,org.wildfly.openssl_*}-*.jar; do
+    [ ! -e "$jar" ] || [ -e "$jars/${jar##*/}" ] || rm "$jar"
+  done
+  for jar in "$jars"/*.jar; do
+    [ -e "$spark/jars/${jar##*/}" ] || ln "$jar" "$spark/jars/" || { cp "$jar" "$spark/jars/.new" && mv "$spark/jars/.new" "$spark/jars/${jar##*/}"; }
+  done
+}
+
+install_jdbc_driver() { # locks on PostgreSQL are held by the JVM that commits
+  local jars spark jar
+  jars=$cache/jars/postgresql-$JDBC_DRIVER
+  spark=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("pyspark").origin))')
+  if [ ! -d "$jars" ]; then
+    mkdir -p "$cache/jars"
+    rm -rf "$jars".part.*
+    local java=java
+    [ -z "${JAVA_HOME:-}" ] || java=$JAVA_HOME/bin/java
+    "$java" -cp "$spark/jars/*" org.apache.ivy.Main -cache "$jars.part.$$/ivy" -types jar bundle -confs default \
+      -notransitive -dependency org.postgresql postgresql "$JDBC_DRIVER" \
+      -retrieve "$jars.part.$$/[organisation]_[artifact]-[revision].[ext]"
+    rm -rf "$jars.part.$$/ivy"
+    mv "$jars.part.$$" "$jars"
+  fi
+  for jar in "$jars"/org.postgresql_*.jar; do
+    cmp -s "$jar" "$spark/jars/${jar##*/}" || { cp "$jar" "$spark/jars/.new" && mv "$spark/jars/.new" "$spark/jars/${jar##*/}"; }
+  done
+  for jar in "$spark"/jars/org.postgresql_*.jar; do
+    [ -e "$jars/${jar##*/}" ] || rm "$jar"
+  done
+}
+
 configure_spark() {
   local spark memory
   spark=$("$python" -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("pyspark").origin))')
@@ -245,6 +321,21 @@ check_airflow() {
   .venv-airflow/bin/python -m pip check
 }
 
+# --- stages of the cluster demo -----------------------------------------------------------------
+
+build_object_store() {
+  local folder=$cache/versitygw/$VERSITYGW
+  if [ ! -x "$folder/versitygw" ]; then
+    mkdir -p "$folder"
+    rm -rf "$folder"/part.*
+    GOBIN=$folder/part.$$ GOTOOLCHAIN=local CGO_ENABLED=0 "$(go_program)" install \
+      "github.com/versity/versitygw/cmd/versitygw@v$VERSITYGW"
+    mv "$folder/part.$$/versitygw" "$folder/versitygw"
+    rm -rf "$folder/part.$$"
+  fi
+  "$folder/versitygw" --version
+}
+
 # --- one after another --------------------------------------------------------------------------
 
 mkdir -p "$logs"
@@ -260,6 +351,7 @@ case ${1:-platform} in
     stage "Python packages" install_packages
     stage "Horovod" install_horovod
     stage "Delta jars" install_delta_jars
+    stage "PostgreSQL driver" install_jdbc_driver
     stage "Spark defaults" configure_spark
     stage "Lamplighter" install_lamplighter
     stage "pip check" check_versions
@@ -267,6 +359,13 @@ case ${1:-platform} in
     ;;
   spark)
     stage "Spark defaults" configure_spark
+    ;;
+  s3)
+    if [ ! -e .venv/ready ]; then
+      echo "setup: .venv is not ready; run tools/setup.sh first" >&2
+      exit 2
+    fi
+    stage "Jars for s3a" install_s3_jars
     ;;
   airflow)
     check_tools airflow
@@ -277,8 +376,14 @@ case ${1:-platform} in
     stage "Airflow pip check" check_airflow
     touch .venv-airflow/ready
     ;;
+  cluster)
+    check_tools cluster
+    echo "Set-up of what the cluster demo needs beside .venv:"
+    stage "Jars for s3a" install_s3_jars
+    stage "object store" build_object_store
+    ;;
   *)
-    echo "usage: tools/setup.sh [platform|spark|airflow]" >&2
+    echo "usage: tools/setup.sh [platform|spark|s3|airflow|cluster]" >&2
     exit 2
     ;;
 esac

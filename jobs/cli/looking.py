@@ -7,6 +7,7 @@ import typer
 
 from core.errors import ConfigError, LamplighterError
 from core.load import DEFAULT_DATASET
+from core.paths import name_of
 from core.rule_words import expected, rule_name
 from jobs.cli.flags import Flags, with_flags
 from jobs.cli.sheets import sheet
@@ -71,7 +72,7 @@ def models(
     for row in reversed(rows):
         name = row["model_version"]
         serves = "yes" if name == champion else ""
-        bundle = str(found.catalog.bundle(name))
+        bundle = name_of(found.catalog.bundle(name))
         table.add_row(name, str(row["data_date"]), row["training_set"], serves, bundle)
     CONSOLE.print(table)
 

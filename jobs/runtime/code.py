@@ -43,7 +43,7 @@ NO_EFFECT_ON_CONTENT = frozenset(
         *("jobs.tables.source_files", "jobs.tables.sources"),
         # They decide when, where and for whom a job runs, whether its rows become visible, and what people
         # see of it; never what a table holds.
-        *("core.errors", "core.own_files", "core.paths", "jobs.runtime.architectures"),
+        *("core.errors", "core.object_store", "core.own_files", "core.paths", "jobs.runtime.architectures"),
         "jobs.runtime.arguments",
         *("jobs.runtime.checks", "jobs.runtime.code", "jobs.runtime.command", "jobs.runtime.declared"),
         *("jobs.runtime.fingerprints", "jobs.runtime.lacking"),
@@ -51,8 +51,15 @@ NO_EFFECT_ON_CONTENT = frozenset(
         "jobs.runtime.pipeline",
         *("jobs.runtime.plan", "jobs.runtime.progress", "jobs.runtime.project", "jobs.runtime.readable"),
         "jobs.runtime.reads",
-        *("jobs.runtime.record", "jobs.runtime.running", "jobs.tables.faults", "jobs.tables.history"),
+        *(
+            "jobs.runtime.record",
+            "jobs.runtime.running",
+            "jobs.tables.faults",
+            "jobs.tables.store_faults",
+            "jobs.tables.history",
+        ),
         *("jobs.tables.ledger", "jobs.tables.locks", "jobs.tables.machine", "jobs.tables.registry"),
+        "jobs.tables.postgres_locks",
         *("jobs.tables.session", "jobs.tables.since"),
     }
 )

@@ -110,7 +110,7 @@ def arguments_for(first: Any, last: Any, **values: Any) -> Arguments:
     """Return arguments from the values of flags as typer gives them.
 
     Raises:
-        ConfigError: the project's folder is a URI of a scheme that is not supported.
+        ConfigError: the project's folder is a URI, and not of this machine.
     """
     project = values.pop("project", "")
     settings = tuple(values.pop("settings", ()))

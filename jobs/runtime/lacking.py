@@ -13,6 +13,7 @@ from core.declared_config import NULL_HASH
 from core.errors import ConfigError
 from core.expressions import columns_of
 from core.features import Aggregate
+from core.paths import Place, arrow_path
 from core.schema import Config
 from jobs.runtime.arguments import span_of
 from jobs.runtime.code import hash_of
@@ -122,9 +123,15 @@ def dates_without(
     of_date = {date.fromisoformat(file.parent.name.removeprefix("data_date=")): file for file in files}
     found: dict[str, list[date]] = {}
     for day, file in sorted(of_date.items()):
-        for column in sorted(set(columns) - set(pq.read_schema(file).names)):
+        for column in sorted(set(columns) - set(_columns_of(file))):
             found.setdefault(column, []).append(day)
     return found
+
+
+def _columns_of(file: Place) -> list[str]:
+    path, files = arrow_path(file)
+    names: list[str] = pq.read_schema(path, filesystem=files).names
+    return names
 
 
 def require_filled_in(

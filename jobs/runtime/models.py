@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.paths import Place
 from jobs.tables import registry
 from jobs.tables.store import Store
 
@@ -12,18 +13,19 @@ class ModelFolders:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def new_bundle(self, model_version: str) -> Path:
-        """Return the local folder of a bundle that a run leaves."""
+    def new_bundle(self, model_version: str) -> Place:
+        """Return the folder of a bundle that a run leaves."""
         return self._store.catalog.bundle(model_version)
 
     def columns(self, model_version: str) -> tuple[str, ...]:
         """Return the columns that a model reads; none if there is no such bundle."""
-        from models.serving.bundle import MANIFEST, read_manifest
+        from models.serving.bundle import read_manifest
+        from models.serving.stored import MANIFEST
 
         bundle = self._store.catalog.bundle(model_version)
         return tuple(read_manifest(bundle).columns) if (bundle / MANIFEST).exists() else ()
 
-    def register(self, bundle: Path) -> None:
+    def register(self, bundle: Place) -> None:
         """Mirror a bundle; see `registry.register`."""
         registry.register(self._store, bundle)
 
@@ -39,11 +41,11 @@ class TrialFolders(ModelFolders):
         super().__init__(store)
         self._folder = folder
 
-    def new_bundle(self, model_version: str) -> Path:
+    def new_bundle(self, model_version: str) -> Place:
         """Return a folder of the trial's own."""
         return self._folder / model_version
 
-    def register(self, bundle: Path) -> None:
+    def register(self, bundle: Place) -> None:
         """Register nothing."""
 
     def mirror_champion(self) -> None:

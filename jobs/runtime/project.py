@@ -12,7 +12,7 @@ from types import MappingProxyType
 from pyspark.sql import SparkSession
 
 from core.load import default_project, load_config
-from core.paths import join, local_path, resolve_uri
+from core.paths import join, resolve_uri
 from core.schema import Config
 from core.training_days import date_range, pinned_date
 from jobs.runtime.arguments import Arguments
@@ -21,7 +21,7 @@ from jobs.runtime.pipeline import all_jobs
 from jobs.tables.catalog import Catalog
 from jobs.tables.decisions import champion_as_of
 from jobs.tables.ledger import Ledger, NewestRun, RunKey
-from jobs.tables.locks import FileLocks
+from jobs.tables.locks import locks_of
 from jobs.tables.session import spark_session
 from jobs.tables.sources import Sources
 from jobs.tables.store import Store
@@ -47,8 +47,7 @@ class Project:
             arguments.dataset, arguments.env, arguments.model_name, arguments.settings, arguments.project
         )
         self.catalog = Catalog(self.config, self.folder)
-        locks = local_path(self.catalog.root) / "_locks"
-        self.locks = FileLocks(locks, self.config.runtime.lock_wait_seconds)
+        self.locks = locks_of(self.catalog.root, self.config.runtime)
         self.store = Store(self.catalog, self.locks)
         self.ledger = Ledger(self.store)
         self.sources = Sources(self.config, self.store, self.folder)

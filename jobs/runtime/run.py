@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from core.declared_config import declared_part
 from core.errors import LamplighterError
+from core.paths import uri_of
 from core.schema import Config
 from jobs.runtime import checks
 from jobs.runtime.arguments import span_of
@@ -140,10 +141,13 @@ class Run:
         return rows[0]
 
     def files(self, table: str, **key: Any) -> list[str]:
-        """Return `file://` and the path of the data files of some partitions, at the version that is read."""
+        """Return the URIs of the data files of some partitions, at the version that is read.
+
+        Of a local file `file://` and its path as it is, without percent signs: Petastorm's spelling.
+        """
         self._declared.require_table(table)
         files = self._project.store.files(table, key_where(key), self._version(table))
-        return [f"file://{file}" for file in files]
+        return [f"file://{file}" if isinstance(file, Path) else uri_of(file) for file in files]
 
     def data_dates(self, table: str) -> list[date]:
         """Return the data dates that a table has rows of, in order."""

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from core.errors import LamplighterError
 from core.expressions import columns_of, columns_without_cast
+from core.paths import Place, path_under
 from core.source import IN_TABLES, AttributeSource, FileSource
 from jobs.tables.column_changes import refuse_changed
 from jobs.tables.delta_source import dates_of_table, is_partitioned_by_date, table_of_date
@@ -24,9 +24,9 @@ class AttributeFiles:
         folder_of: returns the folder of a table.
     """
 
-    root: Path
+    root: Place
     source: AttributeSource
-    folder_of: Callable[[FileSource], Path]
+    folder_of: Callable[[FileSource], Place]
 
     @property
     def is_by_date(self) -> bool:
@@ -58,10 +58,7 @@ class AttributeFiles:
         dated = self.source.dated
         if dated is None:
             return []
-        places = (
-            (place.relative_to(self.root) if place.is_relative_to(self.root) else place).as_posix()
-            for place in found_at(self.root, dated.pattern)
-        )
+        places = (path_under(self.root, place) for place in found_at(self.root, dated.pattern))
         return sorted({day for place in places if (day := dated.date_of(place)) is not None})
 
     def files_of(self, day: date) -> list[SourceFile]:

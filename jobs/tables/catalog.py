@@ -4,9 +4,12 @@ Code names tables, never paths. Columns that depend on a data set (behaviours, f
 from its configuration.
 """
 
+import os
+import re
 from pathlib import Path
 
-from core.paths import join, local_path, resolve_uri
+from core.errors import ConfigError
+from core.paths import Place, join, place, resolve_uri
 from core.schema import Config
 from jobs.tables.declarations.entities import entity_tables
 from jobs.tables.declarations.entry import entry_tables
@@ -40,13 +43,18 @@ class Catalog:
         """Return the URI of a table's folder."""
         return join(self.root, self.tables[name].name)
 
-    def path(self, name: str) -> Path:
-        """Return the local folder of a table."""
-        return local_path(self.uri(name))
+    def path(self, name: str) -> Place:
+        """Return the folder of a table."""
+        return place(self.uri(name))
 
-    def bundle(self, model_version: str) -> Path:
-        """Return the local folder of a model bundle."""
-        return local_path(self.root) / "_models" / model_version
+    @property
+    def models(self) -> Place:
+        """The folder of the model bundles."""
+        return place(self.root) / "_models"
+
+    def bundle(self, model_version: str) -> Place:
+        """Return the folder of a model bundle."""
+        return self.models / model_version
 
     def input_types(self) -> dict[str, str]:
         """Return column -> type of what a model may read: features, cohorts, and the context."""
@@ -57,8 +65,21 @@ class Catalog:
 
     @property
     def registry(self) -> str:
-        """URI of MLflow's database."""
-        return f"sqlite:///{local_path(self.root) / '_models' / 'registry.db'}"
+        """URI of MLflow's database: beside the bundles on this machine, else what MLFLOW_TRACKING_URI names.
+
+        Raises:
+            ConfigError: the warehouse is not on this machine, and no database is named.
+        """
+        models = self.models
+        if isinstance(models, Path):
+            return f"sqlite:///{models / 'registry.db'}"
+        if named := os.environ.get("MLFLOW_TRACKING_URI"):
+            # SQLAlchemy would take a driver that is not installed here.
+            return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", named)
+        raise ConfigError(
+            f"model registry: {self.root} holds no SQLite database; expected MLflow's server or database "
+            "in MLFLOW_TRACKING_URI; set it, such as to postgresql://user@host/mlflow, then run again"
+        )
 
 
 def declared_tables(config: Config) -> list[Table]:

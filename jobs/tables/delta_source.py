@@ -6,7 +6,7 @@ partitioned by the date, another date's rows do not change it; else every new ve
 
 import hashlib
 from datetime import date
-from pathlib import Path
+from urllib.parse import urlsplit
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -14,12 +14,13 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from core.errors import ConfigError, LamplighterError
-from core.paths import local_path
+from core.object_store import delta_options
+from core.paths import SUPPORTED, Place, name_of, place, scheme_of
 from core.source import FileSource
 from jobs.tables.source_files import SourceFile
 
 
-def table_of_date(folder: Path, source: FileSource, data_date: date | None) -> list[SourceFile]:
+def table_of_date(folder: Place, source: FileSource, data_date: date | None) -> list[SourceFile]:
     """Return the rows of a date as one source file; none if the table is partitioned and has none.
 
     Args:
@@ -44,12 +45,12 @@ def table_of_date(folder: Path, source: FileSource, data_date: date | None) -> l
     return [SourceFile(label, folder, sha256, data_date, table.version())]
 
 
-def is_partitioned_by_date(folder: Path, source: FileSource) -> bool:
+def is_partitioned_by_date(folder: Place, source: FileSource) -> bool:
     """Return whether each date of a table has files of its own."""
     return source.day_column in open_table(folder, source).metadata().partition_columns
 
 
-def dates_of_table(folder: Path, source: FileSource) -> list[date]:
+def dates_of_table(folder: Place, source: FileSource) -> list[date]:
     """Return the dates that a table has rows of, as far as its partitions tell."""
     column = source.day_column
     if column is None or not is_partitioned_by_date(folder, source):
@@ -58,14 +59,16 @@ def dates_of_table(folder: Path, source: FileSource) -> list[date]:
     return [day for text in found if (day := _date_of(text)) is not None]
 
 
-def open_table(folder: Path, source: FileSource) -> DeltaTable:
+def open_table(folder: Place, source: FileSource) -> DeltaTable:
     """Return a source table at its declared version, or the newest.
 
     Raises:
         LamplighterError: there is no such table, version or column.
     """
     try:
-        table = DeltaTable(folder, version=source.version)
+        table = DeltaTable(
+            name_of(folder), version=source.version, storage_options=delta_options(scheme_of(folder))
+        )
     except TableNotFoundError as error:
         raise LamplighterError(
             f"{source.path}: no Delta table in {folder.parent.name}/; expected one with a _delta_log; "
@@ -86,7 +89,7 @@ def open_table(folder: Path, source: FileSource) -> DeltaTable:
     return table
 
 
-def folder_of_table(spark: SparkSession, name: str) -> Path:
+def folder_of_table(spark: SparkSession, name: str) -> Place:
     """Return the folder of a Delta table that the session's catalog knows by name.
 
     Raises:
@@ -107,7 +110,10 @@ def folder_of_table(spark: SparkSession, name: str) -> Path:
             f"{name}: a table of format {detail['format']}, whose changes cannot be noticed; expected a "
             f"Delta table; name its files instead, with their format, as they are in {detail['location']}"
         )
-    return local_path(detail["location"])
+    location = str(detail["location"])
+    if urlsplit(location).scheme not in SUPPORTED:
+        raise ConfigError(f"{name}: its files are in {location}; expected a URI of {', '.join(SUPPORTED)}")
+    return place(location)
 
 
 def _date_of(text: str) -> date | None:

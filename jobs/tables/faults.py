@@ -21,14 +21,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import LamplighterError
+from core.paths import Place, arrow_path, by_parts, name_of, place, uri_of
 from jobs.tables import remedies
 from jobs.tables.checks import HARMLESS_FEATURES, foreign_features
 from jobs.tables.history import reader_features, wrong_in_log
+from jobs.tables.store_faults import of_a_race, of_object_store
 
 _OS_ERROR = re.compile(r"""\[Errno \d+\] [^\n]*?: ['"](/[^\n]*?)['"](?: -> ['"](/[^\n]*?)['"])?""")
 _FILE = re.compile(r"(?:file:/{1,3}|(?<![\w/.:])/)([^\n]*?\.(?:parquet|json|crc|db))\b")
+_STORED_FILE = re.compile(r"(?:s3a|hdfs)://[\w./=%:+-]+\.(?:parquet|json|crc)\b")
 _WRITING = re.compile(
     r"TASK_WRITE_FAILED|Mkdirs failed|DELTA_CANNOT_CREATE_LOG_PATH|open database|readonly database"
+)
+_LOST_EXECUTOR = (
+    "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND",  # what `localCheckpoint` kept there
+    "ExecutorLostFailure",
 )
 _DEAD_JVM = (
     "Py4JNetworkError",
@@ -56,19 +63,25 @@ class _Fault:
 
     text: str  # of the error and its causes, with the stack traces of the JVM
     table: str | None
-    folder: Path | None  # of the table
-    file: Path | None  # the first file that the text names
+    folder: Place | None  # of the table
+    file: Place | None  # the first file that the text names
 
     @property
     def place(self) -> str:
-        return self.table or (str(self.file) if self.file else "the warehouse")
+        return self.table or (name_of(self.file) if self.file else "the warehouse")
+
+    @property
+    def local(self) -> Path | None:
+        """The table's folder, else that of the file, if it is on this machine."""
+        found = self.folder or (self.file and self.file.parent)
+        return found if isinstance(found, Path) else None
 
     def has(self, *words: str) -> bool:
         return any(word in self.text for word in words)
 
 
 @contextmanager
-def explained(table: str | None = None, folder: Path | None = None) -> Iterator[None]:
+def explained(table: str | None = None, folder: Place | None = None) -> Iterator[None]:
     """Turn faults of the infrastructure inside the block into one-line errors about a table.
 
     Args:
@@ -90,7 +103,7 @@ def explained(table: str | None = None, folder: Path | None = None) -> Iterator[
 
 
 def explain(
-    error: BaseException, table: str | None = None, folder: Path | None = None
+    error: BaseException, table: str | None = None, folder: Place | None = None
 ) -> LamplighterError | None:
     """Return what an error of Spark, delta-rs, pyarrow or SQLite means here, in one line; None if unknown.
 
@@ -104,12 +117,12 @@ def explain(
     if isinstance(error, LamplighterError):
         return error
     text = _text_of(error)
-    file = _file_in(text)
+    file = _file_in(text) or _file_of(folder, text)
     named = _table_folder(file) if file is not None else None
     if named is not None and named != folder:  # a table that the block reads, not the one that it is about
         table, folder = named.name, named
     fault = _Fault(text, table, folder, file)
-    for rule in (_disk, _jvm, _registry, _writer_features, _log, _data_file):
+    for rule in (_object_store, _disk, _jvm, _registry, _writer_features, _log, _data_file, _race):
         message = rule(error, fault)
         if message is not None:
             return LamplighterError(message)
@@ -117,6 +130,18 @@ def explain(
 
 
 # --- one rule per kind of fault, most certain first -----------------------------------------------
+
+
+def _object_store(error: BaseException, fault: _Fault) -> str | None:
+    """Without its classes, keys or bucket, or without an answer."""
+    where = fault.folder or fault.file
+    remote = None if where is None or isinstance(where, Path) else name_of(where)
+    return of_object_store(fault.text, fault.place, remote)
+
+
+def _race(error: BaseException, fault: _Fault) -> str | None:
+    """Another writer was faster."""
+    return of_a_race(fault.text, fault.place)
 
 
 def _disk(error: BaseException, fault: _Fault) -> str | None:
@@ -135,13 +160,13 @@ def _disk(error: BaseException, fault: _Fault) -> str | None:
             errno.EROFS: _read_only,
             errno.EACCES: _denied,
         }
-        reason = reasons.get(_errno_of_writing(fault.folder or (fault.file and fault.file.parent)))
+        reason = reasons.get(_errno_of_writing(fault.local))
         return reason(fault) if reason else None
     return None
 
 
 def _full(fault: _Fault) -> str:
-    folder = _existing(fault.folder or (fault.file and fault.file.parent))
+    folder = _existing(fault.local)
     free = f"; {shutil.disk_usage(folder).free // 2**20:,} MB are free at {folder}" if folder else ""
     return (
         f"{fault.place}: the disk is full{free}; nothing was committed. Free space there, or in Spark's "
@@ -163,7 +188,7 @@ def _denied(fault: _Fault) -> str:
 
 
 def _no_folder(fault: _Fault) -> str:
-    path = fault.file or fault.folder or Path("/")
+    path = next((each for each in (fault.file, fault.folder) if isinstance(each, Path)), Path("/"))
     wrong = next((each for each in reversed((path, *path.parents)) if each.is_file()), path)
     return (
         f"{fault.place}: {wrong} is a file; expected a folder; nothing was committed. Move the file away, or "
@@ -173,6 +198,12 @@ def _no_folder(fault: _Fault) -> str:
 
 def _jvm(error: BaseException, fault: _Fault) -> str | None:
     """Out of memory, or gone."""
+    if fault.has(*_LOST_EXECUTOR):
+        return (
+            f"{fault.table or 'Spark'}: an executor was lost, and the rows that it kept (killed, its machine "
+            "gone, or out of memory: its worker's log says which); nothing was committed. Run again; for "
+            "lack of memory, raise spark.executor.memory or spark.executor.memoryOverhead"
+        )
     if fault.has("OutOfMemoryError"):
         return (
             f"{fault.table or 'Spark'}: the JVM ran out of memory; nothing was committed. Raise "
@@ -214,7 +245,7 @@ def _writer_features(error: BaseException, fault: _Fault) -> str | None:
     if found is None or fault.folder is None:
         return None
     names = set(re.findall(r"\w+", found[1])) - {"Unknown"}
-    return foreign_features(fault.place, "writer", names, fault.folder.as_uri())
+    return foreign_features(fault.place, "writer", names, uri_of(fault.folder))
 
 
 def _log(error: BaseException, fault: _Fault) -> str | None:
@@ -222,12 +253,13 @@ def _log(error: BaseException, fault: _Fault) -> str | None:
     if not _LOG_FAULT.search(fault.text) or fault.folder is None:
         return None
     if features := reader_features(fault.folder) - HARMLESS_FEATURES:
-        return foreign_features(fault.place, "reader", features, fault.folder.as_uri())
+        return foreign_features(fault.place, "reader", features, uri_of(fault.folder))
     found = wrong_in_log(fault.folder, fault.text, fault.file)
     if found is None:
         return None
     remedy = remedies.of_log(fault.table, fault.folder, found.last_commit)
-    return f"{fault.place}: {found.text} in {fault.folder / '_delta_log'}; expected the whole log. {remedy}"
+    log = name_of(fault.folder / "_delta_log")
+    return f"{fault.place}: {found.text} in {log}; expected the whole log. {remedy}"
 
 
 def _data_file(error: BaseException, fault: _Fault) -> str | None:
@@ -239,11 +271,11 @@ def _data_file(error: BaseException, fault: _Fault) -> str | None:
         return None
     state = "is cut off or overwritten and cannot be read" if file.exists() else "is missing"
     if fault.folder is None:
-        return f"source file {file} {state}; restore it, then run again"
+        return f"source file {name_of(file)} {state}; restore it, then run again"
     day = re.search(r"data_date=(\d{4}-\d{2}-\d{2})", str(file))
     remedy = remedies.of_data_file(fault.table, fault.folder, file, day and day[1])
     expected = "expected every file that the table's log names"
-    return f"{fault.table}: data file {file} {state}; {expected}. {remedy}"
+    return f"{fault.table}: data file {name_of(file)} {state}; {expected}. {remedy}"
 
 
 # --- what an error says, and what the file system says --------------------------------------------
@@ -268,9 +300,11 @@ def _text_of(error: BaseException) -> str:
     return "\n".join(parts)
 
 
-def _file_in(text: str) -> Path | None:
+def _file_in(text: str) -> Place | None:
     if found := _OS_ERROR.search(text):
         return Path(found[2] or found[1])
+    if found := _STORED_FILE.search(text):
+        return place(unquote(found[0]))
     found = _FILE.search(text)
     if found is None:
         return None
@@ -279,18 +313,27 @@ def _file_in(text: str) -> Path | None:
     return decoded if decoded.parent.exists() else plain
 
 
-def _table_folder(file: Path) -> Path | None:
+def _file_of(folder: Place | None, text: str) -> Place | None:
+    """The first file of a table that a text names as pyarrow does: without the scheme of its store."""
+    if folder is None or isinstance(folder, Path):
+        return None
+    found = re.search(rf"{re.escape(folder.path)}/([\w./=%:+-]+\.parquet)\b", text)
+    return folder / found[1] if found else None
+
+
+def _table_folder(file: Place) -> Place | None:
     """The Delta table that a file belongs to."""
     if "_delta_log" in file.parts:
-        return Path(*file.parts[: file.parts.index("_delta_log")])
+        return next(folder.parent for folder in file.parents if folder.name == "_delta_log")
     return next((folder for folder in file.parents if (folder / "_delta_log").is_dir()), None)
 
 
-def _unreadable_file(folder: Path) -> Path | None:
+def _unreadable_file(folder: Place) -> Place | None:
     """The first file of a table that cannot be read. Cost: reads the table."""
-    for file in sorted(folder.glob("**/*.parquet")):
+    for file in sorted(folder.glob("**/*.parquet"), key=by_parts):
+        path, files = arrow_path(file)
         try:
-            for _ in pq.ParquetFile(file).iter_batches():
+            for _ in pq.ParquetFile(path, filesystem=files).iter_batches():
                 pass
         except (pa.ArrowException, OSError):
             return file

@@ -1,10 +1,10 @@
 """One writer per table.
 
-`Locks` is what the store and the runs need; `FileLocks` are kernel file locks on one machine, which end with
-the process that commits. Spark commits from the JVM, so the JVM takes the lock that a job holds: `kill -9` of
-Python alone does not free a table on which a commit may still be at work. delta-rs commits from Python, which
-takes its own. Both are POSIX record locks, so they exclude each other. The holder's name is written beside
-the lock, for the message only.
+`Locks` is what the store and the runs need: `PostgresLocks` for several machines, in a file of their own, and
+`FileLocks` for one: kernel file locks, which end with the process that commits. Spark commits from the JVM,
+so the JVM takes the lock that a job holds: `kill -9` of Python alone does not free a table on which a commit
+may still be at work. delta-rs commits from Python, which takes its own. Both are POSIX record locks, so they
+exclude each other. The holder's name is written beside the lock, for the message only.
 """
 
 import fcntl
@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
 from core.errors import LamplighterError
+from core.paths import local_path
+from core.schema import Runtime
 from jobs.tables.faults import explained
 
 
@@ -33,6 +36,14 @@ class Locks(Protocol):
         """
         ...
 
+    def confirm(self, table: str) -> None:
+        """Make sure that a lock of `hold` has never been lost; asked before and after each commit of Spark.
+
+        Raises:
+            LamplighterError: it was, so another writer may have been at work.
+        """
+        ...
+
     def commit(self, table: str, owner: str) -> AbstractContextManager[None]:
         """Hold a table for one commit from Python, waiting for others; ends at the latest with the process.
 
@@ -40,6 +51,29 @@ class Locks(Protocol):
             LamplighterError: still busy after the time that the implementation waits.
         """
         ...
+
+
+def locks_of(root: str, runtime: Runtime) -> Locks:
+    """Return what keeps other writers out of the tables of a folder.
+
+    Where `runtime.locks` names a database: its locks. Else on this machine lock files beside the tables, and
+    elsewhere lock files of this machine and user, so there is one machine that may write.
+
+    Args:
+        root: URI of the folder that holds the tables of a data set.
+        runtime: names the database, if any, and how long a commit waits.
+
+    Raises:
+        ConfigError: `runtime.locks` is no URI of a database.
+    """
+    if runtime.locks is not None:
+        from jobs.tables.postgres_locks import PostgresLocks  # one machine needs no driver of PostgreSQL
+
+        return PostgresLocks(runtime.locks, root, runtime.lock_wait_seconds)
+    if urlsplit(root).scheme == "file":
+        return FileLocks(local_path(root) / "_locks", runtime.lock_wait_seconds)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return FileLocks(cache / "lamplighter" / "locks" / root.replace("/", "_"), runtime.lock_wait_seconds)
 
 
 class FileLocks:
@@ -72,6 +106,9 @@ class FileLocks:
             _owner_file(file).unlink(missing_ok=True)
             with suppress(OSError, Py4JError):  # a JVM that died has released its locks
                 channel.close()
+
+    def confirm(self, table: str) -> None:
+        """See `Locks.confirm`: nothing to ask, since the kernel keeps a lock as long as the JVM lives."""
 
     @contextmanager
     def commit(self, table: str, owner: str) -> Iterator[None]:

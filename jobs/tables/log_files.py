@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
 from core.errors import LamplighterError
+from core.paths import Place, path_under
 from core.source import IN_TABLES, FileSource, LogSource
 from jobs.tables.column_changes import notices, refuse_changed
 from jobs.tables.delta_source import dates_of_table, table_of_date
@@ -26,11 +26,11 @@ class LogFiles:
         passed: the same of the files whose columns were found right since.
     """
 
-    root: Path
+    root: Place
     source: LogSource
     columns: frozenset[str]
     typed: frozenset[str]
-    folder_of: Callable[[FileSource], Path]
+    folder_of: Callable[[FileSource], Place]
     accepted: Callable[[], Mapping[tuple[str, str], date]]
     passed: dict[tuple[str, str], date] = field(default_factory=dict)
 
@@ -93,10 +93,7 @@ class LogFiles:
         if self.source.format in IN_TABLES:
             return max(dates_of_table(self.folder_of(self.source), self.source), default=None)
         dated = self.source.dated
-        places = (
-            (place.relative_to(self.root) if place.is_relative_to(self.root) else place).as_posix()
-            for place in found_at(self.root, dated.pattern)
-        )
+        places = (path_under(self.root, place) for place in found_at(self.root, dated.pattern))
         return max((day for place in places if (day := dated.date_of(place))), default=None)
 
     def _missing(self, data_date: date) -> str:

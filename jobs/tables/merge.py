@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_
-from pathlib import Path
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+from core.paths import Place, name_of
 
 IS_GONE = "_is_gone"
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -35,7 +36,7 @@ def changed_rows(old: DataFrame, new: DataFrame, grain: Sequence[str]) -> DataFr
     return both.where(~is_kept).select(*columns, F.col("_is").isNull().alias(IS_GONE))
 
 
-def merge_rows(folder: Path, changes: DataFrame, grain: Sequence[str], metadata: str) -> None:
+def merge_rows(folder: Place, changes: DataFrame, grain: Sequence[str], metadata: str) -> None:
     """Write changed rows into a table in one commit, which adds the columns that the table lacks.
 
     Args:
@@ -50,7 +51,7 @@ def merge_rows(folder: Path, changes: DataFrame, grain: Sequence[str], metadata:
         name: F.col(f"new.{name}") for name in changes.columns if name != IS_GONE
     }
     merge = (
-        DeltaTable.forPath(spark, str(folder))
+        DeltaTable.forPath(spark, name_of(folder))
         .alias("old")
         .merge(changes.alias("new"), is_row)
         .withSchemaEvolution()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -10,6 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from core.errors import LamplighterError
+from core.paths import Place, name_of
 from core.source import IN_TABLES, FileSource, LogSource
 from jobs.tables.source_files import SourceFile, check_columns, csv_header, has_header
 
@@ -79,7 +79,7 @@ def _with_file_dates(spark: SparkSession, rows: DataFrame, files: list[SourceFil
     if files[0].file_date is None:
         return rows.drop("_file")
     dates = spark.createDataFrame(
-        [(str(file.full_path), file.file_date) for file in files], "_path string, file_date date"
+        [(name_of(file.full_path), file.file_date) for file in files], "_path string, file_date date"
     )
     is_it = _path(F.col("_file")) == F.col("_path")
     return rows.join(F.broadcast(dates), on=is_it, how="inner").drop("_file", "_path")
@@ -108,14 +108,14 @@ def _read_files(spark: SparkSession, files: list[SourceFile], source: FileSource
     if source.format != "parquet":
         located = _numbered(located)
     provenance = spark.createDataFrame(
-        [(str(file.full_path), file.path, file.sha256, file.file_date) for file in files],
+        [(name_of(file.full_path), file.path, file.sha256, file.file_date) for file in files],
         "_path string, source_path string, source_sha256 string, file_date date",
     )
     is_it = _path(F.col("_file")) == F.col("_path")
     return located.join(F.broadcast(provenance), on=is_it, how="inner").drop("_file", "_path")
 
 
-def _read(spark: SparkSession, paths: list[Path], source: FileSource) -> DataFrame:
+def _read(spark: SparkSession, paths: list[Place], source: FileSource) -> DataFrame:
     """Read files of one shape; text stays text, and a broken line is kept in CORRUPT."""
     reader = spark.read.options(**source.options)
     names = [escaped(path) for path in paths]
@@ -161,7 +161,7 @@ def _read_table(spark: SparkSession, files: list[SourceFile], source: LogSource)
 
 
 def _table(spark: SparkSession, file: SourceFile) -> DataFrame:
-    return spark.read.format("delta").option("versionAsOf", file.version).load(str(file.full_path))
+    return spark.read.format("delta").option("versionAsOf", file.version).load(name_of(file.full_path))
 
 
 def _in_block() -> list[Column]:
@@ -199,9 +199,9 @@ def _path(uri: Column) -> Column:
     return F.url_decode(plain)
 
 
-def escaped(path: Path) -> str:
+def escaped(path: Place) -> str:
     """Return a path as Spark's readers take it, which would read *, ?, [ and { as a glob."""
-    return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in str(path))
+    return "".join(f"\\{sign}" if sign in "*?[]{}\\" else sign for sign in name_of(path))
 
 
 def _declared_schema(needed: Iterable[str]) -> T.StructType:

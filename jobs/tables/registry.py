@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.paths import local_path
+from core.paths import Place, by_parts, uri_of
 from jobs.tables.decisions import newest_champion
 from jobs.tables.faults import explained
 from jobs.tables.store import Store
@@ -21,7 +21,7 @@ CHAMPION = "champion"
 log = logging.getLogger("lamplighter")
 
 
-def register(store: Store, bundle: Path) -> None:
+def register(store: Store, bundle: Place) -> None:
     """Mirror a bundle; registering an existing version again does nothing.
 
     Args:
@@ -54,7 +54,7 @@ def _mirror_champion(client: Any, store: Store) -> None:
         client.set_registered_model_alias(name, CHAMPION, version.version)
 
 
-def _register(client: Any, store: Store, bundle: Path) -> None:
+def _register(client: Any, store: Store, bundle: Place) -> None:
     """Write a run with all that is known of the training, then the version that points to it."""
     from mlflow.exceptions import MlflowException
 
@@ -75,7 +75,7 @@ def _register(client: Any, store: Store, bundle: Path) -> None:
     told.log_to(client, run.info.run_id)
     client.set_terminated(run.info.run_id, end_time=told.time_ms)
     client.create_model_version(
-        name, source=str(bundle), run_id=run.info.run_id, tags=tags, description=told.summary
+        name, source=_source(bundle), run_id=run.info.run_id, tags=tags, description=told.summary
     )
 
 
@@ -90,8 +90,13 @@ def _find(client: Any, name: str, model_version: str) -> Any | None:
     return found[0] if found else None
 
 
+def _source(bundle: Place) -> str:
+    """Return where MLflow finds a bundle: it knows `s3://`, and not the name that Hadoop gives to it."""
+    return str(bundle) if isinstance(bundle, Path) else uri_of(bundle).replace("s3a://", "s3://", 1)
+
+
 @contextmanager
-def _registry(store: Store, new_bundle: Path | None = None) -> Iterator[Any]:
+def _registry(store: Store, new_bundle: Place | None = None) -> Iterator[Any]:
     """MLflow's client, to a database that knows all bundles (but the new one, which its caller registers).
 
     A database that has lost bundles may have lost the champion, too.
@@ -103,20 +108,22 @@ def _registry(store: Store, new_bundle: Path | None = None) -> Iterator[Any]:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they log their tables at every start
     catalog = store.catalog
-    folder = local_path(catalog.root) / "_models"
-    database = Path(catalog.registry.removeprefix("sqlite:///"))
+    folder, address = catalog.models, catalog.registry
+    database = Path(address.removeprefix("sqlite:///")) if isinstance(folder, Path) else None
     with explained("model registry", database):
-        folder.mkdir(parents=True, exist_ok=True)
-        with database.open("ab"):
-            pass  # fails at once where MLflow would try for two minutes
-        client = MlflowClient(tracking_uri=catalog.registry, registry_uri=catalog.registry)
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            with database.open("ab"):
+                pass  # fails at once where MLflow would try for two minutes
+        client = MlflowClient(tracking_uri=address, registry_uri=address)
         known = client.search_model_versions(f"name = '{catalog.dataset}'")
         names = {version.tags.get("model_version") for version in known}
         bundles = {file.parent for file in folder.glob("*/manifest.json")} - {new_bundle}
-        lost = sorted(bundle for bundle in bundles if bundle.name not in names)
+        lost = sorted((bundle for bundle in bundles if bundle.name not in names), key=by_parts)
         for bundle in lost:
             _register(client, store, bundle)
         if lost:
             _mirror_champion(client, store)
-            log.info(f"model registry: {len(lost)} bundles were not in {database} and are registered again")
+            where = database or "the registry"
+            log.info(f"model registry: {len(lost)} bundles were not in {where} and are registered again")
         yield client

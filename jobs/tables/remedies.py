@@ -4,8 +4,7 @@ Large tables are replaced a partition at a time, without reading what was there.
 between keys, so a lost file first has to leave the table's log.
 """
 
-from pathlib import Path
-
+from core.paths import Place, name_of
 from jobs.tables.history import is_written_by_spark
 
 _AGAIN = {
@@ -28,7 +27,7 @@ def again(table: str | None, span: str = " for all data dates") -> str:
     return _AGAIN.get(str(table), f"run the job that writes {table}{span} again")
 
 
-def of_data_file(table: str | None, folder: Path, file: Path, data_date: str | None) -> str:
+def of_data_file(table: str | None, folder: Place, file: Place, data_date: str | None) -> str:
     """Return what to do about a data file that is lost or cannot be read.
 
     Args:
@@ -44,11 +43,11 @@ def of_data_file(table: str | None, folder: Path, file: Path, data_date: str | N
     span = f" for data date {data_date}" if data_date else " for the data dates that it held"
     return (
         f'Restore it, or {delete}take it out of the log (python -c "from deltalake import DeltaTable; '
-        f"DeltaTable('{folder}').repair()\"): {again(table, span)}"
+        f"DeltaTable('{name_of(folder)}').repair()\"): {again(table, span)}"
     )
 
 
-def of_log(table: str | None, folder: Path, last_commit: Path | None) -> str:
+def of_log(table: str | None, folder: Place, last_commit: Place | None) -> str:
     """Return what to do about a broken log.
 
     Args:
@@ -61,4 +60,4 @@ def of_log(table: str | None, folder: Path, last_commit: Path | None) -> str:
             f"Restore it, or delete it, with {last_commit.stem}.crc where there is one: the step that made "
             "this commit then runs again"
         )
-    return f"Restore it, or move {folder} away: {again(table)}"
+    return f"Restore it, or move {name_of(folder)} away: {again(table)}"

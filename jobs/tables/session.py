@@ -19,6 +19,7 @@ import pyspark
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from core import object_store
 from core.errors import ConfigError
 from core.own_files import ROOT, zipped
 from core.schema import Config, Runtime
@@ -41,8 +42,9 @@ def spark_session(config: Config) -> SparkSession:
     """Return the session of this process; make it at the first call.
 
     Raises:
-        ConfigError: `runtime.spark` sets what rows depend on.
+        ConfigError: `runtime.spark` sets what rows depend on, or the session would be one of Spark Connect.
     """
+    _refuse_connect(config.runtime)
     settings = spark_settings(config.runtime)
     # Of workers. Sessions made in Python do not read the setting, and spark-submit of .venv names its own.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -95,8 +97,26 @@ def _bring_code(context: Any) -> None:
         context.addPyFile(str(file))
 
 
+def _refuse_connect(runtime: Runtime) -> None:
+    """Stop where Spark would run in another process: a job's locks end with the JVM that commits for it.
+
+    Raises:
+        ConfigError: a variable of `spark-submit --remote`, or a setting, asks for Spark Connect.
+    """
+    names = ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+    asked = next((name for name in names if os.environ.get(name)), None)
+    if asked is None and "spark.remote" in runtime.spark:
+        asked = "runtime.spark: spark.remote"
+    if asked is not None:
+        raise ConfigError(
+            f"{asked}: jobs and queries cannot run through Spark Connect: locks and commits need a JVM of "
+            "their own; remove it, and use spark-submit --master. Tables can be read through Spark Connect "
+            "(docs/how-to/cluster.md)"
+        )
+
+
 def spark_settings(runtime: Runtime) -> dict[str, str]:
-    """Return the settings of a session: `runtime.spark`, over what cores and memory imply.
+    """Return the settings of a session: `runtime.spark`, over what cores, memory and environment imply.
 
     Local mode runs on `runtime.cores` threads, and shuffles into as many partitions. Where `cores` is null,
     spark-submit or the cluster decides. `runtime.driver_memory` counts for a JVM that Python starts; one that
@@ -118,4 +138,4 @@ def spark_settings(runtime: Runtime) -> dict[str, str]:
             f"runtime.spark: {refused} cannot be set: what tables hold depends on them, so they are the same "
             "in every session; remove them"
         )
-    return implied | runtime.spark | FIXED
+    return implied | object_store.spark_settings() | runtime.spark | FIXED

@@ -4,19 +4,21 @@ import bz2
 import csv
 import gzip
 import hashlib
+import io
 import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
 from core.errors import LamplighterError
+from core.paths import Place, arrow_path, by_parts, path_under, state_of
 from core.source import FileSource
 
 HIDDEN = (".", "_")  # as for Spark: files that are being written, markers of success, checksums
@@ -36,21 +38,27 @@ class SourceFile:
     """
 
     path: str
-    full_path: Path
+    full_path: Place
     sha256: str
     file_date: date | None
     version: int | None = None
 
 
-def found_at(root: Path, path: str) -> list[Path]:
+def found_at(root: Place, path: str) -> list[Place]:
     """Return what a path names: itself if it exists, or what a glob matches, in order."""
     if any(sign in path for sign in "*?["):
         base, pattern = (Path("/"), path.lstrip("/")) if Path(path).is_absolute() else (root, path)
-        return sorted(base.glob(pattern))
-    return [root / path] if (root / path).exists() else []
+        return sorted(base.glob(pattern), key=by_parts)
+    place = below(root, path)
+    return [place] if place.exists() else []
 
 
-def files_at(root: Path, path: str, file_format: str, data_date: date | None) -> list[SourceFile]:
+def below(root: Place, path: str) -> Place:
+    """Return the place of a path under a root; an absolute one is on this machine, wherever the root is."""
+    return Path(path) if Path(path).is_absolute() else root / path
+
+
+def files_at(root: Place, path: str, file_format: str, data_date: date | None) -> list[SourceFile]:
     """Return the files that a path, a folder or a glob names, in the order of their paths.
 
     Args:
@@ -62,7 +70,7 @@ def files_at(root: Path, path: str, file_format: str, data_date: date | None) ->
     files = [
         file
         for place in found_at(root, path)
-        for file in (sorted(place.rglob("*")) if place.is_dir() else [place])
+        for file in (sorted(place.rglob("*"), key=by_parts) if place.is_dir() else [place])
         if file.is_file() and not any(part.startswith(HIDDEN) for part in _below(file, place))
     ]
     return [_source_file(root, file, data_date) for file in files]
@@ -112,20 +120,30 @@ def columns_of_file(file: SourceFile, source: FileSource) -> dict[str, str]:
 
 def _columns_of(file: SourceFile, source: FileSource) -> list[tuple[str, str]]:
     if source.format in ("parquet", "orc"):
-        opened = pq.ParquetFile(file.full_path) if source.format == "parquet" else orc.ORCFile(file.full_path)
-        schema = opened.schema_arrow if isinstance(opened, pq.ParquetFile) else opened.schema
+        path, files = arrow_path(file.full_path)
+        if source.format == "parquet":
+            schema = pq.read_schema(path, filesystem=files)
+        elif files is None:
+            schema = orc.ORCFile(path).schema
+        else:
+            with files.open(path) as opened:
+                schema = orc.ORCFile(opened).schema
         return [(field.name, str(field.type)) for field in schema]
     if source.format == "csv":
         return [(name, "string") for name in csv_header(file.full_path, source)]
     return []
 
 
-def csv_header(path: Path, source: FileSource) -> list[str]:
+def csv_header(path: Place, source: FileSource) -> list[str]:
     """Return the column names of a CSV file; without a header `_c0`, `_c1` ..., as Spark names them."""
     options = {name.lower(): value for name, value in source.options.items()}
     encoding = str(options.get("encoding", options.get("charset", "utf-8")))
-    opener = OPENERS.get(path.suffix, open)
-    with opener(path, "rt", encoding="utf-8-sig" if encoding.lower() == "utf-8" else encoding) as text:
+    encoding = "utf-8-sig" if encoding.lower() == "utf-8" else encoding
+    opener = OPENERS.get(path.suffix)
+    with (
+        path.open("rb") as raw,
+        opener(raw, "rt", encoding=encoding) if opener else io.TextIOWrapper(raw, encoding) as text,
+    ):
         separator, quote = (
             str(options.get("sep", options.get("delimiter", ","))),
             str(options.get("quote", '"')),
@@ -143,17 +161,16 @@ def has_header(source: FileSource) -> bool:
     return str(value).lower() == "true"
 
 
-def _below(file: Path, place: Path) -> tuple[str, ...]:
-    return file.relative_to(place).parts if place != file else (file.name,)
+def _below(file: Place, place: Place) -> list[str]:
+    return path_under(place, file).split("/") if place != file else [file.name]
 
 
-def _source_file(root: Path, file: Path, data_date: date | None) -> SourceFile:
-    stat = file.stat()
-    path = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
-    return SourceFile(path, file, _sha256(file, stat.st_mtime_ns, stat.st_size), data_date)
+def _source_file(root: Place, file: Place, data_date: date | None) -> SourceFile:
+    state = state_of(file)
+    return SourceFile(path_under(root, file), file, _sha256(file, state.changed, state.size), data_date)
 
 
 @lru_cache(maxsize=4096)
-def _sha256(path: Path, _mtime_ns: int, _size: int) -> str:
+def _sha256(path: Place, _changed: str, _size: int) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()

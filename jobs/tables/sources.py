@@ -10,7 +10,7 @@ from core.config_model import ENTITIES, EntityName
 from core.dated_path import DatedPath
 from core.expressions import columns_of, columns_without_cast
 from core.lists import OwnFile
-from core.paths import local_path, resolve_uri
+from core.paths import Place, place, resolve_uri
 from core.schema import Config
 from core.source import IN_TABLES, FileSource, LogSource
 from core.source import Mapping as Column
@@ -19,7 +19,7 @@ from jobs.tables.attribute_files import AttributeFiles, hash_of_files
 from jobs.tables.delta_source import folder_of_table, table_of_date
 from jobs.tables.log_files import LogFiles
 from jobs.tables.session import spark_session
-from jobs.tables.source_files import SourceFile, files_at
+from jobs.tables.source_files import SourceFile, below, files_at
 from jobs.tables.store import Store
 
 
@@ -41,9 +41,9 @@ class Sources:
     def __init__(self, config: Config, store: Store, project: Path) -> None:
         self._config = config
         self._source = config.source
-        self._folders: dict[str, Path] = {}  # of named tables
+        self._folders: dict[str, Place] = {}  # of named tables
         self._store = store
-        self.root = local_path(resolve_uri(config.source.root, project, "source.root"))
+        self.root = place(resolve_uri(config.source.root, project, "source.root"))
         self.unrecorded: tuple[dict[str, Any], ...] = ()
         events = config.source.events
         self.log = self._log(
@@ -210,10 +210,10 @@ class Sources:
 
     # --- tables ---------------------------------------------------------------------------------
 
-    def _folder_of(self, source: FileSource) -> Path:
+    def _folder_of(self, source: FileSource) -> Place:
         """Return the folder of a table; one that only has a name is looked up in the session's catalog."""
         if source.format != "table":
-            return self.root / source.path
+            return below(self.root, source.path)
         if source.path not in self._folders:
             self._folders[source.path] = folder_of_table(spark_session(self._config), source.path)
         return self._folders[source.path]

@@ -22,6 +22,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from core.errors import LamplighterError
+from core.object_store import delta_options
+from core.paths import Place, arrow_path, by_parts, name_of, scheme_of
 from jobs.tables.arrow import arrow_schema
 from jobs.tables.catalog import Catalog
 from jobs.tables.checks import (
@@ -86,7 +88,8 @@ class Store:
         folder = self.catalog.path(name)
         with explained(name, folder):
             try:
-                table = DeltaTable(folder, version=version)
+                options = delta_options(scheme_of(folder))
+                table = DeltaTable(name_of(folder), version=version, storage_options=options)
             except TableNotFoundError:
                 if next(folder.rglob("*.parquet"), None) is None:
                     return None
@@ -138,7 +141,7 @@ class Store:
             return spark.createDataFrame([], self.catalog[name].schema)
         folder = self.catalog.path(name)
         with explained(name, folder):
-            return spark.read.format("delta").option("versionAsOf", table.version()).load(str(folder))
+            return spark.read.format("delta").option("versionAsOf", table.version()).load(name_of(folder))
 
     def rows(
         self, name: str, predicate: str | None = None, only: ds.Expression | None = None
@@ -159,10 +162,16 @@ class Store:
             pa.schema([schema.field(column) for column in declared.partition]), flavor="hive"
         )
         with explained(name, self.catalog.path(name)):
-            files = [str(file) for file in self._files(name, table, predicate)]
+            files = [arrow_path(file) for file in self._files(name, table, predicate)]
             if not files:
                 return []
-            dataset = ds.dataset(files, schema=schema, format="parquet", partitioning=partitioning)
+            dataset = ds.dataset(
+                [path for path, _ in files],
+                schema=schema,
+                format="parquet",
+                partitioning=partitioning,
+                filesystem=files[0][1],
+            )
             rows: list[dict[str, Any]] = dataset.to_table(filter=only).to_pylist()
             return rows
 
@@ -173,7 +182,7 @@ class Store:
         found = self.rows(name, key_where(pruned) if pruned else None)
         return [row for row in found if all(row[column] == value for column, value in key.items())]
 
-    def files(self, name: str, predicate: str | None = None, version: int | None = None) -> list[Path]:
+    def files(self, name: str, predicate: str | None = None, version: int | None = None) -> list[Place]:
         """Return the data files of a table, in order; of the partitions that a predicate meets, or all.
 
         Args:
@@ -185,7 +194,7 @@ class Store:
         if table is None:
             return []
         with explained(name, self.catalog.path(name)):
-            return sorted(self._files(name, table, predicate))
+            return sorted(self._files(name, table, predicate), key=by_parts)
 
     def is_whole(self, name: str, predicate: str | None = None) -> bool:
         """Return whether a table, or what meets a predicate over partition columns, has files that all exist.
@@ -195,11 +204,12 @@ class Store:
         files = self.files(name, predicate or None)
         return bool(files) and all(file.exists() for file in files)
 
-    def _files(self, name: str, table: DeltaTable, predicate: str | None) -> list[Path]:
+    def _files(self, name: str, table: DeltaTable, predicate: str | None) -> list[Place]:
         uris = table.file_uris(file_pruning_predicate=predicate) if predicate else table.file_uris()
+        folder = self.catalog.path(name)
         # delta-rs percent-encodes the table's folder in them, and not what follows.
-        encoded = urlsplit(table.table_uri).path
-        return [self.catalog.path(name) / uri.removeprefix(encoded) for uri in uris]
+        encoded = urlsplit(table.table_uri).path if isinstance(folder, Path) else table.table_uri
+        return [folder / uri.removeprefix(encoded).lstrip("/") for uri in uris]
 
     # --- write -------------------------------------------------------------------------------
 
@@ -235,7 +245,9 @@ class Store:
                 writer = writer.option("mergeSchema", True)
             if where != "true":
                 writer = writer.option("replaceWhere", where)
-            writer.save(str(folder))
+            self.locks.confirm(name)
+            writer.save(name_of(folder))
+            self.locks.confirm(name)
             table.update_incremental()
             return Commit(name, table.version(), rows)
 
@@ -270,7 +282,9 @@ class Store:
             count = changes.count()
             if not count and not difference.new:
                 return None
+            self.locks.confirm(name)
             merge_rows(folder, changes, declared.grain, json.dumps(metadata))
+            self.locks.confirm(name)
             table.update_incremental()
             if table.version() != version + 1:
                 raise LamplighterError(
@@ -339,12 +353,14 @@ class Store:
         table = self.delta(declared.name)
         if table is not None:
             return table
+        folder = self.catalog.path(declared.name)
         return DeltaTable.create(
-            self.catalog.path(declared.name),
+            name_of(folder),
             schema=Schema.from_json(declared.schema.json()),
             partition_by=list(declared.partition),
             mode="ignore",
             configuration=TABLE_PROPERTIES,
+            storage_options=delta_options(scheme_of(folder)),
         )
 
 

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from core.paths import join
+from core.paths import Place, join
 
 METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100  # more are refused
 
@@ -54,7 +53,7 @@ class TrainingFacts:
         client.log_inputs(run_id, inputs)
 
 
-def training_of(bundle: Path, root: str) -> TrainingFacts:
+def training_of(bundle: Place, root: str) -> TrainingFacts:
     """Return what is known of the training of a bundle.
 
     Args:
@@ -87,7 +86,7 @@ def training_of(bundle: Path, root: str) -> TrainingFacts:
         tables=manifest["table_versions"],
         root=root,
         summary=f"validation loss {best['validation_loss']:.4f} at epoch {best['epoch']} of {len(epochs)}",
-        time_ms=history.stat().st_mtime_ns // 1_000_000,
+        time_ms=int(history.stat().st_mtime * 1000),
     )
 
 

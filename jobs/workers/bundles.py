@@ -13,22 +13,25 @@ from numpy.typing import NDArray
 from pyspark import SparkFiles
 
 from core.encoder import Encoder
+from core.paths import Place, name_of
 from models.model import MultiTaskModel
-from models.serving.bundle import MANIFEST, Bundle, read_bundle
+from models.serving.bundle import Bundle, read_bundle
+from models.serving.stored import MANIFEST, local_bundle
 
 
-def bring_bundle(context: Any, folder: Path) -> str:
+def bring_bundle(context: Any, folder: Place) -> str:
     """Let workers read a bundle; return what `bundle_in_worker` takes.
 
-    Executors of this machine read the folder; others get it as an archive, which Spark unpacks once on each.
-    A bundle never changes: its archive goes by the version and the hashes of its files.
+    Executors of this machine read the folder, and all of them an object store; else they get the bundle as an
+    archive, which Spark unpacks once on each. A bundle never changes: its archive goes by the version and the
+    hashes of its files.
 
     Args:
         context: Spark's, of the session.
-        folder: of the bundle, on the driver.
+        folder: of the bundle.
     """
-    if context._jsc.sc().isLocal():
-        return str(folder)
+    if not isinstance(folder, Path) or context._jsc.sc().isLocal():
+        return name_of(folder)
     content = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
     name = f"{folder.name}-{content[:12]}"
     archive = Path(context._temp_dir) / f"{name}.zip"
@@ -48,7 +51,7 @@ def bundle_in_worker(name: str) -> Bundle:
         name: as `bring_bundle` returns it.
     """
     torch.set_num_threads(1)
-    return read_bundle(Path(name if Path(name).is_absolute() else SparkFiles.get(name)))
+    return read_bundle(local_bundle(name if "/" in name else SparkFiles.get(name)))
 
 
 @lru_cache(maxsize=4)

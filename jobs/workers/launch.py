@@ -16,6 +16,7 @@ import psutil
 
 import models
 from core.errors import LamplighterError
+from core.paths import Place
 from models.training.run_spec import RunSpec
 
 log = logging.getLogger("lamplighter")
@@ -36,23 +37,24 @@ _LEFTOVER = re.compile(r"training-(?P<host>.+)-(?P<pid>\d+)-(?P<started>\d+)-[^-
 
 
 @contextmanager
-def training_folder(models_folder: Path) -> Iterator[Path]:
+def training_folder(models_folder: Place) -> Iterator[Path]:
     """Make a folder for what the ranks leave, removed when the block ends.
 
     Folders whose process on this host is dead are removed first: `kill -9` leaves them behind.
 
     Args:
-        models_folder: folder of the bundles, made if it is missing; the new folder is inside, so that a
-            bundle is renamed into place.
+        models_folder: folder of the bundles, made if it is missing; the new folder is inside. Where it is not
+            on this machine, the new folder is among temporary files.
     """
-    models_folder.mkdir(parents=True, exist_ok=True)
-    for folder in models_folder.glob("training-*"):
+    parent = models_folder if isinstance(models_folder, Path) else Path(tempfile.gettempdir())
+    parent.mkdir(parents=True, exist_ok=True)
+    for folder in parent.glob("training-*"):
         if _is_leftover(folder.name):
             log.debug(f"{folder}: removed; the training that made it was killed")
             shutil.rmtree(folder, ignore_errors=True)
     started = int(psutil.Process().create_time())
     prefix = f"training-{socket.gethostname()}-{os.getpid()}-{started}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=models_folder) as name:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as name:
         yield Path(name)
 
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from core.paths import Place, uri_of, write_atomically
 from jobs.workers.launch import run_ranks, training_folder
 from models.model import build_model
 from models.serving.bundle import Manifest, read_bundle, write_bundle
 from models.serving.calibration import Calibration
+from models.serving.stored import is_stored
 from models.training.run_spec import RunSpec
 
 
@@ -32,7 +33,7 @@ class TrainedModel:
 
 
 def train_bundle(
-    bundle: Path,
+    bundle: Place,
     to_spec: Callable[[str], RunSpec],
     *,
     training_set: str,
@@ -60,13 +61,13 @@ def train_bundle(
         LamplighterError: a rank failed; nothing is left.
     """
     history_file = bundle.with_suffix(".history.json")
-    is_old = bundle.exists()
+    is_old = is_stored(bundle)
     if not is_old:
         with training_folder(bundle.parent) as folder:
             spec = to_spec(str(folder))
             run_ranks(spec, ranks, folder, on_epoch)
             calibration = Calibration.model_validate_json((folder / "calibration.json").read_text())
-            (folder / "history.json").replace(history_file)
+            write_atomically(uri_of(history_file), (folder / "history.json").read_bytes())
             manifest = _manifest(
                 spec, bundle.name, training_set, rule_versions, types, table_versions(), code_revision
             )

@@ -30,16 +30,17 @@ from safetensors.torch import load as load_weights
 from core.encoder import Encoder
 from core.errors import LamplighterError
 from core.model import Model
-from core.paths import naming
+from core.paths import Place, naming
 from core.schema import Cohorts, Task
 from models.model import MultiTaskModel, build_model
 from models.serving.calibration import Calibration
 from models.serving.mlmodel import describe, example_files
+from models.serving.stored import MANIFEST, is_stored, store
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, MODEL, ENCODER, CALIBRATION = "weights.safetensors", "model.yaml", "encoder.json", "calibration.json"
-MANIFEST, MLMODEL = "manifest.json", "MLmodel"
+MLMODEL = "MLmodel"
 
 _File = TypeVar("_File", bound=BaseModel)
 
@@ -84,7 +85,7 @@ class Manifest(BaseModel):
 class Bundle:
     """A bundle, read and checked."""
 
-    path: Path
+    path: Place
     manifest: Manifest
     model_yaml: Model
     encoder: Encoder
@@ -129,14 +130,16 @@ class Bundle:
 
 
 def write_bundle(
-    path: Path,
+    path: Place,
     weights: Path,
     model_yaml: Model,
     encoder: Encoder,
     calibration: Calibration,
     manifest: Manifest,
 ) -> Bundle:
-    """Write a bundle folder atomically, and read it. One that exists is kept.
+    """Write a bundle folder atomically (see `stored` for one that is not on this machine), and read it.
+
+    One that exists is kept.
 
     Args:
         path: of the folder; its parent is created where it is missing.
@@ -149,12 +152,17 @@ def write_bundle(
     Raises:
         LamplighterError: a folder exists, and is not this bundle.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    beside = path.parent if isinstance(path, Path) else None
+    if beside is not None:
+        beside.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=beside))
     try:
         with naming(made):
             _fill(made, weights, model_yaml, encoder, calibration, manifest)
-        if not path.exists():
+        if not isinstance(path, Path):
+            if not is_stored(path):
+                store(made, path)
+        elif not path.exists():
             made.chmod(0o755)  # mkdtemp's folders are readable by their owner only
             made.rename(path)
             _sync(path.parent)
@@ -195,7 +203,7 @@ def _fill(
         _sync(file)
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Place) -> Bundle:
     """Read a bundle, and check every file against the manifest.
 
     Raises:
@@ -214,7 +222,7 @@ def read_bundle(path: Path) -> Bundle:
     )
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Place) -> Manifest:
     """Read the names and versions of a bundle, and nothing else of it.
 
     Raises:
@@ -269,16 +277,15 @@ def check_fits(bundle: Bundle, columns: Mapping[str, str], cohorts: Mapping[str,
             )
 
 
-def _bytes(path: Path, name: str) -> bytes:
+def _bytes(path: Place, name: str) -> bytes:
     try:
         return (path / name).read_bytes()
     except OSError as error:
-        raise LamplighterError(
-            f"bundle {path}: {name} cannot be read ({error.strerror}); {_remedy(path)}"
-        ) from error
+        reason = error.strerror or type(error).__name__
+        raise LamplighterError(f"bundle {path}: {name} cannot be read ({reason}); {_remedy(path)}") from error
 
 
-def _checked(path: Path, name: str, manifest: Manifest) -> bytes:
+def _checked(path: Place, name: str, manifest: Manifest) -> bytes:
     content = _bytes(path, name)
     if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
         raise LamplighterError(
@@ -288,7 +295,7 @@ def _checked(path: Path, name: str, manifest: Manifest) -> bytes:
     return content
 
 
-def _parsed(path: Path, kind: type[_File], name: str, content: bytes) -> _File:
+def _parsed(path: Place, kind: type[_File], name: str, content: bytes) -> _File:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
@@ -298,7 +305,7 @@ def _parsed(path: Path, kind: type[_File], name: str, content: bytes) -> _File:
         ) from error
 
 
-def _remedy(path: Path) -> str:
+def _remedy(path: Place) -> str:
     """Say how to get a bundle back: training makes it again, since its version is a hash of what made it."""
     name = path.name.rpartition("-")[0]
     return (

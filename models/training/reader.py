@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.errors import LamplighterError
+from core.paths import arrow_path, place
 
 _ARRAYS = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
 _FILE = "file://"
@@ -123,6 +125,7 @@ def read_with_petastorm(uris: Sequence[str], cur_shard: int, shard_count: int) -
         num_epochs=1,
         cur_shard=cur_shard,
         shard_count=shard_count,
+        filesystem=_petastorm_files(uris[0]),
     )
     try:
         for group in reader:
@@ -136,7 +139,8 @@ def read_with_petastorm(uris: Sequence[str], cur_shard: int, shard_count: int) -
 def read_with_pyarrow(uris: Sequence[str], cur_shard: int, shard_count: int) -> Iterator[dict[str, Any]]:
     """Read blocks with plain pyarrow, one file at a time."""
     for uri in uris[cur_shard::shard_count]:
-        with pq.ParquetFile(uri.removeprefix(_FILE)) as file:
+        path, files = _arrow_path(uri)
+        with pq.ParquetFile(path, filesystem=files) as file:
             for batch in file.iter_batches(batch_size=16, columns=list(_ARRAYS)):
                 yield from batch.to_pylist()
 
@@ -148,7 +152,7 @@ class Blocks:
     """The blocks of one split, divided evenly among ranks.
 
     Args:
-        uris: files of the split as file:// URIs, one row group each; their order does not matter.
+        uris: files of the split as URIs, one row group each; their order does not matter.
         shape: of the arrays in every block.
         rank: of the process; the ranks' shares are disjoint and together all blocks.
         size: number of ranks.
@@ -239,12 +243,33 @@ class Blocks:
         )
 
 
+def _petastorm_files(uri: str) -> Any:
+    """Return the file system that Petastorm reads a URI with; None: it finds this machine's by itself.
+
+    It asks for pyarrow's old dataset interface, which pyarrow takes for file systems of its old kind alone.
+    """
+    where = place(uri)
+    if isinstance(where, Path):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from pyarrow.filesystem import S3FSWrapper
+
+        return S3FSWrapper(where.fs)
+
+
+def _arrow_path(uri: str) -> tuple[str, Any]:
+    """Return a URI as pyarrow takes it; that of a local file has no percent signs (`BlockFiles`)."""
+    return (uri.removeprefix(_FILE), None) if uri.startswith(_FILE) else arrow_path(place(uri))
+
+
 def _equal_blocks(uris: Sequence[str], size: int) -> int:
     """Return the number of blocks per file, and check that it is one number (cost: footers)."""
     blocks: dict[int, list[str]] = {}
     for uri in uris:
         try:
-            footer = pq.read_metadata(uri.removeprefix(_FILE))
+            path, files = _arrow_path(uri)
+            footer = pq.read_metadata(path, filesystem=files)
         except (OSError, pa.ArrowInvalid) as error:
             raise LamplighterError(
                 f"block file {uri} cannot be read ({error}); it belongs to the pinned version of "

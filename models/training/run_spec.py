@@ -14,7 +14,10 @@ from core.schema import Task
 
 
 class BlockFiles(BaseModel):
-    """Files of `training_blocks`, pinned to one table version, as file:// URIs."""
+    """Files of `training_blocks`, pinned to one table version, as URIs.
+
+    Of a local file `file://` and its path as it is, without percent signs.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

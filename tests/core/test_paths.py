@@ -1,4 +1,4 @@
-"""A configured path is a place on this machine, or refused by the name of its scheme."""
+"""A configured path is a place on this machine, in an object store or in HDFS, or refused by its scheme."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from core.errors import ConfigError
 from core.load import load_config
 from core.paths import (
+    EXPECTED,
     exists,
     join,
     local_path,
@@ -32,29 +33,39 @@ PROJECT = Path("/srv/project")
         ("50%", "file:///srv/project/50%25"),
         ("c:d", "file:///srv/project/c%3Ad"),  # one letter is no scheme
         ("./s3:b", "file:///srv/project/s3%3Ab"),
+        ("FILE:///data/w", "file:///data/w"),
+        ("s3a://bucket/data/w/", "s3a://bucket/data/w"),
+        ("s3a://bucket", "s3a://bucket"),
+        ("hdfs://name-node:8020/w", "hdfs://name-node:8020/w"),
     ],
 )
-def test_a_path_becomes_a_file_uri(path: str, uri: str) -> None:
+def test_a_path_becomes_a_uri(path: str, uri: str) -> None:
     assert resolve_uri(path, PROJECT, "paths.warehouse") == uri
 
 
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("s3://b/w", "s3://b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
-        ("s3:/b/w", "s3:/b/w: scheme s3 is not supported yet; expected a local folder or a file:// URI"),
-        ("s3:b/w", "s3:b/w: scheme s3 is not supported yet"),
-        ("abfss://c@a/w", "abfss://c@a/w: scheme abfss is not supported yet"),
-        ("S3A://b/w", "S3A://b/w: scheme S3A is not supported yet"),
-        ("simplecache::s3://b/w", "scheme simplecache is not supported yet"),
+        ("s3://b/w", f"s3://b/w: scheme s3 is not supported; {EXPECTED}; for S3 write s3a://"),
+        ("s3:/b/w", f"s3:/b/w: scheme s3 is not supported; {EXPECTED}; for S3 write s3a://"),
+        ("s3:b/w", "s3:b/w: scheme s3 is not supported"),
+        ("abfss://c@a/w", "abfss://c@a/w: scheme abfss is not supported"),
+        ("S3A://b/w", "S3A://b/w: scheme S3A is not supported"),
+        ("simplecache::s3://b/w", "scheme simplecache is not supported"),
+        ("s3a:/b/w", "s3a:/b/w: expected s3a://bucket/folder, with names of letters, digits"),
+        ("s3a://b//w", "s3a://b//w: expected s3a://bucket/folder"),
+        ("s3a://b/../w", "s3a://b/../w: expected s3a://bucket/folder"),
+        ("s3a://b/my tables", "s3a://b/my tables: expected s3a://bucket/folder"),
+        ("s3a://key:secret@b/w", "a URI with @ may hold a password; keys come from the environment"),
+        ("hdfs:///w", "hdfs:///w: expected hdfs://host:port/folder"),
         ("file://other/w", "file://other/w: host other is not this machine; expected file:///absolute/path"),
-        ("my_store://b/w", "my_store://b/w: scheme my_store is not supported yet"),
+        ("my_store://b/w", "my_store://b/w: scheme my_store is not supported"),
         (" s3://b/w", "' s3://b/w' begins or ends with a space"),
-        ("~/w", "~/w: ~ is not replaced by a home folder; expected a local folder or a file:// URI"),
+        ("~/w", f"~/w: ~ is not replaced by a home folder; {EXPECTED}"),
         ("file:w", "file:w: no absolute path; expected file:///absolute/path"),
         ("file://", "file://: no absolute path"),
         ("file:///data/a#b", "file:///data/a#b: ? and # end the path of a URI; write %3F and %23"),
-        ("", "the path is empty; expected a local folder or a file:// URI"),
+        ("", f"the path is empty; {EXPECTED}"),
         (" ", "the path is empty"),
     ],
 )
@@ -64,6 +75,7 @@ def test_what_is_not_supported_is_refused_by_name(path: str, reason: str) -> Non
 
     assert str(error.value).startswith("paths.warehouse: ")
     assert reason in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("path", ["w[1]", "a|b", "a^b", "a\\b", "a\tb", "file:///data/a%255Bb"])
@@ -76,7 +88,7 @@ def test_a_folder_that_delta_rs_does_not_find_again_is_refused(path: str) -> Non
 
 @pytest.mark.parametrize("key", ["paths.warehouse", "paths.reports", "source.root"])
 def test_the_configuration_is_refused_before_anything_runs(key: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key}: s3://b/w: scheme s3 is not supported yet") as error:
+    with pytest.raises(ConfigError, match=f"{key}: s3://b/w: scheme s3 is not supported") as error:
         load_config(overrides=(f"{key}=s3://b/w",))
 
     assert error.value.exit_code == 2

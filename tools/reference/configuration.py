@@ -181,8 +181,9 @@ def configuration_page() -> str:
         "`--set a.b=c`. Unknown keys are errors, and everything is checked before Spark starts "
         "(`core/load.py`, `core/schema.py`).",
         "A *name* has lower-case letters, digits and `_`. A *window* is `7d` (days that end with the data "
-        "date) or `all`. A *path* is relative to the project's folder, absolute, or a `file://` URI. In "
-        "places, `[]` stands for the elements of a list and `<name>` for the entries of a mapping. "
+        "date) or `all`. A *path* is relative to the project's folder, absolute, or a URI that begins with "
+        "`file://`, `s3a://` or `hdfs://`. In places, `[]` stands for the elements of a list and `<name>` "
+        "for the entries of a mapping. "
         "`model.trunk` holds the options of the architecture: [models](../models/README.md).",
         *(_section(found, base) for found in schema_classes(Config)),
     )

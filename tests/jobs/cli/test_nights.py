@@ -52,12 +52,10 @@ def test_a_uri_as_warehouse_ends_with_2_and_makes_no_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    code, output = said(
-        capsys, command, "--data-date", "2022-05-07", "--set", "paths.warehouse=hdfs://nn:8020/w"
-    )
+    code, output = said(capsys, command, "--data-date", "2022-05-07", "--set", "paths.warehouse=gs://b/w")
 
     assert code == 2
-    assert "paths.warehouse: hdfs://nn:8020/w: scheme hdfs is not supported yet" in output
+    assert "paths.warehouse: gs://b/w: scheme gs is not supported" in output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,9 +72,9 @@ def test_the_folder_of_a_project_is_a_local_one_that_exists(
 ) -> None:
     ask = ("plan", "--data-date", "2022-05-07", "--project")
 
-    assert said(capsys, *ask, "s3://b/p") == (
+    assert said(capsys, *ask, "s3a://b/p") == (
         2,
-        "--project: s3://b/p: scheme s3 is not supported yet; expected a local folder or a file:// URI\n",
+        "s3a://b/p: scheme s3a has no local path; expected a local folder\n",
     )
     code, output = said(capsys, *ask, str(tmp_path / "none"))
     assert code == 2

@@ -9,7 +9,7 @@ import pytest
 from core.errors import ConfigError
 from core.load import load_config
 from jobs.tables import session
-from jobs.tables.session import spark_settings
+from jobs.tables.session import spark_session, spark_settings
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +96,10 @@ def test_an_error_in_a_worker_reaches_the_job_and_not_the_console() -> None:
     assert found.stdout.splitlines() == ["local[2] 2", "PythonException", "SparkRuntimeException"]
     lines = [line for line in found.stderr.splitlines() if "incubator modules" not in line]  # the JVM's
     assert lines == []
+
+
+def test_a_session_of_spark_connect_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_REMOTE", "sc://elsewhere/;token=secret")
+
+    with pytest.raises(ConfigError, match="SPARK_REMOTE: jobs and queries cannot run through Spark Connect"):
+        spark_session(load_config())

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import LamplighterError
+from core.paths import Place
 from core.schema import CohortRule, Cohorts
 from models.model import MultiTaskModel, build_model
 from models.serving.bundle import Bundle, Manifest, check_fits, read_bundle, write_bundle
@@ -54,7 +55,7 @@ def model(seed: int = 17) -> MultiTaskModel:
     return build_model(PLE, ENCODER, NAMES, {"user_cohort": GROUPS}, seed).eval()
 
 
-def write(folder: Path, path: Path | None = None, manifest: Manifest = MANIFEST) -> Bundle:
+def write(folder: Path, path: Place | None = None, manifest: Manifest = MANIFEST) -> Bundle:
     save_file(model(seed=5).state_dict(), folder / "trained.safetensors")
     return write_bundle(
         path or folder / "bundle", folder / "trained.safetensors", PLE, ENCODER, CALIBRATION, manifest

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from core.errors import LamplighterError
+from core.paths import place
 from models.training.reader import Blocks, BlockShape, Rows
 from tests.models.training_set import BLOCK_ROWS, to_blocks, write_blocks
+from tests.object_store import BUCKET, ObjectStore
 
 SHAPE = BlockShape(BLOCK_ROWS, categorical=3, dense=3, tasks=2)
 
@@ -49,6 +51,31 @@ def test_both_readers_return_the_same_batches(tmp_path: Path) -> None:
         for ours, theirs in zip(*batches, strict=True):
             np.testing.assert_array_equal(ours.categorical, theirs.categorical)
             np.testing.assert_array_equal(ours.labels, theirs.labels)
+
+
+@pytest.mark.parametrize("reader", ["petastorm", "pyarrow"])
+def test_blocks_in_an_object_store_are_those_of_local_files(
+    reader: str, tmp_path: Path, object_store: ObjectStore
+) -> None:
+    local, stored = write_blocks(tmp_path, "train"), []
+    for uri in local:
+        name = uri.rpartition("/")[2]
+        stored.append(f"s3a://{BUCKET}/blocks/split=train/{name}")
+        place(stored[-1]).write_bytes(Path(uri.removeprefix("file://")).read_bytes())
+
+    for rank in (0, 1):
+        here, there = (
+            list(share(uris, rank, 2, reader).shuffled_batches(48, 2, seed=17, epoch=3))
+            for uris in (local, stored)
+        )
+        assert len(here) == len(there) > 0
+        for ours, theirs in zip(here, there, strict=True):
+            np.testing.assert_array_equal(ours.categorical, theirs.categorical)
+            np.testing.assert_array_equal(ours.dense, theirs.dense)
+
+    place(stored[0]).unlink()
+    with pytest.raises(LamplighterError, match=r"block file s3a://.* cannot be read"):
+        share(stored, 0, 2, reader)
 
 
 def test_ranks_divide_all_rows_and_an_epoch_is_a_permutation(tmp_path: Path) -> None:
