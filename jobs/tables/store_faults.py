@@ -5,10 +5,7 @@ Hadoop, delta-rs and s3fs each have words of their own for a refused key or a st
 
 import re
 
-_REMOTE = re.compile(
-    r"(?:s3a|s3|hdfs)://|S3A|S3 error|S3Error|botocore|aiobotocore|HdfsObjectStore|object_store|"
-    r"loading credentials"
-)
+_REMOTE = re.compile(r"(?:s3a|hdfs)://|S3A|Generic S3 error|botocore|HdfsObjectStore")
 _NO_JARS = re.compile(
     r"Class org\.apache\.hadoop\.fs\.s3a\.S3AFileSystem not found|"
     r"NoClassDefFoundError: software/amazon/awssdk"
