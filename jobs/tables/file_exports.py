@@ -10,6 +10,7 @@ ended export has left is written again; a version that is complete is not.
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from core.errors import LamplighterError
-from core.paths import exists, filesystem, join, local_path, read_bytes, write_atomically
+from core.paths import Place, exists, join, name_of, place, read_bytes, write_atomically
 from jobs.tables.raw import escaped
 
 FORMATS = ("parquet", "jsonl")
@@ -71,20 +72,19 @@ class FileExports:
             LamplighterError: the files hold another number of rows.
         """
         folder = join(self.uri, version)
-        path = str(local_path(folder))
+        path = name_of(place(folder))
         writer = lists.write.mode("overwrite")
         if self.kind == "parquet":
             writer.parquet(path)
         else:
             writer.option("ignoreNullFields", False).json(path)
-        found = self._rows(lists.sparkSession, path)
+        found = self._rows(lists.sparkSession, place(folder))
         if found != count:
             raise LamplighterError(
                 f"export {folder}: the files hold {found:,} lists, expected {count:,}; nothing was switched. "
                 "Run the same command again"
             )
-        files, of_folder = filesystem(folder)
-        names = sorted(file.rpartition("/")[2] for file in files.ls(of_folder, detail=False))
+        names = sorted(file.name for file in place(folder).iterdir())
         manifest = dict(facts) | {"files": [f"{version}/{name}" for name in names if name[0] not in "._"]}
         write_atomically(join(folder, MANIFEST), json.dumps(manifest, indent=1) + "\n")
 
@@ -99,12 +99,18 @@ class FileExports:
         write_atomically(join(self.uri, CURRENT), read_bytes(join(self.uri, version, MANIFEST)))
         if before == version:
             return
-        files, folder = filesystem(self.uri)
-        for path in files.ls(folder, detail=False):
-            name = path.rstrip("/").rpartition("/")[2]
-            if _VERSION.fullmatch(name) and name not in (before, version):
-                files.rm(path, recursive=True)
+        for folder in [*place(self.uri).iterdir()]:
+            if _VERSION.fullmatch(folder.name) and folder.name not in (before, version):
+                _remove(folder)
 
-    def _rows(self, spark: SparkSession, path: str) -> int:
+    def _rows(self, spark: SparkSession, folder: Place) -> int:
         read = spark.read.parquet if self.kind == "parquet" else spark.read.text
-        return read(escaped(Path(path))).count()
+        return read(escaped(folder)).count()
+
+
+def _remove(folder: Place) -> None:
+    """Remove a folder and what is in it."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder)
+    else:
+        folder.fs.rm(folder.path, recursive=True)
