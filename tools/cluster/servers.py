@@ -48,7 +48,7 @@ class Cluster:
             *(str(Path(sys.executable).parent / "spark-submit"), "--master", self.spark.master),
             *("--deploy-mode", "client"),
             *(part for setting in settings for part in ("--conf", setting)),
-            *(str(ROOT / "tools" / "lamplighter_app.py"), *arguments, "--env", "cluster"),
+            *(str(ROOT / "lamplighter" / "__main__.py"), *arguments, "--env", "cluster"),
         ]
 
     def submit(
@@ -130,7 +130,6 @@ def servers(
                 "spark.executor.cores": "1",
                 "spark.sql.shuffle.partitions": str(sum(workers)),
                 "spark.sql.adaptive.enabled": "false",  # as in conf/local.yaml: small data
-                "spark.executorEnv.PYTHONPATH": str(ROOT),
                 "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
                 "-XX:-DontCompileHugeMethods",
             }

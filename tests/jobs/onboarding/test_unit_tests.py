@@ -135,7 +135,10 @@ def test_a_file_that_is_no_test_is_named_with_its_line(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("expect", "message"),
     [
-        ("{none: {2022-05-05: []}}", r":3: none: no such table; expected one of \['events', 'examples'"),
+        (
+            "{none: {2022-05-05: []}}",
+            r":3: none: no such table; expected one of \['current_scores', ",
+        ),
         ("{events: [{user_id: 1}]}", r":3: events: expected rows by data date"),
         ("\n  events:\n    2022-05-05:\n      - {usr: 1}", r":6: events has no columns \['usr'\]; it has"),
     ],

@@ -96,9 +96,9 @@ def check_lists(spark: SparkSession, project: SampleProject, table: str, night: 
     assert len(frame) >= 10
     assert len(set(user_group)) > 1
     place = {task.name: number for number, task in enumerate(bundle.manifest.tasks)}
-    for task in found.config.lists["home"].weights:
+    for task in found.config.lists["home"].ranking:
         np.testing.assert_allclose(frame[f"p_{task}"], probabilities[:, place[task]], rtol=1e-4)
-    weights = found.config.lists["home"].weights
+    weights = found.config.lists["home"].ranking
     score = np.prod([probabilities[:, place[task]] ** w for task, w in weights.items()], axis=0)
     np.testing.assert_allclose(frame["score"], score, rtol=1e-4)
     return set(frame["item_cohort"])

@@ -58,7 +58,7 @@ def test_a_feature_and_a_group_that_are_new_are_refused_with_the_command_that_ad
 def test_a_column_of_a_table_that_no_backfill_makes_comes_with_the_next_night(asked: Arguments) -> None:
     follow = {"name": "follow", "label": "is_click = 0", "kind": "binary"}
     tasks = [*(task.model_dump(exclude_defaults=True) for task in load_config().tasks), follow]
-    weights = dict(load_config().lists["home"].weights) | {"follow": 1.0}
+    weights = dict(load_config().lists["home"].ranking) | {"follow": 1.0}
     project = Project(with_setting(asked, tasks=tasks, lists__home__ranking=weights))
 
     differences = schema_differences(project)

@@ -10,6 +10,7 @@ from deltalake import write_deltalake
 from core.errors import ConfigError, LamplighterError
 from core.load import load_config
 from core.paths import exists, place, read_bytes, replacing, write_atomically
+from core.schema import Runtime
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.project import Project
 from jobs.tables.arrow import arrow_schema
@@ -22,6 +23,7 @@ from jobs.tables.table import Table
 from tests.jobs.tables.small import DAY, NEXT, NUMBERS, RUNS
 from tests.object_store import BUCKET, ObjectStore
 
+RUNTIME = Runtime(lock_wait_seconds=3.0)
 ROOT = f"s3a://{BUCKET}/warehouse/small"
 
 
@@ -155,7 +157,7 @@ def test_locks_are_beside_local_tables_and_else_on_this_machine(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    beside, here = locks_of((tmp_path / "w").as_uri(), 3.0), locks_of("s3a://b/w/kuairand", 3.0)
+    beside, here = locks_of((tmp_path / "w").as_uri(), RUNTIME), locks_of("s3a://b/w/kuairand", RUNTIME)
 
     assert isinstance(beside, FileLocks)
     assert beside.folder == tmp_path / "w" / "_locks"
