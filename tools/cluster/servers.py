@@ -122,7 +122,6 @@ def servers(
             "MLFLOW_TRACKING_URI": database.uri,
             "LAMPLIGHTER_WAREHOUSE": f"s3a://{BUCKET}/warehouse",
             "LAMPLIGHTER_REPORTS": f"s3a://{BUCKET}/reports",
-            "PYTHONPATH": str(ROOT),
         }
         with spark_cluster(folder / "spark", workers, environment=environment) as spark:
             conf = {
