@@ -231,21 +231,24 @@ def test_without_rules_no_row_fails(people: DataFrame) -> None:
 
 def test_scores_outside_their_bounds_are_blocked(spark: SparkSession) -> None:
     columns = (
-        "user_id bigint, data_date date, rank int, item_id bigint, p_click double, p_long_view double, "
-        "p_like double, score double, cohort string, model_version string"
+        "user_id bigint, data_date date, list string, rank int, item_id bigint, p_click double, "
+        "p_long_view double, p_like double, score double, placement_probability double, cohort string, "
+        "model_version string"
     )
     day = date(2022, 5, 7)
     rows = [
-        (1, day, 1, 10, 0.4, 0.3, 0.01, 0.2, "new", "ple-1"),
-        (1, day, 21, 11, 1.01, 0.3, float("nan"), 0.1, "newish", "ple-1"),
+        (1, day, "home", 1, 10, 0.4, 0.3, 0.01, 0.2, 1.0, "new", "ple-1"),
+        (1, day, "away", 21, 11, 1.01, 0.3, float("nan"), 0.1, 1.5, "newish", "ple-1"),
     ]
 
     verdict = run_suite(spark.createDataFrame(rows, columns), "scores", load_config().suites["scores"])
 
     assert {result.rule for result in verdict.failed} == {
+        "list_in_set",
         "rank_between",
         "p_click_between",
         "p_like_between",
+        "placement_probability_between",
         "cohort_in_set",
     }
 

@@ -155,7 +155,7 @@ def test_redis_holds_a_list_per_user_and_the_version_before_expires(
     assert read_redis(client, 4)["data_date"] == str(FIRST)
     assert (client.ttl(keys[FIRST]), client.ttl(keys[SECOND]) > 0) == (-1, True)
 
-    client.hdel(keys[FIRST], 4)  # as if Redis had evicted it
+    client.hdel(keys[FIRST], "4:home")  # as if Redis had evicted it
     assert export_lists(store, spark, target).is_written
     assert (client.hlen(keys[FIRST]), client.ttl(keys[FIRST])) == (USERS, -1)
 

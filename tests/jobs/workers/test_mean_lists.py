@@ -102,13 +102,14 @@ def test_each_cohort_is_scored_against_its_own_pool(
     assert places(lists) == [(10, 1, 4), (10, 2, 2), (11, 1, 4), (11, 2, 2), (12, 1, 3)]
 
 
-def test_a_cohort_without_items_is_refused(
+def test_a_cohort_without_items_has_no_list_and_a_list_without_items_is_refused(
     spark: SparkSession, config: Config, users: DataFrame, items: DataFrame, means: DataFrame
 ) -> None:
-    pools = pools_of(spark, {"new": (1,), "low": (5,)})
+    of_new = mean_lists(users, items, pools_of(spark, {"new": (5,)}), means, config, DAY)
 
-    with pytest.raises(LamplighterError, match=f"list home has no item for users of cohort high as of {DAY}"):
-        mean_lists(users, items, pools, means, config, DAY)
+    assert {row["cohort"] for row in of_new.collect()} == {"new"}
+    with pytest.raises(LamplighterError, match=f"list home has no item as of {DAY}"):
+        mean_lists(users, items, pools_of(spark, {"x": ()}), means, config, DAY)
 
 
 def test_without_items_each_user_has_the_means_of_its_cohort(
