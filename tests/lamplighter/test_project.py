@@ -217,7 +217,7 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     rows = project.join(spine, features)
 
     score = project.score_udf(version)
-    tasks = sorted(config.lists["home"].weights)
+    tasks = sorted(config.lists["home"].ranking)
     found = rows.withColumn("found", score(F.struct("*")))
     rows.createOrReplaceTempView("pairs")
     by_sql = spark.sql("SELECT user_id, item_id, lamplighter_score(struct(*)).click AS p FROM pairs")
@@ -237,7 +237,7 @@ def test_a_udf_gives_pairs_the_probabilities_of_their_lists(
     example = mlflow.models.Model.load(f"models:/{config.dataset}@champion").load_input_example(
         f"models:/{config.dataset}@champion"
     )
-    assert set(loaded.predict(example).columns) == set(config.ranking.weights)
+    assert set(loaded.predict(example).columns) == set(config.lists["home"].ranking)
     by_champion = spark.sql(probabilities).toPandas()
     assert loaded.predict(rows.toPandas()).to_numpy() == pytest.approx(by_champion.to_numpy(), rel=1e-5)
 

@@ -27,7 +27,7 @@ def declare(outline: Callable[[Run], None]) -> Job:
 ELSEWHERE = {
     "build_pools": [  # by sources of what users like: tests/jobs/test_build_pools.py
         "reads events (trailing days of what users like, for pools)",
-        *(f"key tasks[].{field}" for field in ("name", "kind", "label", "where")),
+        *(f"key tasks[].{field}" for field in ("name", "label", "where")),
     ],
     "score": [  # while there is no champion: tests/jobs/test_second_data_set.py
         "reads group_means (same day)",
