@@ -83,6 +83,8 @@ def select(
         owner, at = np.nonzero(ranked & (place <= rules.length))
         rank = place[owner, at].astype(np.int32)
         return Selected(owner, rank, order[owner, at], np.ones(len(owner)))
+    if not rules.caps:
+        return _with_drawn(order, ranked, users, rules)
     lists = [_list_of(order[u][ranked[u]], user, rules) for u, user in enumerate(users)]
     lengths = [len(items) for items, _ in lists]
     return Selected(
@@ -96,6 +98,44 @@ def select(
 def item_keys(item_ids: Sequence[Any]) -> NDArray[np.uint64]:
     """Return the XXH64 hash of each id as text, (I,)."""
     return np.array([xxhash.xxh64_intdigest(str(item).encode()) for item in item_ids], np.uint64)
+
+
+def _with_drawn(
+    order: NDArray[np.int64], ranked: NDArray[np.bool_], users: Sequence[Any], rules: Rules
+) -> Selected:
+    """Return the lists of some users without caps: `_list_of`, of all at once.
+
+    Args:
+        order: items best first, (U, I).
+        ranked: which of these are allowed, (U, I).
+        users: their ids.
+        rules: of the list.
+    """
+    is_best = ranked & (np.cumsum(ranked, axis=1) <= rules.length - rules.new_places)
+    is_eligible = ranked & ~is_best & rules.is_new[order]
+    eligible = is_eligible.sum(axis=1)
+    draws = np.stack([_draw(user, items, rules) for user, items in zip(users, order, strict=True)])
+    first = np.argsort(np.where(is_eligible, draws, np.iinfo(np.uint64).max), axis=1, kind="stable")
+    drawn = np.minimum(eligible, rules.new_places)
+    is_drawn = np.zeros_like(ranked)
+    places = np.arange(rules.new_places)
+    owner, turn = np.nonzero(places < drawn[:, None])
+    is_drawn[owner, first[owner, turn]] = True
+    is_rest = ranked & ~is_best & ~is_drawn
+    missing = rules.length - is_best.sum(axis=1) - drawn
+    is_best |= is_rest & (np.cumsum(is_rest, axis=1) <= missing[:, None])
+    length = is_best.sum(axis=1) + drawn
+    kept = (turn + 1) * length[owner] // drawn[owner] - 1
+    starts = np.concatenate([[0], np.cumsum(length)])
+    is_kept = np.zeros(starts[-1], bool)
+    is_kept[starts[owner] + kept] = True
+    item, probability = np.empty(starts[-1], np.int64), np.ones(starts[-1])
+    item[starts[owner] + kept] = order[owner, first[owner, turn]]
+    probability[starts[owner] + kept] = 1 / eligible[owner]
+    item[~is_kept] = order[is_best]
+    owners = np.repeat(np.arange(len(length)), length)
+    rank = (np.arange(starts[-1]) - starts[owners] + 1).astype(np.int32)
+    return Selected(owners, rank, item, probability)
 
 
 def _list_of(

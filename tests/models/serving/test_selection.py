@@ -161,3 +161,25 @@ def test_a_list_is_what_its_rules_say(
     sure = [item for item, p in zip(items, found.probability, strict=True) if p == 1]
     if not kept:
         assert [scores[item] for item in sure] == sorted((scores[item] for item in sure), reverse=True)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    length=st.integers(1, 12),
+    kept=st.integers(1, 6),
+    share_allowed=st.sampled_from([0.0, 0.3, 1.0]),
+    share_new=st.sampled_from([0.0, 0.2, 0.7]),
+)
+def test_lists_of_many_users_at_once_are_those_of_each_alone_under_a_cap_that_never_holds(
+    seed: int, length: int, kept: int, share_allowed: float, share_new: float
+) -> None:
+    random, users, items = np.random.default_rng(seed), 5, 10
+    score, allowed = random.integers(0, 6, (users, items)) / 6, random.random((users, items)) < share_allowed
+    new, keys = random.random(items) < share_new, item_keys([*range(items)])
+    without = Rules("k", length, (), min(kept, length), new, keys)
+    never = Rules("k", length, (Cap(np.arange(items), 1),), min(kept, length), new, keys)
+
+    at_once, one_by_one = (select(score, allowed, range(users), by) for by in (without, never))
+
+    for together, alone in zip(at_once, one_by_one, strict=True):
+        np.testing.assert_array_equal(together, alone)
