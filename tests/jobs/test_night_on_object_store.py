@@ -74,7 +74,7 @@ def test_two_nights_leave_the_digests_of_local_folders(
     secret = spark.sparkContext._jsc.hadoopConfiguration().get("fs.s3a.secret.key")
     assert secret not in json.dumps(there.ledger.rows(), default=str)
     user = there.store.rows("scores", f"data_date = '{SECOND_NIGHT}'")[0]["user_id"]
-    assert list_of(there, user, SECOND_NIGHT) == list_of(here, user, SECOND_NIGHT)
+    assert list_of(there, str(user), SECOND_NIGHT) == list_of(here, str(user), SECOND_NIGHT)
     assert exists(f"{ROOT}/reports/kuairand/{SECOND_NIGHT}.html")
     assert secret.encode() not in read_bytes(f"{ROOT}/reports/kuairand/{SECOND_NIGHT}.html")
     serve_again(there, FIRST_NIGHT, "a test")
