@@ -30,6 +30,8 @@ class ExpertOptions(ConfigModel):
 
 
 PLAIN = ExpertOptions()
+EPSILON = 1e-5
+"""What F.layer_norm adds to the variance."""
 
 
 class Experts(nn.Module):
@@ -111,9 +113,18 @@ def _normalise(
     """Return a layer's products and its bias; with a norm, the normalised layer and its shift."""
     if not stacks[0].scales:
         return y_BNH, bias_NH
-    normal_BNH = F.layer_norm(y_BNH + bias_NH, y_BNH.shape[-1:])
     scale_NH = join([stack.scales[layer] for stack in stacks])
-    return normal_BNH * scale_NH, join([stack.shifts[layer] for stack in stacks])
+    shift_NH = join([stack.shifts[layer] for stack in stacks])
+    if torch.is_grad_enabled() or y_BNH.requires_grad:
+        return F.layer_norm(y_BNH + bias_NH, y_BNH.shape[-1:]) * scale_NH, shift_NH
+    return _layer_norm(y_BNH.add_(bias_NH)).mul_(scale_NH), shift_NH
+
+
+def _layer_norm(y_BNH: Tensor) -> Tensor:
+    """Overwrite with what F.layer_norm returns; several times as fast on a CPU, where rows are short."""
+    y_BNH -= y_BNH.mean(-1, keepdim=True)
+    norm_BN1 = torch.linalg.vector_norm(y_BNH, dim=-1, keepdim=True)
+    return y_BNH.mul_(norm_BN1.square_().div_(y_BNH.shape[-1]).add_(EPSILON).rsqrt_())
 
 
 class Gates(nn.Module):

@@ -11,6 +11,7 @@ Letters: B rows, N experts, H expert width, G gates.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -19,6 +20,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 ROWS_AT_ONCE = 1024
 """Rows of a block on a CPU: few enough for the cache, many enough to hide the cost of a call."""
+
+FEW_TERMS = 16
+"""Pairs of a gate and an expert that it sees: so few are faster added than multiplied as small matrices."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class ExpertOutputs:
         seen = [[slices[branch] for branch in sees[gate]] for gate in weights_BN]
         # Autograd does not notice that a function writes to a leaf.
         stacks = [y.clone() if _is_memory_of_a_leaf(y) else y for y in self.stacks]
+        if not torch.is_grad_enabled() and sum(len(weights_BN[gate].T) for gate in weights_BN) <= FEW_TERMS:
+            return self._sums(stacks, weights_BN, sees)
         mixed: tuple[Tensor, ...] = _Mix.apply(  # type: ignore[no-untyped-call]
             seen, len(stacks), *stacks, *self.biases, *weights_BN.values()
         )
@@ -75,6 +81,24 @@ class ExpertOutputs:
             gate: torch.einsum("bn,bnh->bh", w_BN, torch.cat([outputs_BNH[b] for b in sees[gate]], dim=1))
             for gate, w_BN in weights_BN.items()
         }
+
+    def _sums(
+        self, stacks: Sequence[Tensor], weights_BN: Mapping[str, Tensor], sees: Mapping[str, Sequence[str]]
+    ) -> dict[str, Tensor]:
+        """Return the same term by term, where no gradient is asked for."""
+        terms_BH: dict[str, Sequence[Tensor]] = {}
+        for stack_BNH, bias_NH, counts in zip(stacks, self.biases, self.branches, strict=True):
+            experts_BH = iter(stack_BNH.add_(bias_NH).clamp_min_(0.0).unbind(1))
+            terms_BH |= {branch: [*islice(experts_BH, count)] for branch, count in counts.items()}
+        mixed_BH: dict[str, Tensor] = {}
+        for gate, w_BN in weights_BN.items():
+            first, *others = zip(
+                (y_BH for branch in sees[gate] for y_BH in terms_BH[branch]), w_BN.unbind(1), strict=True
+            )
+            mixed_BH[gate] = first[0] * first[1][:, None]
+            for y_BH, w_B in others:
+                mixed_BH[gate].addcmul_(y_BH, w_B[:, None])
+        return mixed_BH
 
     def _slices(self) -> dict[str, "ExpertSlice"]:
         slices: dict[str, ExpertSlice] = {}

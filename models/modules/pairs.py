@@ -10,6 +10,7 @@ of a map.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import torch
@@ -56,7 +57,7 @@ class PoolRows:
             of = dict(zip(SIDES, parts, strict=True))
             product_IN = self.items_ID.double() @ of["item"].double().T
             product_IN += self.context_1D.double() @ of["context"].double().T
-            self._kept[key] = _Map(of["user"].double(), product_IN.to(self.items_ID.dtype), of["pair"])
+            self._kept[key] = _Map(key, of["user"].double(), product_IN.to(self.items_ID.dtype), of["pair"])
         return self._kept[key]
 
 
@@ -64,21 +65,54 @@ class _Map(NamedTuple):
     """A linear map of a pool.
 
     Attributes:
+        key: of the parameters.
         users: weights of the users' parts, (N, width of the side), float64.
         items: products of items and context, (I, N).
         pairs: weights of the pairs' parts, (N, width of the side).
     """
 
+    key: tuple[int, ...]
     users: Tensor
     items: Tensor
     pairs: Tensor
+
+
+class UserRows:
+    """Users, and what linear maps have made of them; slices share what is kept.
+
+    Products are computed in float64 and rounded once, as those of items.
+
+    Args:
+        users_UD: the users' parts of the input vector, (U, width of the side); U a multiple of BLOCK.
+    """
+
+    def __init__(self, users_UD: Tensor) -> None:
+        self.users_UD = users_UD
+        self._all_UD = users_UD
+        self._rows = slice(None)
+        self._kept: dict[tuple[int, ...], Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.users_UD)
+
+    def __getitem__(self, rows: slice) -> "UserRows":
+        some = copy(self)
+        some.users_UD, some._rows = self._all_UD[rows], rows
+        return some
+
+    def of_map(self, of: _Map) -> Tensor:
+        """Return the products of these users, (U, N)."""
+        if of.key not in self._kept:
+            product_UN = self._all_UD.double() @ of.users.T
+            self._kept[of.key] = product_UN.to(self._all_UD.dtype)
+        return self._kept[of.key][self._rows]
 
 
 class PairRows:
     """Rows of pairs of some users and the items of a pool: all pairs, or some.
 
     Args:
-        users_UD: the users' parts of the input vector, (U, width of the side).
+        users: U of them.
         pool: items and context.
         pairs_BD: the pairs' own parts, (B, width of the side).
         picked: places of users and of items, (B,) each; None: each user with each item, user by user.
@@ -86,20 +120,20 @@ class PairRows:
 
     def __init__(
         self,
-        users_UD: Tensor,
+        users: UserRows,
         pool: PoolRows,
         pairs_BD: Tensor,
         picked: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        self.users_UD, self.pool, self.pairs_BD, self.picked = users_UD, pool, pairs_BD, picked
+        self.users, self.pool, self.pairs_BD, self.picked = users, pool, pairs_BD, picked
 
     def __len__(self) -> int:
-        return len(self.users_UD) * len(self.pool) if self.picked is None else len(self.picked[0])
+        return len(self.users) * len(self.pool) if self.picked is None else len(self.picked[0])
 
     def linear(self, weights_ND: Sequence[Tensor]) -> Tensor:
         """Return x W^T, (B, N), of weights that are concatenated."""
         kept = self.pool.of_map(weights_ND)
-        users_UN = (self.users_UD.double() @ kept.users.T).to(self.users_UD.dtype)
+        users_UN = self.users.of_map(kept)
         if self.picked is None:
             product_BN = (users_UN[:, None] + kept.items).flatten(0, 1)
         else:
@@ -109,13 +143,13 @@ class PairRows:
 
     def joined(self) -> Tensor:
         """Return the input vectors, (B, D)."""
-        users, items = len(self.users_UD), len(self.pool)
+        users, items = len(self.users), len(self.pool)
         users_B, items_B = self.picked or (
             torch.arange(users).repeat_interleave(items),
             torch.arange(items).repeat(users),
         )
         parts: dict[Entity, Tensor] = {
-            "user": self.users_UD[users_B],
+            "user": self.users.users_UD[users_B],
             "item": self.pool.items_ID[items_B],
             "context": self.pool.context_1D.expand(len(self), -1),
             "pair": self.pairs_BD,

@@ -13,12 +13,16 @@ from torch import Tensor
 
 from core.encoder import Entity
 from core.errors import LamplighterError
-from models.modules.pairs import BLOCK, PairRows, PoolRows
+from models.modules.pairs import BLOCK, PairRows, PoolRows, UserRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import Cross, UserVectors, to_pair_inputs
 
-ROWS_AT_ONCE = 1024
-"""Pairs of a forward pass, about: enough for the matrix products, few enough for the cache."""
+LEAST_ROWS, MOST_ROWS, MULTIPLICATIONS = 1024, 8192, 2**28
+"""Pairs of a forward pass: as many as about so many multiplications allow. Small models take many, beside
+which the time of the calls themselves is small; those of large ones have to fit the cache."""
+
+MOST_USERS = 512
+"""Users of a forward pass."""
 
 PAIRS_AT_ONCE = 256
 """Pairs of a forward pass over items that are not for everybody."""
@@ -91,6 +95,7 @@ class PairScorer:
         self.crosses = pool.crosses
         group_I = self._model.group_of(np.zeros_like(self._item_group), self._item_group)
         is_for_all = np.ones(len(group_I), bool) if for_all is None else for_all
+        rows = rows_at_once(sum(each.numel() for each in self._model.network.parameters()))
         with torch.inference_mode():
             items_ID = self._embed("item", *pool.items)
             context_1D = self._embed("context", pool.context[0][None, :], pool.context[1][None, :])
@@ -100,12 +105,14 @@ class PairScorer:
                 widths = self._model.input.widths
                 return [
                     _Part(own, PoolRows(items_ID[np.resize(own, _filled(len(own)))], context_1D, widths))
-                    for own in places
+                    for of_group in places
+                    for own in np.array_split(of_group, -(-len(of_group) // rows) or 1)
                     if len(own)
                 ]
 
             self._of_all, self._of_some = parts(is_for_all), parts(~is_for_all)
-        self.users_at_once = max(1, round(ROWS_AT_ONCE / max(int(is_for_all.sum()), 1)))
+        most = min(rows // max(int(is_for_all.sum()), 1), MOST_USERS)
+        self.users_at_once = 1 << max(most.bit_length() - 1, 0)  # calls of a power of two have whole passes
 
     def predictions(
         self,
@@ -130,43 +137,55 @@ class PairScorer:
         Raises:
             LamplighterError: sizes that are not the encoder's.
         """
-        items, at_once = len(self._item_group), self.users_at_once
-        for start in range(0, len(user_categorical), at_once):
-            users = slice(start, min(start + at_once, len(user_categorical)))
-            here = users.stop - start
-            fill = [(0, at_once - here), (0, 0)]
-            logits = torch.full((at_once, items, len(self.tasks)), torch.nan)
+        count, at_once = len(user_categorical), self.users_at_once
+        fill = [(0, -count % max(at_once, BLOCK)), (0, 0)]
+        with torch.inference_mode():
+            everybody = UserRows(
+                self._embed("user", np.pad(user_categorical, fill), np.pad(user_dense, fill))
+            )
+        for start in range(0, count, at_once):
+            users = slice(start, min(start + at_once, count))
             with torch.inference_mode():
-                users_UD = self._embed(
-                    "user", np.pad(user_categorical[users], fill), np.pad(user_dense[users], fill)
+                logits = self._logits(
+                    everybody, start, user_group, vectors, own[users] if own is not None else None
                 )
-                pairs = to_pair_inputs(self.crosses, vectors, start, at_once, items)
-                for part in self._of_all:
-                    rows = PairRows(
-                        users_UD,
-                        part.pool,
-                        self._embed_pairs(
-                            pairs[:, part.filled].reshape(at_once * len(part.pool), -1 if pairs.size else 0)
-                        ),
-                    )
-                    of_part = self._forward(rows, user_group, part).view(at_once, len(part.pool), -1)
-                    logits[:, part.places] = of_part[:, : len(part.places)]
-                if own is not None:
-                    for part in self._of_some:
-                        self._fill_in(
-                            logits, part, np.nonzero(own[users][:, part.places]), users_UD, pairs, user_group
-                        )
+            here = users.stop - start
             yield (
                 users,
-                self._calibrated(logits[:here].flatten(0, 1).numpy(), user_group).reshape(here, items, -1),
+                self._calibrated(logits[:here].flatten(0, 1).numpy(), user_group).reshape(
+                    here, len(self._item_group), -1
+                ),
             )
+
+    def _logits(
+        self,
+        everybody: UserRows,
+        start: int,
+        user_group: int,
+        vectors: Sequence[UserVectors],
+        own: NDArray[np.bool_] | None,
+    ) -> Tensor:
+        """Return the logits of one pass, (users_at_once, I, K), NaN for pairs that nobody asked for."""
+        items, at_once = len(self._item_group), self.users_at_once
+        users = everybody[start : start + at_once]
+        logits = torch.full((at_once, items, len(self.tasks)), torch.nan)
+        pairs = to_pair_inputs(self.crosses, vectors, start, at_once, items)
+        for part in self._of_all:
+            own_pairs = pairs[:, part.filled].reshape(at_once * len(part.pool), -1 if pairs.size else 0)
+            rows = PairRows(users, part.pool, self._embed_pairs(own_pairs))
+            of_part = self._forward(rows, user_group, part).view(at_once, len(part.pool), -1)
+            logits[:, part.places] = of_part[:, : len(part.places)]
+        if own is not None:
+            for part in self._of_some:
+                self._fill_in(logits, part, np.nonzero(own[:, part.places]), users, pairs, user_group)
+        return logits
 
     def _fill_in(
         self,
         logits: Tensor,
         part: "_Part",
         picked: tuple[NDArray[np.int64], ...],
-        users_UD: Tensor,
+        users: UserRows,
         pairs: NDArray[np.float32],
         user_group: int,
     ) -> None:
@@ -176,7 +195,7 @@ class PairScorer:
             count, places = len(of_users), part.places[of_items]
             users_B, items_B = (np.resize(each, PAIRS_AT_ONCE) for each in (of_users, of_items))
             rows = PairRows(
-                users_UD,
+                users,
                 part.pool,
                 self._embed_pairs(pairs[users_B, part.places[items_B]]),
                 (torch.from_numpy(users_B), torch.from_numpy(items_B)),
@@ -232,3 +251,12 @@ class _Part(NamedTuple):
 def _filled(items: int) -> int:
     """Return the number of items rounded up to whole blocks."""
     return items + -items % BLOCK
+
+
+def rows_at_once(multiplications: int) -> int:
+    """Return the pairs of a forward pass.
+
+    Args:
+        multiplications: per pair, about.
+    """
+    return min(max(MULTIPLICATIONS // multiplications, LEAST_ROWS), MOST_ROWS)

@@ -25,6 +25,8 @@ def test_stacked_experts_are_separate_networks(widths: list[int], norm: Norm) ->
     alone = oracles.experts(stack, x_BD)
 
     torch.testing.assert_close(stack(x_BD), torch.stack(alone, dim=1), rtol=1e-10, atol=1e-10)
+    with torch.no_grad():  # another way for each layer's norm
+        torch.testing.assert_close(stack(x_BD), torch.stack(alone, dim=1), rtol=1e-10, atol=1e-10)
 
 
 def test_layers_of_an_expert_start_in_the_range_of_a_plain_linear_layer() -> None:

@@ -84,7 +84,14 @@ def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
             for keeps in (True, False)
         )
 
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        few = outputs_of(stacks, in_stacks, biases).mix(weights, sees)
+        patch.setattr(mixture, "FEW_TERMS", 0)
+        many = outputs_of(stacks, in_stacks, biases).mix(weights, sees)
+
     expected = plain(outputs_of(stacks, in_stacks, biases), weights, sees)
+    torch.testing.assert_close(few, {gate: y.detach() for gate, y in expected.items()})
+    torch.testing.assert_close(many, few)
     plain_grads = torch.autograd.grad(
         sum(y.square().sum() for y in expected.values()), of, materialize_grads=True, allow_unused=True
     )

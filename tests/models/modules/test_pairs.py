@@ -10,7 +10,7 @@ from core.encoder import DenseEncoding, Encoder
 from core.model import InputLayer as Config
 from models.model import MultiTaskModel
 from models.modules.input import SIDES, InputLayer
-from models.modules.pairs import PairRows, PoolRows, linear
+from models.modules.pairs import PairRows, PoolRows, UserRows, linear
 from tests.models.conftest import TRUNKS
 
 Batch = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -23,7 +23,9 @@ def drawn(*shape: int, seed: int) -> Tensor:
 
 
 def pairs_of(pool: PoolRows, pair_width: int = 1, seed: int = 1) -> PairRows:
-    return PairRows(drawn(USERS, 3, seed=seed), pool, drawn(USERS * ITEMS, pair_width, seed=seed + 1))
+    return PairRows(
+        UserRows(drawn(USERS, 3, seed=seed)), pool, drawn(USERS * ITEMS, pair_width, seed=seed + 1)
+    )
 
 
 @pytest.mark.parametrize("pair_width", [0, 1])
@@ -42,6 +44,21 @@ def test_a_linear_map_of_pairs_is_that_of_their_vectors(pair_width: int) -> None
             torch.testing.assert_close(linear(x_BD, weights), x_BD @ torch.cat(weights).T)
 
 
+def test_users_of_a_slice_share_what_is_kept_of_all() -> None:
+    pool = PoolRows(drawn(ITEMS, 2, seed=3), drawn(1, 4, seed=4), WIDTHS | {"pair": 0})
+    weights = [drawn(6, 9, seed=5)]
+    users = UserRows(drawn(USERS, 3, seed=1))
+    whole = linear(PairRows(users, pool, drawn(USERS * ITEMS, 0, seed=2)), weights)
+
+    some = users[1:3]
+    product = linear(PairRows(some, pool, drawn(2 * ITEMS, 0, seed=2)), weights)
+
+    assert (len(users), len(some)) == (USERS, 2)
+    assert torch.equal(product, whole[1 * ITEMS : 3 * ITEMS])
+    kept = pool.of_map(weights)
+    assert some.of_map(kept).data_ptr() == users.of_map(kept)[1:].data_ptr()
+
+
 def test_rows_go_user_by_user() -> None:
     pool = PoolRows(drawn(ITEMS, 2, seed=3), drawn(1, 4, seed=4), WIDTHS)
     rows = pairs_of(pool)
@@ -49,7 +66,12 @@ def test_rows_go_user_by_user() -> None:
     x_BD = rows.joined()
 
     user, item = 2, 3
-    expected = [rows.users_UD[user], pool.items_ID[item], pool.context_1D[0], rows.pairs_BD[2 * ITEMS + 3]]
+    expected = [
+        rows.users.users_UD[user],
+        pool.items_ID[item],
+        pool.context_1D[0],
+        rows.pairs_BD[2 * ITEMS + 3],
+    ]
     assert torch.equal(x_BD[2 * ITEMS + 3], torch.cat(expected))
 
 
@@ -64,7 +86,7 @@ def test_picked_pairs_have_the_numbers_of_the_same_pairs_among_all(pair_width: i
     )  # in any order, also twice
     places_B = users_B * ITEMS + items_B
 
-    picked = PairRows(rows.users_UD, pool, rows.pairs_BD[places_B], (users_B, items_B))
+    picked = PairRows(rows.users, pool, rows.pairs_BD[places_B], (users_B, items_B))
 
     assert (len(rows), len(picked)) == (USERS * ITEMS, 5)
     assert torch.equal(picked.joined(), rows.joined()[places_B])
@@ -80,7 +102,7 @@ def test_every_architecture_reads_picked_pairs_as_it_reads_their_vectors(
     items_ID, context_1D = drawn(ITEMS, widths["item"], seed=3), drawn(1, widths["context"], seed=4)
     picked = (torch.tensor([4, 0, 2]), torch.tensor([6, 0, 3]))
     rows = PairRows(
-        drawn(USERS, widths["user"], seed=1),
+        UserRows(drawn(USERS, widths["user"], seed=1)),
         PoolRows(items_ID, context_1D, widths),
         drawn(3, 0, seed=2),
         picked,
@@ -108,7 +130,7 @@ def test_parts_that_are_embedded_apart_are_bit_for_bit_the_whole_row(
         layer.embed(side, ids[:, layer.categorical_columns[side]], dense[:, layer.dense_columns[side]])
         for side in SIDES
     )
-    rows = PairRows(user[:1], PoolRows(item, context[:1], layer.widths), pair)
+    rows = PairRows(UserRows(user[:1]), PoolRows(item, context[:1], layer.widths), pair)
 
     assert torch.equal(rows.joined(), layer(ids, dense))
     assert torch.equal(pair, (dense[:, :1].log1p() - 0.5) / 2.0)
@@ -123,7 +145,7 @@ def test_every_architecture_reads_pairs_as_it_reads_their_vectors(
     widths = model.input.widths
     items_ID, context_1D = drawn(ITEMS, widths["item"], seed=3), drawn(1, widths["context"], seed=4)
     pool = PoolRows(items_ID, context_1D, widths)
-    rows = PairRows(drawn(USERS, widths["user"], seed=1), pool, drawn(USERS * ITEMS, 0, seed=2))
+    rows = PairRows(UserRows(drawn(USERS, widths["user"], seed=1)), pool, drawn(USERS * ITEMS, 0, seed=2))
     assert model.takes_pairs
 
     with torch.inference_mode():
@@ -138,7 +160,7 @@ def test_a_trunk_that_needs_the_vectors_gets_them(
     model = make_model("mfh").double()
     switcher = next(iter(model.network.trunk.trees.values())).level1
     pool = PoolRows(drawn(ITEMS, 4, seed=3), drawn(1, 2, seed=4), model.input.widths)
-    rows = PairRows(drawn(USERS, 4, seed=1), pool, drawn(USERS * ITEMS, 0, seed=2))
+    rows = PairRows(UserRows(drawn(USERS, 4, seed=1)), pool, drawn(USERS * ITEMS, 0, seed=2))
     seen: list[type] = []
     switcher.register_forward_pre_hook(lambda module, inputs: seen.append(type(inputs[0])))
 

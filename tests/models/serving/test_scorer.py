@@ -13,7 +13,7 @@ from core.model import Model
 from models.modules.pairs import BLOCK, PairRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import NO_KEY, Cross, UserVectors
-from models.serving.scorer import PAIRS_AT_ONCE, ROWS_AT_ONCE, PairScorer
+from models.serving.scorer import LEAST_ROWS, PAIRS_AT_ONCE, PairScorer, rows_at_once
 from tests.models.small_bundle import (
     CONTEXT,
     CONTEXT_ROW,
@@ -31,7 +31,13 @@ from tests.models.small_bundle import (
 )
 from tests.models.training_set import ENCODER, MFH, MFH_ITEM, PLE
 
-USERS_AT_ONCE = round(ROWS_AT_ONCE / ITEMS)
+USERS_AT_ONCE = 16
+"""Of a pass of LEAST_ROWS pairs: 27, of which the power of two."""
+
+
+@pytest.fixture(autouse=True)
+def _few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.serving.scorer.MOST_ROWS", LEAST_ROWS)
 
 
 def scorer(of: Bundle, for_all: np.ndarray | None = None, **changes: Any) -> PairScorer:
@@ -150,7 +156,7 @@ def test_items_of_a_group_share_a_forward_pass_that_computes_its_cells_alone(
     from_input = lists._model.from_input
 
     def seen(x: PairRows, group: int) -> torch.Tensor:
-        passes.append((group, len(x.users_UD) * len(x.pool)))
+        passes.append((group, len(x)))
         return from_input(x, group)
 
     monkeypatch.setattr(lists._model, "from_input", seen)
@@ -170,6 +176,28 @@ def test_pools_of_equal_content_are_equal_and_an_item_of_another_group_makes_ano
     assert pool() != pool(item_group=1 - ITEM_GROUP)
     cross = Cross(np.array([0]), ITEM_GROUP, np.array([0], np.float32))
     assert pool() != pool(crosses=[cross])
+
+
+def test_a_pool_of_more_items_than_a_pass_has_rows_takes_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of, users = bundle(tmp_path, MFH_ITEM), rows(3, 5, USER)
+    expected = predicted(scorer(of), users, 1)
+    monkeypatch.setattr("models.serving.scorer.LEAST_ROWS", 12)
+    monkeypatch.setattr("models.serving.scorer.MOST_ROWS", 12)
+
+    lists = scorer(of)
+
+    assert lists.users_at_once == 1
+    np.testing.assert_allclose(predicted(lists, users, 1), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("multiplications", "rows"), [(10_000, 8192), (2**17, 2048), (2_000_000, 1024)])
+def test_passes_of_large_models_have_fewer_rows(
+    multiplications: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    assert rows_at_once(multiplications) == rows
 
 
 @pytest.mark.parametrize("model", [PLE, MFH, MFH_ITEM], ids=["ple", "mfh", "mfh_item"])
@@ -216,7 +244,8 @@ def picks() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(11)
     for_all, own = rng.random(ITEMS) < 0.4, rng.random((100, ITEMS)) < 0.6
     own[[0, 5]] = False
-    at_once = round(ROWS_AT_ONCE / for_all.sum())
+    at_once = 64
+    assert at_once <= LEAST_ROWS / for_all.sum() < 2 * at_once
     assert at_once < len(own)
     assert own[:at_once, ~for_all & (ITEM_GROUP == 0)].sum() > PAIRS_AT_ONCE  # more than one pass of pairs
     return for_all, own
