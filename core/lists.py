@@ -84,6 +84,16 @@ def _read_ranking(value: Any) -> Any:
     return value
 
 
+class Scoring(ConfigModel):
+    """How `score` computes the predictions of users and items.
+
+    bfloat16: matrix products in it, sums of them in float32. Large models take less time, small ones more
+    (docs/benchmarks). `evaluate` computes in float32 whatever this is.
+    """
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
 class ItemList(ConfigModel):
     """One list per user: the best items of a pool, or no items (`ranking: none`) and probabilities alone.
 

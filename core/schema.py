@@ -13,7 +13,7 @@ from core.config_model import ConfigModel, Days, Name, Positive, Share, Window, 
 from core.derived import Derived
 from core.features import Features
 from core.inputs import Inputs
-from core.lists import Active, ItemList, LikedAttribute, MostLiked, MostShown
+from core.lists import Active, ItemList, LikedAttribute, MostLiked, MostShown, Scoring
 from core.model import Model
 from core.paths import StoragePath
 from core.source import Behaviour, Source, require_order
@@ -276,6 +276,7 @@ class Config(ConfigModel):
     audits: Audits
     baselines: Baselines
     lists: Annotated[dict[Name, ItemList], Field(min_length=1)]
+    scoring: Scoring = Field(default_factory=Scoring)
     suites: dict[Name, Suite] = Field(default_factory=dict)
     model: Model
 

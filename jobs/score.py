@@ -36,7 +36,16 @@ from quality.served import served_by
         champion(),
     ),
     writes=("scores_staging",),
-    config=("baselines", "cohorts", "exposure", "features", "lists", "tasks[].name", "tasks[].kind"),
+    config=(
+        "baselines",
+        "cohorts",
+        "exposure",
+        "features",
+        "lists",
+        "scoring",
+        "tasks[].name",
+        "tasks[].kind",
+    ),
     dates=ONE,
     flags=("model",),
 )

@@ -53,7 +53,10 @@ def to_bundle(folder: Path, architecture: str, size: str) -> Bundle:
         tasks=TASKS,
         cohorts=COHORTS,
         rule_versions=dict.fromkeys(COHORTS, 1),
-        columns={},
+        columns={
+            **{encoding.column: "bigint" for encoding in encoder.categorical},
+            **{encoding.column: "double" for encoding in encoder.dense},
+        },
         table_versions={},
         code_revision="bench",
         seed=1,

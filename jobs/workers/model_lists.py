@@ -72,7 +72,7 @@ def to_model_lists(
         for context, together in _by_context(lists, config):
             encoded_context = _context(spark, dict(context), groups, bundle, config, data_date)
             pool = Pool(ids, cohorts, arrays, encoded_context, own)
-            units.append(Unit(ModelPredictor(name, pool), tuple(together)))
+            units.append(Unit(ModelPredictor(name, pool, config.scoring.dtype), tuple(together)))
     tasks = tuple(task.name for task in config.listed_tasks)
     return NightLists(bundle.manifest.model_version, items.ids, tuple(units), tasks), keys
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jobs.workers.bundles import bundle_in_worker, cat_columns, dense_columns, to_arrays
 from jobs.workers.vectors import PREFIX, vectors_of
-from models.serving.scorer import PairScorer, Pool
+from models.serving.scorer import Dtype, PairScorer, Pool
 
 Predictions = Iterator[tuple[slice, NDArray[np.float64]]]
 
@@ -52,14 +52,16 @@ class ModelPredictor:
     Attributes:
         bundle: its name, as `bring_bundle` returns it.
         pool: all items in one context, in the order of item_id.
+        dtype: of matrix products.
     """
 
     bundle: str
     pool: Pool
+    dtype: Dtype = "float32"
 
     def scorer(self, for_all: NDArray[np.bool_]) -> Scorer:
         """See `Predictor.scorer`."""
-        return _model_scorer(self.bundle, self.pool, for_all.tobytes())
+        return _model_scorer(self.bundle, self.pool, self.dtype, for_all.tobytes())
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ class MeanPredictor:
 class _ModelScorer:
     """Users' columns into a scorer of pairs."""
 
-    def __init__(self, bundle: str, pool: Pool, for_all: NDArray[np.bool_]) -> None:
+    def __init__(self, bundle: str, pool: Pool, dtype: Dtype, for_all: NDArray[np.bool_]) -> None:
         self._bundle = bundle_in_worker(bundle)
-        self._scorer = PairScorer(self._bundle, pool, for_all)
+        self._scorer = PairScorer(self._bundle, pool, for_all, dtype)
         self.tasks = self._scorer.tasks
 
     def predictions(self, users: pa.Table, own: NDArray[np.bool_] | None) -> Predictions:
@@ -111,5 +113,5 @@ class _ModelScorer:
 
 
 @lru_cache(maxsize=32)  # lists of one context x cohorts of users
-def _model_scorer(bundle: str, pool: Pool, for_all: bytes) -> _ModelScorer:
-    return _ModelScorer(bundle, pool, np.frombuffer(for_all, bool))
+def _model_scorer(bundle: str, pool: Pool, dtype: Dtype, for_all: bytes) -> _ModelScorer:
+    return _ModelScorer(bundle, pool, dtype, np.frombuffer(for_all, bool))

@@ -98,13 +98,19 @@ def to_ids(values: pd.Series, encoding: CategoricalEncoding, kind: str) -> NDArr
     element = kind.removeprefix("array<").removesuffix(">") if is_array else kind
     number = {text: place for place, text in enumerate(encoding.vocabulary, start=1)}
     known: dict[str | None, int] = {None: 0}
+    if not is_array:  # an array is no key; of others each distinct value is read once
+        place_of_row, values = pd.factorize(values.to_numpy(dtype=object))
     ids = np.zeros((len(values), len(encoding.id_columns)), np.int64)
     for row, value in enumerate(values):
         for place, text in enumerate(_texts(value, encoding, element, is_array)[: ids.shape[1]]):
             if text is not None and text not in known:
                 known[text] = _hash(text, encoding.size) if encoding.kind == "hash" else number.get(text, 0)
             ids[row, place] = known[text]
-    return ids
+    if is_array:
+        return ids
+    with_null = np.concatenate([ids, np.zeros((1, ids.shape[1]), np.int64)])  # at place -1
+    of_rows: NDArray[np.int64] = with_null[place_of_row]
+    return of_rows
 
 
 def _texts(value: Any, encoding: CategoricalEncoding, kind: str, is_array: bool) -> Sequence[str | None]:

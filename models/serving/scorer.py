@@ -4,7 +4,7 @@ Letters: U users, I items, K tasks, D width of the input vector.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from models.modules.pairs import BLOCK, PairRows, PoolRows, UserRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import Cross, UserVectors, to_pair_inputs
 
+Dtype = Literal["float32", "bfloat16"]
 LEAST_ROWS, MOST_ROWS, MULTIPLICATIONS = 1024, 8192, 2**28
 """Pairs of a forward pass: as many as about so many multiplications allow. Small models take many, beside
 which the time of the calls themselves is small; those of large ones have to fit the cache."""
@@ -79,13 +80,17 @@ class PairScorer:
         bundle: the model.
         pool: the items, and the context.
         for_all: which items are for every user, (I,); None: all.
+        dtype: of matrix products; bfloat16 by torch.autocast.
 
     Raises:
         LamplighterError: an empty pool, or sizes that are not the encoder's.
     """
 
-    def __init__(self, bundle: Bundle, pool: Pool, for_all: NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, pool: Pool, for_all: NDArray[np.bool_] | None = None, dtype: Dtype = "float32"
+    ) -> None:
         self._bundle = bundle
+        self._dtype = dtype
         self._model = bundle.model()
         self._is_binary = np.array([task.kind == "binary" for task in bundle.manifest.tasks])
         self.tasks = tuple(task.name for task in bundle.manifest.tasks)
@@ -204,7 +209,8 @@ class PairScorer:
 
     def _forward(self, rows: PairRows, user_group: int, part: "_Part") -> Tensor:
         (group,) = self._model.group_of(np.array([user_group]), self._item_group[part.places[:1]])
-        return self._model.from_input(rows, int(group))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == "bfloat16"):
+            return self._model.from_input(rows, int(group)).float()
 
     def _calibrated(self, logits: NDArray[np.float32], user_group: int) -> NDArray[np.float64]:
         """Return predictions, (n, K), in float64."""

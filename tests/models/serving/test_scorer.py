@@ -316,3 +316,17 @@ def test_wrong_inputs_are_refused_with_what_was_expected(tmp_path: Path) -> None
         scorer(of, item_ids=ITEM_IDS[:0], items=(ITEM_ROWS[0][:0], ITEM_ROWS[1][:0]))
     with pytest.raises(LamplighterError, match=r"user columns are 2 categorical and 1 dense, .* has 1 and 1"):
         predicted(scorer(of), (np.zeros((1, 2)), np.zeros((1, 1))), user_group=0)
+
+
+@pytest.mark.parametrize("model", [PLE, MFH_ITEM], ids=["ple", "mfh_item"])
+def test_in_bfloat16_predictions_are_near_and_do_not_depend_on_the_other_users_of_a_call(
+    model: Model, tmp_path: Path
+) -> None:
+    of, users = bundle(tmp_path, model), rows(USERS_AT_ONCE + 5, 6, USER)
+    lists = PairScorer(of, pool(), dtype="bfloat16")
+
+    found, exact = predicted(lists, users, 1), predicted(scorer(of), users, 1)
+    alone = [predicted(lists, (users[0][[u]], users[1][[u]]), 1) for u in range(20)]
+
+    assert 1e-5 < np.abs(found - exact).max() < 0.03  # 8 bits of a product's digits
+    np.testing.assert_array_equal(np.concatenate(alone), found[:20])
