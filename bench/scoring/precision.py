@@ -3,9 +3,9 @@
 python -m bench.scoring.precision                          after `make demo`
 python -m bench.scoring.precision --set KEY=VALUE          settings of the project, as the commands take them
 
-Runs `score` of one data date twice, last in float32, so that the warehouse holds what it held before. Compared
-are the probabilities of the pairs of user and item that both have in a list, by task and user cohort, and the
-lists themselves.
+Runs `score` of one data date twice, in float32 last, so that the warehouse holds what it held before.
+Compared are the probabilities of the pairs of user and item that both have in a list, by task and user
+cohort, and the lists themselves.
 """
 
 import argparse
