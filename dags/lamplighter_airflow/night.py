@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from airflow.sdk import DAG, Context, CronDataIntervalTimetable, Param, TaskGroup
 from airflow.sdk.exceptions import AirflowFailException
+
 from lamplighter_airflow.operator import JobOperator, log_failure
 
 PLATFORM = Path(__file__).resolve().parents[2]
@@ -19,11 +20,12 @@ JOBS: list[dict[str, Any]] = json.loads((PLATFORM / "dags" / "jobs.json").read_t
 """What the jobs declare; `make docs` writes the file, since Airflow's environment has no Spark."""
 RUNS_WITH_INTERVAL = {"scheduled", "backfill"}
 ABOUT = """\
-The night of `{dataset}`: each task is a job of Lamplighter, run as a step of a night. It ends at once where it is
-up to date, repairs earlier data dates that the day's files brought late rows of, and trains on training nights only.
+The night of `{dataset}`: each task is a job of Lamplighter, run as a step of a night. It ends at once where
+it is up to date, repairs earlier data dates that the day's files brought late rows of, and trains on training
+nights only.
 
-The data date of a scheduled run is the day in which its data interval begins, in {zone}. A run that is triggered by
-hand needs the parameter `data_date`.
+The data date of a scheduled run is the day in which its data interval begins, in {zone}. A run that is
+triggered by hand needs the parameter `data_date`.
 """
 
 

@@ -1,4 +1,4 @@
-"""A real Airflow for tests: PostgreSQL, API server, DAG processor, scheduler with LocalExecutor; its REST API."""
+"""A real Airflow for tests: PostgreSQL, API server, DAG processor, scheduler with LocalExecutor; its API."""
 
 import json
 import os

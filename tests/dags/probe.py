@@ -2,11 +2,14 @@
 
 probe.py structure            import errors; edges, retries and dates of DAGs
 probe.py run CONF_JSON        run nightly_kuairand by dag.test(), retries without delay; states and tries
+probe.py page FILE PROJECT    ids and tasks of the DAGs that the first Python of a page makes of a project
 probe.py ending BEGUN         how a job ended that began after BEGUN
 """
 
 import json
+import re
 import sys
+import tempfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +25,8 @@ def main(verb: str, *rest: str) -> dict[str, object]:
         from lamplighter_airflow.operator import ending_of
 
         return ending_of("check", ["--job", "check"], datetime.fromisoformat(rest[0]))._asdict()
+    if verb == "page":
+        return dags_of_page(Path(rest[0]), rest[1])
     bag = DagBag(DAGS, safe_mode=False)
     if bag.import_errors:
         return {"import_errors": bag.import_errors}
@@ -49,6 +54,16 @@ def main(verb: str, *rest: str) -> dict[str, object]:
         "states": {task.task_id: str(task.state) for task in tasks},
         "tries": {task.task_id: task.try_number for task in tasks},
     }
+
+
+def dags_of_page(page: Path, project: str) -> dict[str, object]:
+    """Parse the file that a page shows, as Airflow does, with another project in place of /srv/shop."""
+    (shown, *_) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "nights.py").write_text(shown.replace("/srv/shop", project))
+        bag = DagBag(folder)
+    dags = {name: sorted(dag.task_ids) for name, dag in bag.dags.items()}
+    return {"import_errors": bag.import_errors, "dags": dags}
 
 
 def first_dates(dag: DAG) -> list[list[str]]:

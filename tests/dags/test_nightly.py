@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.tiny_log import write_tiny_project
+
 ROOT = Path(__file__).parents[2]
 AIRFLOW = ROOT / ".venv-airflow" / "bin"
 JOBS = json.loads((ROOT / "dags" / "jobs.json").read_text())
@@ -159,10 +161,8 @@ def test_only_what_may_get_better_is_tried_again(airflow_home: Path, exit_code: 
     noted = (airflow_home / "notes").read_text().splitlines()
     assert sum("/jobs/check.py" in line for line in noted) == tries
     asked = [line for line in noted if line.startswith("runs --json")]
-    assert asked == [
-        "runs --json --last 1 --job check --data-date 2022-05-08 --dataset kuairand --env local "
-        f"--project {ROOT}"
-    ] * tries
+    flags = f"--data-date 2022-05-08 --dataset kuairand --env local --project {ROOT}"
+    assert asked == [f"runs --json --last 1 --job check {flags}"] * tries
 
 
 @pytest.mark.slow
@@ -207,3 +207,18 @@ def test_a_run_without_a_date_fails_before_anything_is_submitted(airflow_home: P
     assert facts["state"] == "failed"
     assert facts["tries"]["scan_sources"] == 1
     assert (airflow_home / "notes").read_text() == ""
+
+
+@pytest.mark.slow
+@needs_airflow
+def test_the_file_of_the_how_to_makes_a_dag_per_data_set_of_a_project(
+    airflow_home: Path, tmp_path: Path
+) -> None:
+    write_tiny_project(tmp_path)
+    page = ROOT / "docs" / "how-to" / "airflow.md"
+
+    facts = probe(airflow_home, "page", str(page), str(tmp_path))
+
+    assert facts["import_errors"] == {}
+    assert "nightly_tiny" in facts["dags"]
+    assert {"ingest", "ple.train", "mfh.train"} <= set(facts["dags"]["nightly_tiny"])
