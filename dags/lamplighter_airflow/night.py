@@ -60,7 +60,8 @@ def night_dag(
         dataset: a file of conf/datasets.
         project: the folder that holds conf/.
         start_date: first data date; None: `training.anchor` of the data set, its first training night.
-        end_date: last data date; None: no end.
+        end_date: last data date; None: no end. It ends runs by hand, too: Airflow gives one no tasks whose
+            logical date is later.
         hour: when the night of a data date begins on the day after, in the data set's time zone.
         env: a file of conf: local, cluster.
         models: files of conf/models; those after the first meet the champion in this order.
@@ -84,6 +85,7 @@ def night_dag(
         is_paused_upon_creation=True,
         max_active_runs=1,  # one writer per table, and dates in their order
         max_active_tasks=1,
+        max_consecutive_failed_dag_runs=3,  # those that follow need them
         default_args={
             "retries": 2,
             "pool": pool or f"nightly_{dataset}",

@@ -39,11 +39,14 @@ def main(verb: str, *rest: str) -> dict[str, object]:
             "dags": sorted(bag.dags),
             "first_dates": first_dates(dag),
             "over_a_change_of_clocks": first_dates(night_dag("awkward", start_date=date(2024, 3, 9))),
+            "dates_up_to_an_end": first_dates(night_dag("synthetic", end_date=date(2024, 2, 29), hour=5)),
             "edges": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
             "operators": sorted({base.__name__ for task in dag.tasks for base in type(task).__mro__}),
             "retries": sorted({task.retries for task in dag.tasks}),
             "pools": sorted({task.pool for task in dag.tasks}),
             "max_active_runs": dag.max_active_runs,
+            "catchup": dag.catchup,
+            "failed_runs_in_a_row": dag.max_consecutive_failed_dag_runs,
         }
     for task in dag.tasks:
         task.retry_delay = timedelta(0)
