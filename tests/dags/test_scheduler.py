@@ -139,9 +139,11 @@ def tries_of(api: RestApi, day: date, task: str) -> list[str]:
 
 
 def errors_of(api: RestApi, day: date, task: str, attempt: int) -> list[str]:
-    """What the log of one try says at the level ERROR."""
+    """What the log of one try says at the level ERROR, with the exceptions that it shows."""
     log = api.get(f"{task_path(api, day, task)}/logs/{attempt}?full_content=true")
-    return [line["event"] for line in log["content"] if line.get("level") == "error"]
+    errors = [line for line in log["content"] if line.get("level") == "error"]
+    shown = [each["exc_value"] for line in errors for each in line.get("error_detail") or []]
+    return [*(line["event"] for line in errors), *shown]
 
 
 def newest(project: Path, job: str, day: date) -> NewestRun | None:
@@ -176,9 +178,9 @@ def test_a_job_that_is_killed_is_tried_again(airflow: Airflow, project: Path) ->
     wait_until(lambda: has_ended(airflow.api, KILLED))
 
     assert states_of(airflow.api, KILLED) == dict.fromkeys(TASKS, "success")
-    assert tries_of(airflow.api, KILLED, "build_features") == ["up_for_retry", "success"]
-    said = errors_of(airflow.api, KILLED, "build_features", 1)
-    assert "build_features 2024-03-01 was cut off: its process was killed" in " ".join(said)
+    assert tries_of(airflow.api, KILLED, "build_features") == ["failed", "success"]
+    why = "build_features 2024-03-01 was cut off: its process was killed"
+    assert why in errors_of(airflow.api, KILLED, "build_features", 1)
     assert tries_of(airflow.api, KILLED, "ingest") == ["success"]
 
 
@@ -234,7 +236,7 @@ def test_one_request_repairs_both_dates_and_a_task_that_is_killed_with_all_its_p
     for day in (BLOCKED, LAST):
         assert states_of(airflow.api, day) == dict.fromkeys(TASKS, "success")
     assert tries_of(airflow.api, BLOCKED, "ingest") == ["failed", "success"]
-    assert tries_of(airflow.api, LAST, "score") == ["upstream_failed", "up_for_retry", "success"]
+    assert tries_of(airflow.api, LAST, "score") == ["upstream_failed", "failed", "success"]
     assert run_of(airflow.api, BLOCKED)["end_date"] < run_of(airflow.api, LAST)["start_date"]
 
 
