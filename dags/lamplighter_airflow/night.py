@@ -51,7 +51,7 @@ def night_dag(
     hour: int = 2,
     env: str = "local",
     models: Sequence[str] = ("ple",),
-    pool: str | None = None,
+    pool: str = "default_pool",
     on_failure: Callable[[Context], None] = log_failure,
 ) -> DAG:
     """Return the DAG `nightly_DATASET`; Airflow finds it without a variable that holds it.
@@ -65,7 +65,7 @@ def night_dag(
         hour: when the night of a data date begins on the day after, in the data set's time zone.
         env: a file of conf: local, cluster.
         models: files of conf/models; those after the first meet the champion in this order.
-        pool: Airflow's pool; None: one that is called as the DAG.
+        pool: Airflow's pool, which has to be there: Airflow runs no task of one that does not exist.
         on_failure: called with Airflow's context when a task has failed for good; `context["exception"]` is
             the job's last line.
 
@@ -88,7 +88,7 @@ def night_dag(
         max_consecutive_failed_dag_runs=3,  # those that follow need them
         default_args={
             "retries": 2,
-            "pool": pool or f"nightly_{dataset}",
+            "pool": pool,
             "on_failure_callback": on_failure,
         },
         params={"data_date": Param(None, type=["null", "string"], format="date", description="YYYY-MM-DD")},

@@ -108,7 +108,7 @@ def test_each_data_set_has_a_dag_that_is_a_chain_of_spark_submits(airflow_home: 
     after["ple.promote"].add("mfh.train")  # the second meets the champion that the first has become
     assert {name: set(edges) for name, edges in facts["edges"].items()} == after
     assert "SparkSubmitOperator" in facts["operators"]
-    assert (facts["retries"], facts["pools"]) == ([2], ["nightly_kuairand"])
+    assert (facts["retries"], facts["pools"]) == ([2], ["default_pool"])
     assert (facts["max_active_runs"], facts["catchup"], facts["failed_runs_in_a_row"]) == (1, True, 3)
 
 

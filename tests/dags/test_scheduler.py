@@ -53,7 +53,7 @@ from datetime import date
 
 from lamplighter_airflow import night_dag
 
-night_dag({dataset!r}, project={project!r}, end_date=date.fromisoformat({last!r}))
+night_dag({dataset!r}, project={project!r}, end_date=date.fromisoformat({last!r}), pool="one_writer")
 """
 
 
@@ -95,7 +95,7 @@ def airflow(project: Path) -> Iterator[Airflow]:
         try:
             with airflow_servers(home, home / "dags", environment) as found:
                 wait_until(lambda: DAG in [each["dag_id"] for each in found.api.get("/dags")["dags"]], 120)
-                found.api.post("/pools", {"name": DAG, "slots": 1})
+                found.api.post("/pools", {"name": "one_writer", "slots": 1})
                 found.api.patch(f"/dags/{DAG}", {"is_paused": False})
                 yield found
         except ServiceError as error:
@@ -182,6 +182,7 @@ def test_a_job_that_is_killed_is_tried_again(airflow: Airflow, project: Path) ->
     why = "build_features 2024-03-01 was cut off: its process was killed"
     assert why in errors_of(airflow.api, KILLED, "build_features", 1)
     assert tries_of(airflow.api, KILLED, "ingest") == ["success"]
+    assert airflow.api.get(task_path(airflow.api, KILLED, "ingest"))["pool"] == "one_writer"
 
 
 def test_a_blocked_suite_fails_its_task_at_once_with_the_jobs_last_line(
