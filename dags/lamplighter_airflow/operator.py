@@ -74,12 +74,11 @@ def ending_of(job: str, selection: Sequence[str], begun: datetime) -> Ending:
         asked = subprocess.run(command, check=False, capture_output=True, text=True, timeout=ASKING_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Ending(f"{job} failed, and how is unknown: {error}", is_final=False)
-    line = asked.stdout.strip().rpartition("\n")[2]
+    line = (asked.stdout.strip() or asked.stderr.strip()).rpartition("\n")[2]
     if asked.returncode in FINAL_EXIT_CODES:  # the job reads the same configuration
         return Ending(f"{job}: {line}", is_final=True)
     if asked.returncode:
-        said = line or asked.stderr.strip().rpartition("\n")[2]
-        return Ending(f"{job} failed, and how is unknown: `lamplighter runs`: {said}", is_final=False)
+        return Ending(f"{job} failed, and how is unknown: `lamplighter runs`: {line}", is_final=False)
     runs = [run for run in json.loads(line) if datetime.fromisoformat(run["started_at"]) >= begun]
     if not runs:
         return Ending(f"{job} ended before its run began; the last lines above say why", is_final=False)
