@@ -55,19 +55,20 @@ class JobOperator(SparkSubmitOperator):
         try:
             super().execute(context)
         except AirflowException as error:
-            ending = ending_of(self.job, self.selection, begun)
+            ending = ending_of(self.job, self.selection, begun, str(error))
             if ending.is_final:
                 raise AirflowFailException(ending.line) from error
             raise AirflowException(ending.line) from error
 
 
-def ending_of(job: str, selection: Sequence[str], begun: datetime) -> Ending:
+def ending_of(job: str, selection: Sequence[str], begun: datetime, said: str) -> Ending:
     """Return how the run of a job ended that began after some time.
 
     Args:
         job: its name.
         selection: flags of `lamplighter runs`.
         begun: runs before it are those of earlier tries.
+        said: by spark-submit; its last line stands for a run that the ledger does not have.
     """
     command = ["lamplighter", "runs", "--json", "--last", "1", *selection]
     try:
@@ -81,7 +82,8 @@ def ending_of(job: str, selection: Sequence[str], begun: datetime) -> Ending:
         return Ending(f"{job} failed, and how is unknown: `lamplighter runs`: {line}", is_final=False)
     runs = [run for run in json.loads(line) if datetime.fromisoformat(run["started_at"]) >= begun]
     if not runs:
-        return Ending(f"{job} ended before its run began; the last lines above say why", is_final=False)
+        last = said.strip().rpartition("\n")[2]
+        return Ending(f"{job} ended before its run began: {last}", is_final=False)
     (run,) = runs
     if run["exit_code"] is None:
         return Ending(f"{job} {run['data_date']} was cut off: its process was killed", is_final=False)
