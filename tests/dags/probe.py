@@ -24,7 +24,7 @@ def main(verb: str, *rest: str) -> dict[str, object]:
     if verb == "ending":
         from lamplighter_airflow.operator import ending_of
 
-        return ending_of("check", ["--job", "check"], datetime.fromisoformat(rest[0]))._asdict()
+        return ending_of("check", ["--job", "check"], datetime.fromisoformat(rest[0]), rest[1])._asdict()
     if verb == "page":
         return dags_of_page(Path(rest[0]), rest[1])
     bag = DagBag(DAGS, safe_mode=False)

@@ -179,10 +179,10 @@ def test_only_what_may_get_better_is_tried_again(airflow_home: Path, exit_code: 
         (
             said(3, "2024-03-02T01:59:59+00:00"),
             "0",
-            "check ended before its run began; the last lines above say why",
+            "check ended before its run began: no Java",
             False,
         ),
-        ("[]", "0", "check ended before its run began; the last lines above say why", False),
+        ("[]", "0", "check ended before its run began: no Java", False),
         ("a.b: unknown key", "2", "check: a.b: unknown key", True),
         (
             "no connection",
@@ -195,7 +195,14 @@ def test_only_what_may_get_better_is_tried_again(airflow_home: Path, exit_code: 
 def test_how_a_job_ended_is_what_the_ledger_says_of_this_try(
     airflow_home: Path, said: str, code: str, line: str, is_final: bool
 ) -> None:
-    found = probe(airflow_home, "ending", "2024-03-02T02:00:00+00:00", SAID=said, RUNS_EXIT=code)
+    found = probe(
+        airflow_home,
+        "ending",
+        "2024-03-02T02:00:00+00:00",
+        "many\nlines\nno Java\n",
+        SAID=said,
+        RUNS_EXIT=code,
+    )
 
     assert found == {"line": line, "is_final": is_final}
 
