@@ -3,7 +3,7 @@
 probe.py structure            import errors; edges, retries and dates of DAGs
 probe.py run CONF_JSON        run nightly_kuairand by dag.test(), retries without delay; states and tries
 probe.py page FILE PROJECT    ids and tasks of the DAGs that the first Python of a page makes of a project
-probe.py ending BEGUN         how a job ended that began after BEGUN
+probe.py ending BEGUN SAID    how a job ended that began after BEGUN, of which spark-submit has SAID something
 """
 
 import json
