@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "airflow"
-CONF = {"data_date": "2022-05-08", "model": "mfh"}
+DAG_ID, CONF = "nightly_kuairand", {"data_date": "2022-05-08"}
 
 # Airflow reads its settings when it is imported, which is why `run_dag` imports it.
 SETTINGS = {
@@ -44,10 +44,11 @@ def run_dag() -> str:
     """Run all tasks, print one line per task, and return the state of the run."""
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(ROOT / "dags", safe_mode=False)  # safe mode skips files that look like no DAG
+    sys.path.insert(0, str(ROOT / "dags"))  # as a DAG processor does
+    bag = DagBag(ROOT / "dags")
     if bag.import_errors:
         raise SystemExit("\n".join(f"{file}: {error}" for file, error in bag.import_errors.items()))
-    run = bag.dags["nightly"].test(run_conf=CONF)
+    run = bag.dags[DAG_ID].test(run_conf=CONF)
     for task in sorted(run.get_task_instances(), key=lambda task: (task.start_date is None, task.start_date)):
         seconds = f"{task.duration:6.1f} s" if task.duration is not None else ""
         print(f"  {task.task_id:<16} {task.state!s:<10} {seconds}")
@@ -70,7 +71,7 @@ def main() -> int:
     state = run_dag()
     after = digests()
     changed = sorted(set(before) ^ set(after))
-    print(f"nightly {CONF['data_date']}: {state}, {time.monotonic() - begun:.0f} s; ", end="")
+    print(f"{DAG_ID} {CONF['data_date']}: {state}, {time.monotonic() - begun:.0f} s; ", end="")
     print(f"{len(after)} digests, {'none changed' if not changed else 'CHANGED:'}")
     print("\n".join(f"  {line}" for line in changed), end="\n" if changed else "")
     return 0 if state == "success" and not changed else 1

@@ -314,7 +314,9 @@ make_airflow_venv() {
 }
 
 install_airflow() {
-  pip_install .venv-airflow -c constraints-airflow.txt apache-airflow apache-airflow-providers-apache-spark
+  # psycopg2 and asyncpg: Airflow's database on PostgreSQL, where a scheduler runs.
+  pip_install .venv-airflow -c constraints-airflow.txt apache-airflow apache-airflow-providers-apache-spark \
+    psycopg2-binary asyncpg
 }
 
 check_airflow() {

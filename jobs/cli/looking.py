@@ -1,5 +1,7 @@
 """Queries: `lamplighter runs`, `tables`, `models`, `lists`, `rules`, `describe-model`."""
 
+import json
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -15,7 +17,10 @@ from jobs.runtime.arguments import LATEST, one_date, span_of
 from jobs.runtime.command import Dataset, ProjectFolder, Settings, arguments_for, exit_codes
 from jobs.runtime.lists import list_of, list_sheet, served_date
 from jobs.runtime.logs import CONSOLE
+from jobs.runtime.pipeline import all_jobs
+from jobs.runtime.project import Project
 from jobs.tables.digest import digests
+from jobs.tables.ledger import EXIT_CODES, started_at
 from quality.verdicts import percent
 
 Digest = Annotated[bool, typer.Option("--digest", help="A hash of the content per data date.")]
@@ -25,19 +30,49 @@ Digest = Annotated[bool, typer.Option("--digest", help="A hash of the content pe
 def runs(
     flags: Flags,
     last: Annotated[int, typer.Option(min=1, metavar="N", help="How many, newest first.")] = 30,
+    job: Annotated[str, typer.Option("--job", metavar="NAME", help="Of this job alone.")] = "",
+    data_date: Annotated[str, typer.Option("--data-date", metavar="D", help="Of this data date alone.")] = "",
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="Of this model alone.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array in one line, for programs.")] = False,
 ) -> None:
     """Print the ledger: each run's newest state."""
+    if job and job not in all_jobs():
+        raise ConfigError(f"--job {job}: no such job; expected one of {list(all_jobs())}")
+    days = (one_date(data_date, "runs"),) if data_date else None
     newest: dict[str, dict[str, Any]] = {}
-    for row in flags.opened().ledger.rows():
-        dates = newest.get(row["run_id"], {}).get("dates", set()) | {row["data_date"]}
-        newest[row["run_id"]] = row | {"dates": dates}
+    for row in Project(flags.arguments(model=model)).ledger.rows(days):
+        if job in ("", row["job"]) and model in ("", row["model"]):
+            dates = newest.get(row["run_id"], {}).get("dates", set()) | {row["data_date"]}
+            newest[row["run_id"]] = row | {"dates": dates}
+    found = [as_printed(row) for row in list(reversed(newest.values()))[:last]]
+    if as_json:
+        CONSOLE.print(json.dumps(found), soft_wrap=True, highlight=False)
+        return
     table = sheet("run", "job", "data date", "state", "seconds", "rows", "message")
-    for row in list(reversed(newest.values()))[:last]:
-        job = f"{row['job']} {row['model']}".strip()
-        span = span_of(min(row["dates"]), max(row["dates"]))
-        seconds = f"{row['seconds']:.1f}"
-        table.add_row(row["run_id"], job, span, row["state"], seconds, row["rows"], row["message"])
+    for run in found:
+        name, seconds = f"{run['job']} {run['model']}".strip(), f"{run['seconds']:.1f}"
+        rows = json.dumps(run["rows"])
+        table.add_row(run["run_id"], name, run["data_date"], run["state"], seconds, rows, run["message"])
     CONSOLE.print(table)
+
+
+def as_printed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one run as `runs --json` prints it, from its newest row of the ledger and its `dates`.
+
+    `exit_code` is null while it is `started`: it runs, or it was killed. `started_at` is UTC.
+    """
+    return {
+        "run_id": row["run_id"],
+        "job": row["job"],
+        "model": row["model"],
+        "data_date": span_of(min(row["dates"]), max(row["dates"])),
+        "state": row["state"],
+        "exit_code": EXIT_CODES.get(row["state"]),
+        "started_at": started_at(row["run_id"]).isoformat(),
+        "seconds": row["seconds"],
+        "rows": json.loads(row["rows"]),
+        "message": row["message"],
+    }
 
 
 @with_flags

@@ -90,7 +90,8 @@ class Planner:
         if run is None:
             return Reason("state", "never run")
         if run.state != "done":
-            return Reason("state", f"the last run {'was cut off' if run.state == 'started' else run.state}")
+            ended = {"started": "was cut off", "misconfigured": "was misconfigured"}
+            return Reason("state", f"the last run {ended.get(run.state, run.state)}")
         if (lost := lost_commit(self.project.store, self._tables(job), run)) is not None:
             return Reason("table", lost)
         now = self.lineage.make(job, data_date)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date
 
-from core.errors import BlockedError, LamplighterError
+from core.errors import LamplighterError
 from jobs.runtime.arguments import Arguments, span_of
 from jobs.runtime.job import RANGE, Job
 from jobs.runtime.logs import log_context
@@ -16,9 +16,10 @@ from jobs.runtime.project import Project
 from jobs.runtime.readable import require_readable
 from jobs.runtime.run import Run
 from jobs.tables.faults import explain
-from jobs.tables.ledger import NewestRun, RunKey, State
+from jobs.tables.ledger import EXIT_CODES, NewestRun, RunKey, State
 
 log = logging.getLogger("lamplighter")
+_STATES: dict[int, State] = {code: state for state, code in EXIT_CODES.items()}
 
 
 def run_job(job: Job, arguments: Arguments) -> Run:
@@ -86,12 +87,12 @@ def _follow(run: Run, no_training: str | None) -> None:
             run.note(no_training)
         state, message = "done", "; ".join(run.record.notes)
     except LamplighterError as error:
-        state, message = ("blocked" if isinstance(error, BlockedError) else "failed"), str(error)
+        state, message = _STATES[error.exit_code], str(error)
         raise
     except Exception as error:  # recorded, then raised: as what it means where that is known
         message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         if (known := explain(error)) is not None:
-            message = str(known)
+            state, message = _STATES[known.exit_code], str(known)
             raise known from error
         raise
     finally:

@@ -1,7 +1,8 @@
 """The ledger: what each run was, read and wrote; one row per data date and state.
 
-A run is `started`, then `done`, `failed` or `blocked`. What counts for a job and data date is its
-newest run (run ids sort by time): if that is not `done`, something may be half-written.
+A run is `started`, then `done`, `failed`, `misconfigured` or `blocked`; it stays `started` if it was killed.
+What counts for a job and data date is its newest run (run ids sort by time): if that is not `done`, something
+may be half-written.
 """
 
 import json
@@ -9,12 +10,16 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from jobs.tables.locks import owner_text
 from jobs.tables.store import Store, key_where
 
-State = Literal["started", "done", "failed", "blocked"]
+State = Literal["started", "done", "failed", "misconfigured", "blocked"]
+EXIT_CODES: Mapping[State, int] = MappingProxyType({"done": 0, "failed": 1, "misconfigured": 2, "blocked": 3})
+"""State of a run that has ended -> exit code of its process, as in core/errors.py."""
+_STARTED_AT = "%Y%m%dT%H%M%S%f"
 
 
 class RunKey(NamedTuple):
@@ -74,7 +79,12 @@ class Entry:
 
 def new_run_id() -> str:
     """Return a run id that sorts by the time of its start."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
+    return f"{datetime.now(UTC):{_STARTED_AT}}-{secrets.token_hex(3)}"
+
+
+def started_at(run_id: str) -> datetime:
+    """Return when a run began, by the clock of the machine that ran it."""
+    return datetime.strptime(run_id.partition("-")[0], _STARTED_AT).replace(tzinfo=UTC)
 
 
 class Ledger:
