@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.encoder import Encoder
 from core.schema import Config
 from features.encoding import encoded
+from features.partitions import partition_key
 
 _BINARIES = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
 _BLOCK_SCHEMA = "shard int, block_no int, rows int, " + ", ".join(f"{name} binary" for name in _BINARIES)
@@ -42,13 +43,11 @@ def to_blocks(
     training = config.training
     rows = _encoded_rows(examples, encoder, config)
     padding = _to_padding(rows, training.shards, training.block_rows)
-    partition_key = F.element_at(
-        F.lit(_partition_keys(examples.sparkSession, training.shards)), F.col("shard") + 1
-    )
+    own_file = partition_key(examples.sparkSession, F.col("shard"), training.shards)
     numbers = [name for name in rows.columns if name not in ("event_id", "data_date", "place")]
     blocks = (
         rows.unionByName(padding)
-        .repartition(training.shards, partition_key)
+        .repartition(training.shards, own_file)
         .sortWithinPartitions("shard", "is_padding", "place", "event_id", "data_date")
         .select(*numbers)
         .mapInArrow(lambda batches: _packed(batches, training.block_rows), _BLOCK_SCHEMA)
@@ -126,18 +125,6 @@ def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
             *columns,
         )
     )
-
-
-def _partition_keys(spark: SparkSession, shards: int) -> list[int]:
-    """Return for each shard a number that `repartition(shards, ...)` puts into a partition of its own.
-
-    Hashing the shard itself would put several shards into one partition, and so into one file.
-    """
-    partition = F.pmod(F.hash(F.col("id").cast("int")), F.lit(shards))
-    keys = (
-        spark.range(64 * shards).groupBy(partition.alias("shard")).agg(F.min("id").cast("int").alias("key"))
-    )
-    return [row["key"] for row in sorted(keys.collect(), key=lambda row: row["shard"])]
 
 
 def _packed(batches: Iterable[pa.RecordBatch], block_rows: int) -> Iterator[pa.RecordBatch]:
