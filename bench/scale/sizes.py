@@ -8,8 +8,6 @@ from jobs.workers.synthetic.spec import LogSpec
 USERS, ITEMS, EVENTS_PER_DAY, DAYS = 27_285, 7_583, 14_830, 15
 """Of the demo's log: 222,444 events."""
 POOL = 300
-WINDOW = 8
-"""Days of a training set; the demo's nights follow their days' examples as these do."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,10 @@ class Size:
     pool: int
 
     @staticmethod
-    def times(factor: float) -> "Size":
-        """Return so many times the users and events of the demo; its items, each with as many more events."""
+    def times(factor: float, days: int = DAYS) -> "Size":
+        """Return so many times the users and events per date of the demo, and its items, over some dates."""
         events, users = max(1, round(EVENTS_PER_DAY * factor)), max(1, round(USERS * factor))
-        spec = LogSpec(seed=1, events_per_day=events, days=DAYS, users=users, items=ITEMS)
+        spec = LogSpec(seed=1, events_per_day=events, days=days, users=users, items=ITEMS)
         return Size(f"{factor:g}x", spec, POOL)
 
     @staticmethod
@@ -55,13 +53,18 @@ class Size:
         return self.spec.date_of(self.spec.days - 2)
 
     @property
+    def window_days(self) -> int:
+        """Days of the training set: of 15 dates 8, as in the demo."""
+        return (self.spec.days + 1) // 2
+
+    @property
     def settings(self) -> tuple[str, ...]:
-        """What `--set` gets: a training set of the WINDOW days before the training night."""
+        """What `--set` gets: a training set of the days right before the training night, and the pool."""
         night = self.training_night
         pool = f"[{{source: most_shown, items: {self.pool - 20}, window: 7d}}, {{source: newest, items: 20}}]"
         return (
-            f"training.first_data_date={night - timedelta(days=WINDOW)}",
+            f"training.first_data_date={night - timedelta(days=self.window_days)}",
             f"training.anchor={night}",
-            f"training.window_days={WINDOW}",
+            f"training.window_days={self.window_days}",
             f"lists.home.pool={pool}",
         )

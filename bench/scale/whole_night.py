@@ -3,10 +3,11 @@
 python -m bench.scale.whole_night                  1, 4 and 16 times the demo's users and events
 python -m bench.scale.whole_night --large          1 M users x 500 items, 20 M events, too
 python -m bench.scale.whole_night --times 0.02     another size
+python -m bench.scale.whole_night --days 7         of a shorter history
 python -m bench.scale.whole_night --table          measure nothing; print what has been measured
 
 Each size is a generated log in a folder of its own. The commands are those of a user: `lamplighter history`
-over 13 dates, `lamplighter night` that trains PLE over two epochs, then the jobs of one more date up to
+over all dates but two, `lamplighter night` that trains PLE over two epochs, then the jobs of one more date up to
 `look_back`, each command in processes of its own with 4 GB for Spark's driver. Seconds and rows are the
 ledger's; time on a core and resident sets are those of all processes, sampled every 0.2 s while a step runs.
 A size that docs/benchmarks/results/whole_night.jsonl holds is not measured again.
@@ -25,7 +26,7 @@ from typing import Any
 
 from bench.results import Results
 from bench.scale.processes import KINDS, Sample, used, watched
-from bench.scale.sizes import Size
+from bench.scale.sizes import DAYS, Size
 from bench.tables import print_table
 from core.load import PROJECT_DIR
 from jobs.runtime.arguments import Arguments
@@ -42,18 +43,23 @@ def main() -> None:
     """Measure, then print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--times", type=float, nargs="*", default=[1, 4, 16])
+    parser.add_argument("--days", type=int, default=DAYS, help="dates of these logs; default: the demo's")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--results", default="whole_night", help="name of the file of results")
     asked = parser.parse_args()
-    sizes = [*map(Size.times, asked.times), *([Size.large()] if asked.large else [])]
+    sizes = [
+        *(Size.times(factor, asked.days) for factor in asked.times),
+        *([Size.large()] if asked.large else []),
+    ]
     results = Results(asked.results)
     if not asked.table:
         for size in sizes:
             print(size.text, flush=True)
-            results.once({"size": size.name}, partial(measure, size))
-    measured = {each["size"]: each["steps"] for each in results.all()}
-    print_steps({size.name: measured[size.name] for size in sizes if size.name in measured})
+            results.once({"size": size.name, "days": size.spec.days}, partial(measure, size))
+    measured = {(each["size"], each["days"]): each["steps"] for each in results.all()}
+    keys = {size.name: (size.name, size.spec.days) for size in sizes}
+    print_steps({name: measured[key] for name, key in keys.items() if key in measured})
 
 
 def measure(size: Size) -> Mapping[str, Any]:
