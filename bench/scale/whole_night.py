@@ -7,8 +7,8 @@ python -m bench.scale.whole_night --days 7         of a shorter history
 python -m bench.scale.whole_night --table          measure nothing; print what has been measured
 
 Each size is a generated log in a folder of its own. The commands are those of a user: `lamplighter history`
-over all dates but two, `lamplighter night` that trains PLE over two epochs, then the jobs of one more date up to
-`look_back`, each command in processes of its own with 4 GB for Spark's driver. Seconds and rows are the
+over all dates but two, `lamplighter night` that trains PLE over two epochs, then the jobs of one more date up
+to `look_back`, each command in processes of its own with 4 GB for Spark's driver. Seconds and rows are the
 ledger's; time on a core and resident sets are those of all processes, sampled every 0.2 s while a step runs.
 A size that docs/benchmarks/results/whole_night.jsonl holds is not measured again.
 """
