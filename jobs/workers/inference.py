@@ -126,10 +126,10 @@ STATES_AT_ONCE = 8
 def to_states(
     predict: Predictor, model_version: str, tasks: tuple[Task, ...], replicates: int
 ) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
-    """Return a function of mapInPandas: examples -> the states of every cell, of whole users.
+    """Return a function of mapInPandas: examples -> the states of every cell in a partition.
 
-    All rows of a user are in the partition, one after another. A state is that of an Arrow batch, or of
-    STATES_AT_ONCE of them. Memory: as many states of every cell.
+    All rows of a user are in the partition, one after another. There is a state per Arrow batch of whole
+    users, or one of the partition where it has STATES_AT_ONCE batches. Memory: as many states of every cell.
     """
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -163,20 +163,22 @@ def to_states(
 
 
 def merged(states: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Merge the states of each STATES_AT_ONCE batches by cell; the rest comes as it is."""
+    """Merge the states of a partition by cell as they come; fewer than STATES_AT_ONCE batches stay apart."""
     held: list[pd.DataFrame] = []
+    batches = 0
     for of_batch in states:
         held.append(of_batch)
+        batches += 1
         if len(held) == STATES_AT_ONCE:
-            yield _by_cell(pd.concat(held, ignore_index=True))
-            held = []
-    yield from held
+            held = [_by_cell(held)]
+    yield from held if batches < STATES_AT_ONCE or len(held) == 1 else [_by_cell(held)]
 
 
-def _by_cell(states: pd.DataFrame) -> pd.DataFrame:
+def _by_cell(states: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return one state per cell."""
     cell = ["model_version", "task", "cohort", "kind"]
-    rows = [(*key, merge_states(key[-1], own).to_bytes()) for key, own in states.groupby(cell)]
+    by_cell = pd.concat(states, ignore_index=True).groupby(cell)
+    rows = [(*key, merge_states(key[-1], own).to_bytes()) for key, own in by_cell]
     return pd.DataFrame(rows, columns=[*cell, "state"])
 
 
