@@ -70,15 +70,16 @@ def watched(command: Sequence[str], folder: Path, log: Path) -> list[Sample]:
 
 
 def _watch(pid: int, samples: list[Sample], ended: threading.Event) -> None:
+    seconds_of: dict[psutil.Process, float] = {}
     while not ended.wait(EVERY_SECONDS):
         try:
-            samples.append(_sample(psutil.Process(pid)))
+            samples.append(_sample(psutil.Process(pid), seconds_of))
         except psutil.NoSuchProcess:
             return
 
 
-def _sample(root: psutil.Process) -> Sample:
-    cpu_seconds = 0.0
+def _sample(root: psutil.Process, seconds_of: dict[psutil.Process, float]) -> Sample:
+    """Return a sample; the time of a process that has ended is what was last seen of it."""
     bytes_of: dict[str, int] = {}
     for process in [root, *root.children(recursive=True)]:
         try:
@@ -87,9 +88,9 @@ def _sample(root: psutil.Process) -> Sample:
                 resident, times = process.memory_info().rss, process.cpu_times()
         except psutil.Error:  # it has just ended
             continue
-        cpu_seconds += times.user + times.system + times.children_user + times.children_system
+        seconds_of[process] = times.user + times.system
         bytes_of[kind] = max(resident, bytes_of.get(kind, 0))
-    return Sample(datetime.now(UTC), cpu_seconds, bytes_of)
+    return Sample(datetime.now(UTC), sum(seconds_of.values()), bytes_of)
 
 
 def kind_of(command: Sequence[str]) -> str:

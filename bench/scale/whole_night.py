@@ -30,7 +30,6 @@ from bench.scale.sizes import DAYS, Size
 from bench.tables import print_table
 from core.load import PROJECT_DIR
 from jobs.runtime.arguments import Arguments
-from jobs.runtime.pipeline import data_steps
 from jobs.runtime.project import Project
 
 DRIVER_MEMORY = "4g"
@@ -103,7 +102,7 @@ class WholeNight:
         self._command("look_back", "--data-date", after)
 
     def steps(self) -> list[Step]:
-        """Return what each step took: of the history `history JOB`, of the nights `JOB`."""
+        """Return what each step took: `JOB` of the night, `history JOB` before it, `next JOB` after it."""
         project = Project(self._arguments())
         ended = [row for row in project.ledger.rows() if row["state"] != "started"]
         by_run = {row["run_id"]: row for row in ended}
@@ -114,7 +113,7 @@ class WholeNight:
         end = row["recorded_at"]
         needed = used(self._samples, end - timedelta(seconds=row["seconds"]), end)
         is_after = row["data_date"] > self._size.training_night
-        prefix = "history " if is_history else "second " if is_after and row["job"] in data_steps() else ""
+        prefix = "history " if is_history else "next " if is_after else ""
         return {
             "step": f"{prefix}{row['job']}",
             "seconds": row["seconds"],

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def test_processes_are_told_apart_by_their_command_line(command: list[str], kind
 
 GREEDY = "import time; held = bytearray(200_000_000); time.sleep(1.5)"
 BUSY = f"import subprocess, sys; sum(range(30_000_000)); subprocess.run([sys.executable, '-c', {GREEDY!r}])"
+CHILD = "import time; sum(range(30_000_000)); time.sleep(1)"
+ENDS = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {CHILD!r}]); time.sleep(1)"
 
 
 def test_a_process_that_the_command_starts_is_seen_with_its_memory(tmp_path: Path) -> None:
@@ -49,6 +52,13 @@ def test_a_process_that_the_command_starts_is_seen_with_its_memory(tmp_path: Pat
 
     assert max(sample.bytes_of.get("other", 0) for sample in samples) > 200_000_000
     assert samples[-1].cpu_seconds > 0.3  # of the command, which waits by now
+
+
+def test_the_time_of_a_process_that_has_ended_still_counts(tmp_path: Path) -> None:
+    samples = watched([sys.executable, "-c", ENDS], tmp_path, tmp_path / "log")
+
+    assert samples[-1].cpu_seconds > 0.3
+    assert all(one.cpu_seconds <= other.cpu_seconds for one, other in pairwise(samples))
 
 
 def test_a_command_that_fails_ends_the_bench_with_what_it_printed(tmp_path: Path) -> None:

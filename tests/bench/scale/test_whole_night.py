@@ -48,5 +48,13 @@ def test_a_whole_night_is_measured_step_by_step(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     rows = [row.strip("| ").split(" | ") for row in done.stdout.splitlines() if row.startswith("| ")]
     steps = {row[0] for row in rows}
-    assert {"history ingest", "build_features", "train", "score", "publish", "report", "look_back"} <= steps
+    assert {
+        "history ingest",
+        "build_features",
+        "train",
+        "score",
+        "publish",
+        "report",
+        "next look_back",
+    } <= steps
     assert (tmp_path / "tiny.jsonl").read_text().count("\n") == 1
