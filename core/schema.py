@@ -112,7 +112,7 @@ class Training(ConfigModel):
     keep_negatives: Annotated[float, Field(ge=1e-6, le=1)] = 1.0
     """Share of the training days' rows without a positive label that are kept; each then weighs 1 / share."""
     block_rows: Positive
-    shards: Positive  # files per split, each with as many blocks; a multiple of the world size
+    shards: Positive  # least files per split, each with as many blocks; a multiple of the world size
     ranks: Positive
     distributed: Literal["horovod", "torch", "single"]
     reader: Literal["petastorm", "pyarrow"]

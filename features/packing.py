@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from core.encoder import Encoder
 from core.schema import Config
 from features.encoding import encoded
+from features.partitions import partition_key
 
+SHARD_BYTES = 100_000_000
+"""Of blocks before compression; row groups of Parquet end at 128 MiB."""
 _BINARIES = ("categorical", "dense", "labels", "mask", "weight", "user_group", "item_group")
 _BLOCK_SCHEMA = "shard int, block_no int, rows int, " + ", ".join(f"{name} binary" for name in _BINARIES)
 
@@ -24,13 +27,15 @@ def to_blocks(
 ) -> DataFrame:
     """Pack examples into blocks of `training.block_rows` rows, in an order that the seed decides.
 
+    There are `training.shards` shards, or a multiple of them where files would be larger than SHARD_BYTES.
     Grain: block_id = "<split>-<shard>-<block_no>". Each task of the result holds one shard, in the order of
     block_no: written as it is, a shard becomes a file.
     Units: little-endian, row-major, R = block_rows: categorical int32 (R, C), dense float32 (R, F) with NaN
     for null, labels float32 (R, K), mask uint8 (R, K), weight float32 (R,), 0 for padding, user_group and
     item_group uint8 (R,), indices into `cohorts.user.names` and `cohorts.item.names`. `rows` leaves out
     padding.
-    Cost: one count by event_id, one shuffle and sort of encoded rows; a task holds one block in Python.
+    Cost: one count of the rows, one by event_id, one shuffle and sort of encoded rows; a task holds one block
+    in Python.
 
     Args:
         examples: one split of a training set, grain event_id and data_date.
@@ -40,15 +45,14 @@ def to_blocks(
         split: "train" or "validation", a column of the result.
     """
     training = config.training
-    rows = _encoded_rows(examples, encoder, config)
-    padding = _to_padding(rows, training.shards, training.block_rows)
-    partition_key = F.element_at(
-        F.lit(_partition_keys(examples.sparkSession, training.shards)), F.col("shard") + 1
-    )
+    shards = shards_of(examples.count(), len(encoded(examples, encoder)), training.shards, len(config.tasks))
+    rows = _encoded_rows(examples, encoder, config, shards)
+    padding = _to_padding(rows, shards, training.block_rows)
+    own_file = partition_key(examples.sparkSession, F.col("shard"), shards)
     numbers = [name for name in rows.columns if name not in ("event_id", "data_date", "place")]
     blocks = (
         rows.unionByName(padding)
-        .repartition(training.shards, partition_key)
+        .repartition(shards, own_file)
         .sortWithinPartitions("shard", "is_padding", "place", "event_id", "data_date")
         .select(*numbers)
         .mapInArrow(lambda batches: _packed(batches, training.block_rows), _BLOCK_SCHEMA)
@@ -65,13 +69,26 @@ def to_blocks(
     )
 
 
-def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config) -> DataFrame:
+def shards_of(rows: int, inputs: int, least: int, tasks: int) -> int:
+    """Return how many files a split needs, a multiple of `least`: a reader wants one row group in each.
+
+    Args:
+        rows: of the split.
+        inputs: numbers of an encoded row.
+        least: `training.shards`.
+        tasks: whose labels are packed.
+    """
+    bytes_per_row = 4 * (inputs + tasks) + tasks + 6
+    return least * max(1, -(-rows * bytes_per_row // (least * SHARD_BYTES)))
+
+
+def _encoded_rows(examples: DataFrame, encoder: Encoder, config: Config, shards: int) -> DataFrame:
     """Return examples as flat numbers, with their shard and their place in it."""
     event, seed = F.col("event_id"), F.lit(config.training.seed)
     return examples.select(
         event,
         "data_date",
-        F.pmod(F.xxhash64(event, seed), F.lit(config.training.shards)).cast("int").alias("shard"),
+        F.pmod(F.xxhash64(event, seed), F.lit(shards)).cast("int").alias("shard"),
         F.xxhash64(seed, event).alias("place"),
         F.lit(False).alias("is_padding"),
         *encoded(examples, encoder),
@@ -126,18 +143,6 @@ def _to_padding(rows: DataFrame, shards: int, block_rows: int) -> DataFrame:
             *columns,
         )
     )
-
-
-def _partition_keys(spark: SparkSession, shards: int) -> list[int]:
-    """Return for each shard a number that `repartition(shards, ...)` puts into a partition of its own.
-
-    Hashing the shard itself would put several shards into one partition, and so into one file.
-    """
-    partition = F.pmod(F.hash(F.col("id").cast("int")), F.lit(shards))
-    keys = (
-        spark.range(64 * shards).groupBy(partition.alias("shard")).agg(F.min("id").cast("int").alias("key"))
-    )
-    return [row["key"] for row in sorted(keys.collect(), key=lambda row: row["shard"])]
 
 
 def _packed(batches: Iterable[pa.RecordBatch], block_rows: int) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,7 @@
 """Measuring inside Spark workers: examples -> calibrated logits -> states of cells and gates."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -118,16 +119,23 @@ def column_predictor(columns: Sequence[str]) -> Predictor:
     return predict
 
 
+STATES_AT_ONCE = 8
+"""States of a cell that a worker holds before it merges them into one."""
+
+
 def to_states(
     predict: Predictor, model_version: str, tasks: tuple[Task, ...], replicates: int
 ) -> Callable[[Iterable[Any]], Iterator[pd.DataFrame]]:
-    """Return a function of mapInPandas: examples -> the states of every cell, per Arrow batch of whole users.
+    """Return a function of mapInPandas: examples -> the states of every cell in a partition.
 
-    All rows of a user are in the partition, one after another. Cost: as many states as batches x cells, each
-    with its replicates.
+    All rows of a user are in the partition, one after another. There is a state per Arrow batch of whole
+    users, or one of the partition where it has STATES_AT_ONCE batches. Memory: as many states of every cell.
     """
 
     def states(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        yield from merged(of_batches(batches))
+
+    def of_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for rows in whole_users(batches):
             logits = predict(rows)
             weights = user_weights(rows["user_id"].to_numpy(), replicates)
@@ -154,11 +162,34 @@ def to_states(
     return states
 
 
+def merged(states: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Merge the states of a partition by cell as they come; fewer than STATES_AT_ONCE batches stay apart."""
+    held: list[pd.DataFrame] = []
+    batches = 0
+    for of_batch in states:
+        held.append(of_batch)
+        batches += 1
+        if len(held) == STATES_AT_ONCE:
+            held = [_by_cell(held)]
+    yield from held if batches < STATES_AT_ONCE or len(held) == 1 else [_by_cell(held)]
+
+
+def _by_cell(states: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return one state per cell."""
+    cell = ["model_version", "task", "cohort", "kind"]
+    by_cell = pd.concat(states, ignore_index=True).groupby(cell)
+    rows = [(*key, merge_states(key[-1], own).to_bytes()) for key, own in by_cell]
+    return pd.DataFrame(rows, columns=[*cell, "state"])
+
+
 def merge_states(kind: str, rows: pd.DataFrame) -> State:
-    """Return one cell's states of all batches as one, in an order that does not depend on the shuffle."""
-    states: list[Any] = [STATES[kind][0].from_bytes(data) for data in sorted(rows["state"])]
-    merged: State = states[0].merge(*states[1:])
-    return merged
+    """Return one cell's states as one, in an order that does not depend on the shuffle.
+
+    Memory: beside their bytes, two states.
+    """
+    states: Iterator[Any] = map(STATES[kind][0].from_bytes, sorted(rows["state"]))
+    found: State = reduce(lambda one, other: one.merge(other), states)
+    return found
 
 
 def to_cells(least: int) -> Callable[[tuple[str, str, str, str], pd.DataFrame], pd.DataFrame]:

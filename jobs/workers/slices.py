@@ -8,6 +8,8 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from features.partitions import partition_key
+
 USERS_PER_BUCKET, MOST_BUCKETS = 50_000, 16
 """A commit costs 1 to 4 s, and each bucket reads the features of all users once."""
 
@@ -34,7 +36,7 @@ class Slices(NamedTuple):
 
     @property
     def slice(self) -> Column:
-        """The slice of a row with a user_id: the partition into which `repartition` by user_id puts it."""
+        """The slice of a row with a user_id; of one bucket, the partition of `repartition` by user_id."""
         return F.pmod(F.hash("user_id"), F.lit(self.buckets * self.per_bucket)).cast("int")
 
     @property
@@ -47,11 +49,11 @@ class Slices(NamedTuple):
         return users if self.buckets == 1 else users.where(self.bucket == bucket)
 
     def spread(self, users: DataFrame) -> DataFrame:
-        """Return users with each slice in a partition of its own.
-
-        Partitions of other buckets than theirs are empty.
-        """
-        return users.repartition(self.buckets * self.per_bucket, "user_id")
+        """Return the users of a bucket with each slice in a partition of its own."""
+        if self.buckets == 1:
+            return users.repartition(self.per_bucket, "user_id")
+        number = F.floor(self.slice / self.buckets).cast("int")  # of the slice in its bucket
+        return users.repartition(self.per_bucket, partition_key(users.sparkSession, number, self.per_bucket))
 
 
 def _ratio(count: int, per: int) -> int:

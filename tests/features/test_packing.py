@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.schema import Config
-from features.packing import to_blocks
+from features import packing
+from features.packing import SHARD_BYTES, shards_of, to_blocks
 
 ROWS, BLOCK_ROWS, SHARDS = 100, 8, 4
 ENCODER = Encoder(
@@ -121,6 +122,24 @@ def test_shards_without_rows_are_padded_whole_and_nothing_makes_no_block(
 
     assert sorted(block["rows"] for block in one) == [0, 0, 0, 1]
     assert to_blocks(to_rows(spark, 0), ENCODER, config, "set-1", "train").collect() == []
+
+
+def test_shards_grow_with_rows_to_the_next_multiple() -> None:
+    bytes_per_row = 4 * (23 + 3) + 3 + 6  # 23 inputs and 3 labels of 4 bytes, 3 masks, weight, groups
+    whole = 4 * SHARD_BYTES // bytes_per_row
+
+    assert [shards_of(rows, 23, 4, 3) for rows in (0, 1, whole, whole + 1, 3 * whole)] == [4, 4, 4, 8, 12]
+
+
+def test_a_split_that_would_make_large_files_has_more_shards(
+    spark: SparkSession, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "SHARD_BYTES", 500)  # of 100 rows with 36 bytes each
+
+    found = to_blocks(to_rows(spark, ROWS), ENCODER, config, "set-1", "train").collect()
+
+    assert {block["shard"] for block in found} == set(range(2 * SHARDS))
+    assert sum(block["rows"] for block in found) == ROWS
 
 
 @pytest.mark.parametrize("column", ["user_cohort", "item_cohort"])

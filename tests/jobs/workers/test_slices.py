@@ -1,4 +1,4 @@
-"""How many buckets and slices users are divided into, and that a slice is a partition."""
+"""How many buckets and slices users are divided into, and that a slice of a bucket is a partition."""
 
 import pytest
 from pyspark.sql import SparkSession
@@ -23,18 +23,21 @@ def test_buckets_grow_with_users_to_sixteen_and_slices_without_end(users: int, e
     assert Slices.of(users) == expected
 
 
-def test_each_slice_is_a_partition_and_lies_in_one_bucket(spark: SparkSession) -> None:
-    slices = Slices(3, 4)
+@pytest.mark.parametrize("slices", [Slices(1, 4), Slices(3, 4), Slices(4, 8)])
+def test_each_slice_of_a_bucket_is_a_partition_and_none_is_empty(spark: SparkSession, slices: Slices) -> None:
     users = spark.range(500).withColumnRenamed("id", "user_id")
 
-    spread = slices.spread(users).withColumns(
-        {"partition": F.spark_partition_id(), "slice": slices.slice, "bucket": slices.bucket}
-    )
-    rows = spread.collect()
+    found = [
+        slices.spread(slices.of_bucket(users, bucket))
+        .withColumns({"partition": F.spark_partition_id(), "slice": slices.slice, "bucket": slices.bucket})
+        .collect()
+        for bucket in range(slices.buckets)
+    ]
 
-    assert {row["partition"] for row in rows} == set(range(12))
-    assert all(row["partition"] == row["slice"] for row in rows)
-    assert all(row["bucket"] == row["slice"] % 3 for row in rows)
-    parts = [slices.of_bucket(users, bucket).count() for bucket in range(3)]
-    assert (sum(parts), min(parts) > 100) == (500, True)
+    assert sum(map(len, found)) == 500
+    for bucket, rows in enumerate(found):
+        assert {row["bucket"] for row in rows} == {bucket}
+        assert all(row["slice"] % slices.buckets == bucket for row in rows)
+        pairs = {(row["partition"], row["slice"]) for row in rows}
+        assert sorted(partition for partition, _ in pairs) == list(range(slices.per_bucket))
     assert Slices(1, 4).of_bucket(users, 0) is users
