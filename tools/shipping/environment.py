@@ -23,8 +23,12 @@ NOT_IN_STDLIB = (
     *("test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "pydoc_data"),
     *("config-*", "site-packages", "dist-packages"),
 )
-LEFT_OUT = ("triton", "bin")
-"""Of the packages: kernels for GPUs, and programs, which would hold the path of this machine."""
+LEFT_OUT = (
+    "bin",
+    *("triton", "torch/lib/libtorch_cuda_linalg.so", "nvidia/*/lib/libcudnn_*", "nvidia/*/lib/libcusolver*"),
+    *("nvidia/*/lib/libnvrtc*", "nvidia/*/lib/libnvperf*"),
+)
+"""Of the packages: programs, which would hold this machine's paths, and what torch opens on a GPU alone."""
 
 PYTHON = """#!/bin/sh
 # Starts the Python of this folder, wherever the folder is.
@@ -77,8 +81,9 @@ def _install_packages(folder: Path) -> None:
         ],
         check=True,
     )
-    for name in LEFT_OUT:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for pattern in LEFT_OUT:
+        for found in [*folder.glob(pattern)]:
+            shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def _requirements() -> list[str]:
