@@ -92,9 +92,14 @@ def _requirements() -> list[str]:
     return needs
 
 
+def imported_names() -> list[str]:
+    """Return the names by which the packages of the archive are imported."""
+    return [{"PyYAML": "yaml", "universal-pathlib": "upath"}.get(need, need) for need in _requirements()]
+
+
 def _try(tree: Path) -> None:
     """Import all of it, with nothing of this machine's environment."""
-    names = ", ".join({"PyYAML": "yaml"}.get(need, need) for need in _requirements())
+    names = ", ".join(imported_names())
     program = f"import {names}; assert torch.nn.Linear(2, 1)(torch.ones(3, 2)).shape == (3, 1)"
     subprocess.run([tree / "bin" / "python", "-c", program], env={}, cwd="/", check=True)
 
