@@ -1,7 +1,7 @@
 """What happens to a night when a part of the cluster, of the object store or of the night itself fails.
 
-A history and three nights have a fault or two each. A command ends as if nothing had happened, or with an
-error of one line and exit code 1; typed again, it ends well. Then the digests are those of this machine, where
+A history and three nights have a fault or two each. A command ends as if nothing had happened, or with one
+line of error and exit code 1; typed again, it ends well. Then the digests are those of this machine, where
 nothing was disturbed. A night needs the one before: the tests of this file run in their order.
 """
 
@@ -79,7 +79,7 @@ def night(day: date) -> list[str]:
 
 
 def starts(cluster: Cluster, job: str, day: date) -> int:
-    """How often the ledger says that a job began; read past the store's server, whose files are the objects."""
+    """How often the ledger has a job begin; read past the store's server, whose files are the objects."""
     try:
         files = DeltaTable(cluster.store.objects / BUCKET / "warehouse" / NAME / "runs").file_uris()
     except TableNotFoundError:

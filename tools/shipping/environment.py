@@ -42,6 +42,7 @@ exec "$folder/bin/python3.11" "$@"
 
 def write_environment(target: Path) -> None:
     """Write the archive; it appears when it is complete and has been tried in another folder."""
+    target = target.absolute()  # it is tried from another folder
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="environment-") as name:
         tree, part = Path(name) / "tree", Path(name) / "part.tar.gz"
