@@ -178,7 +178,7 @@ def test_executors_have_too_little_memory(cluster: Cluster, project: Path) -> No
     """The same night: first its Python workers lack memory, then the executors."""
     command = night(NIGHTS[1])
     ended = cluster.submit(
-        *command, *flags(project), conf={"spark.executor.pyspark.memory": "300m"}, quiet=True
+        *command, *flags(project), conf={"spark.executor.pyspark.memory": "400m"}, quiet=True
     )
     assert ended.returncode == 1, ended.stdout
     assert re.search(r"score \S+: Spark: a Python worker ran out of memory; .* run again", ended.stdout)
