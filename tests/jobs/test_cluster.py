@@ -71,6 +71,8 @@ def after_a_night(cluster: Cluster) -> Path:
     history = ("history", "--data-date", f"{FIRST_DATE}..{FIRST_NIGHT - timedelta(days=1)}")
     for command in (history, ("night", *DATES, "--model", "ple")):
         run([*LAMPLIGHTER, *command, *flags(project)], cluster)
+    for place in (project, *project.rglob("*")):
+        place.chmod(0o777)
     return project
 
 
