@@ -37,6 +37,9 @@ _LOST_EXECUTOR = (
     "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND",  # what `localCheckpoint` kept there
     "ExecutorLostFailure",
 )
+_MEMORY_OF_EXECUTOR = re.compile(r"executor \d+\)?:? .*OutOfMemoryError|exited with code 52")
+_MEMORY_OF_PYTHON = re.compile(r"(?<!OutOf)MemoryError|failed to map segment|[Cc]an(?:no|')t allocate memory")
+_DEAD_PYTHON = "Python worker exited unexpectedly"
 _DEAD_JVM = (
     "Py4JNetworkError",
     "Answer from Java side is empty",
@@ -122,7 +125,7 @@ def explain(
     if named is not None and named != folder:  # a table that the block reads, not the one that it is about
         table, folder = named.name, named
     fault = _Fault(text, table, folder, file)
-    for rule in (_object_store, _disk, _jvm, _registry, _writer_features, _log, _data_file, _race):
+    for rule in (_object_store, _disk, _python, _jvm, _registry, _writer_features, _log, _data_file, _race):
         message = rule(error, fault)
         if message is not None:
             return LamplighterError(message)
@@ -196,8 +199,28 @@ def _no_folder(fault: _Fault) -> str:
     )
 
 
+def _python(error: BaseException, fault: _Fault) -> str | None:
+    """A Python worker of Spark that is out of memory, or gone."""
+    if fault.has(_DEAD_PYTHON):
+        what = "a Python worker was killed, or crashed (for lack of memory: see the kernel's log there)"
+    elif "PythonException" in fault.text and _MEMORY_OF_PYTHON.search(fault.text):
+        what = "a Python worker ran out of memory"
+    else:
+        return None
+    return (
+        f"{fault.table or 'Spark'}: {what}; nothing was committed. There is one per core: give executors "
+        "fewer cores or more memory (spark.executor.cores, .memoryOverhead, .pyspark.memory; on one machine "
+        "lower runtime.cores), then run again"
+    )
+
+
 def _jvm(error: BaseException, fault: _Fault) -> str | None:
     """Out of memory, or gone."""
+    if _MEMORY_OF_EXECUTOR.search(fault.text):
+        return (
+            f"{fault.table or 'Spark'}: an executor ran out of memory; nothing was committed. Raise "
+            "spark.executor.memory, or lower spark.executor.cores, then run again"
+        )
     if fault.has(*_LOST_EXECUTOR):
         return (
             f"{fault.table or 'Spark'}: an executor was lost, and the rows that it kept (killed, its machine "

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -329,18 +329,14 @@ class Store:
         with self._locked(name, owner):
             table = self._ensure(declared)
             refuse_faults(name, schema_difference(declared, table))
-            # merge: a table of an earlier release gains the columns that were declared since.
-            if predicate is None:
-                write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)
-            else:
-                write_deltalake(
-                    table,
-                    data,
-                    mode="overwrite",
-                    predicate=predicate,
-                    schema_mode="merge",
-                    commit_properties=properties,
-                )
+            before = table.version()
+            try:
+                _write(table, data, predicate, properties)
+            except CommitFailedError:
+                # An object store may have made the commit and its answer be lost: tried again, it is refused.
+                if self.commits(name).get(before + 1) != json.loads(json.dumps(metadata)):
+                    raise
+                table.update_incremental()
             return Commit(name, table.version(), len(rows))
 
     @contextmanager
@@ -361,6 +357,24 @@ class Store:
             mode="ignore",
             configuration=TABLE_PROPERTIES,
             storage_options=delta_options(scheme_of(folder)),
+        )
+
+
+def _write(table: DeltaTable, data: pa.Table, predicate: str | None, properties: CommitProperties) -> None:
+    """Append rows, or replace by them those that meet a predicate.
+
+    merge: a table of an earlier release gains the columns that were declared since.
+    """
+    if predicate is None:
+        write_deltalake(table, data, mode="append", schema_mode="merge", commit_properties=properties)
+    else:
+        write_deltalake(
+            table,
+            data,
+            mode="overwrite",
+            predicate=predicate,
+            schema_mode="merge",
+            commit_properties=properties,
         )
 
 

@@ -2,18 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from core.load import PROJECT_DIR
-from tests.jobs.runtime.test_night import digest_of
-from tests.jobs.sample_project import SECOND_NIGHT, SampleProject
+from tests.cluster.small_log import FIRST_DATE, FIRST_NIGHT, flags, write_small_project
 from tests.jobs.standalone_cluster import Cluster, standalone_cluster
+from tests.tiny_log import NAME
 from tools.shipping.environment import write_environment
 from tools.shipping.packages import write_packages
 
@@ -22,8 +23,13 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="starts executors as another user, which root alone may"),
 ]
 BIN = Path(sys.executable).parent
+LAMPLIGHTER = [BIN / "lamplighter"]
+DATES = ("--data-date", str(FIRST_NIGHT))
+SPARK = {"spark.sql.shuffle.partitions": "2", "spark.executor.memory": "1g"}
+TABLES = ("scores_staging", "evaluations", "gate_weights", "calibration_curves")
 
-PROBE = """
+# One session: its executors unpack the environment once, for the job and for the probe.
+EVALUATE_AND_PROBE = """
 import json, sys
 import lamplighter
 
@@ -33,9 +39,12 @@ def of_worker(_):
     files = filter(None, (getattr(module, "__file__", None) for module in list(sys.modules.values())))
     yield {"uid": os.getuid(), "python": sys.executable, "files": sorted(map(os.path.abspath, files))}
 
-project = lamplighter.open(env="cluster", settings=json.loads(sys.argv[1]))
-context = project.read("user_cohorts", data_date=sys.argv[2]).sparkSession.sparkContext
-json.dump(context.parallelize([0], 1).mapPartitions(of_worker).collect()[0], open(sys.argv[3], "w"))
+folder, dataset, data_date, settings = json.loads(sys.argv[1])
+project = lamplighter.open(folder, dataset=dataset, env="cluster", settings=settings)
+project.run("evaluate", data_date, model="ple")
+context = project.read("users").sparkSession.sparkContext
+with open(sys.argv[2], "w") as found:
+    json.dump(context.parallelize([0], 1).mapPartitions(of_worker).collect()[0], found)
 """
 
 
@@ -55,26 +64,27 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def settings_on(cluster: Cluster, project: SampleProject, **spark: str) -> list[str]:
-    """Return settings of a project for `--env cluster`."""
-    options = {"spark.sql.shuffle.partitions": "2", "spark.executor.memory": "1g", **spark}
-    own = [setting for setting in project.settings if not setting.startswith("runtime.spark=")]
-    return [*own, f"runtime.spark={json.dumps(options)}"]
+@pytest.fixture(scope="module")
+def after_a_night(cluster: Cluster) -> Path:
+    """A project with a history and a night that has trained, in a folder that all users may write to."""
+    project = write_small_project(cluster.folder / "project")
+    history = ("history", "--data-date", f"{FIRST_DATE}..{FIRST_NIGHT - timedelta(days=1)}")
+    for command in (history, ("night", *DATES, "--model", "ple")):
+        run([*LAMPLIGHTER, *command, *flags(project)], cluster)
+    for place in (project, *project.rglob("*")):
+        place.chmod(0o777)
+    return project
 
 
-def run(command: Sequence[str | Path], cluster: Cluster) -> None:
-    """Run a driver here, as this user; what it writes, executors may write to."""
+def run(command: Sequence[str | Path], cluster: Cluster) -> str:
+    """Run a driver here, as this user, and return its output; executors may write what it makes."""
     folder = cluster.folder / "driver"
     folder.mkdir(exist_ok=True)
+    places = {"LAMPLIGHTER_WAREHOUSE": "warehouse", "LAMPLIGHTER_REPORTS": "reports"}  # of the project
     found = subprocess.run(
         list(map(str, command)),
         cwd=folder,
-        env=os.environ
-        | {
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "LAMPLIGHTER_WAREHOUSE": "set by --set",
-            "LAMPLIGHTER_REPORTS": "set by --set",
-        },
+        env=os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", **places},
         umask=0,
         capture_output=True,
         text=True,
@@ -82,31 +92,27 @@ def run(command: Sequence[str | Path], cluster: Cluster) -> None:
         check=False,
     )
     assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
 
 
-def shared(project: SampleProject, folder: Path) -> SampleProject:
-    """Copy a project to where all users may write."""
-    copied = project.copy(folder)
-    for place in (folder, *folder.rglob("*")):
-        place.chmod(0o777)
-    return copied
+def settings_with(changed: Sequence[str], project: Path) -> list[str]:
+    """Return the project's flags, and what makes the jobs compute something else than its night did."""
+    return [*flags(project), *(part for each in changed for part in ("--set", each))]
 
 
-def flags_of(settings: Sequence[str]) -> list[str]:
-    return [part for setting in settings for part in ("--set", setting)]
+def digests_of(project: Path, cluster: Cluster) -> list[str]:
+    """Return table, data date, rows and digest of the tables that the two jobs write."""
+    said = run([*LAMPLIGHTER, "tables", "--digest", *flags(project)], cluster).splitlines()
+    return [line for line in said if line.partition(" ")[0] in TABLES]
 
 
 def test_score_and_evaluate_run_on_executors_that_have_neither_checkout_nor_python(
-    spark: SparkSession,
-    after_two_nights: SampleProject,
-    cluster: Cluster,
-    environment: Path,
-    tmp_path: Path,
+    cluster: Cluster, after_a_night: Path, environment: Path, tmp_path: Path
 ) -> None:
-    here = after_two_nights.copy(tmp_path / "here")
-    there = shared(after_two_nights, cluster.folder / "there")
-    changed = ("--set", "ranking.top_k=4", "--set", "evaluation.replicates=10")
-    dates = ("--data-date", str(SECOND_NIGHT))
+    here, there = cluster.folder / "here", after_a_night
+    shutil.copytree(there, here)
+    before = digests_of(here, cluster)
+    changed = ("lists.home.top_k=4", "evaluation.replicates=10")
     _, code = write_packages(tmp_path / "dist")
 
     # as Spark's documentation has it: all of it on the command line
@@ -116,42 +122,31 @@ def test_score_and_evaluate_run_on_executors_that_have_neither_checkout_nor_pyth
             *("--py-files", code, "--archives", f"{environment}#environment"),
             *("--conf", "spark.pyspark.python=./environment/bin/python"),
             *("--conf", f"spark.pyspark.driver.python={sys.executable}"),
-            *(PROJECT_DIR / "jobs" / "score.py", "--project", PROJECT_DIR, "--env", "cluster", *dates),
-            *(*flags_of(settings_on(cluster, there)), *changed),
+            *(part for name, value in SPARK.items() for part in ("--conf", f"{name}={value}")),
+            *(PROJECT_DIR / "jobs" / "score.py", "--env", "cluster", *DATES, *settings_with(changed, there)),
         ],
         cluster,
     )
     # as a project has it: in its configuration
-    of_spark = {
+    of_spark = SPARK | {
         "spark.master": cluster.master,
         "spark.archives": f"{environment}#environment",
         "spark.pyspark.python": "./environment/bin/python",
     }
-    settings = settings_on(cluster, there, **of_spark)
-    lamplighter = [sys.executable, "-m", "lamplighter"]
-    evaluate = ("evaluate", "--project", PROJECT_DIR, *dates, "--model", "mfh")
-    run([*lamplighter, *evaluate, "--env", "cluster", *flags_of(settings), *changed], cluster)
-    for name in ("score", "evaluate"):
-        of_model = ("--model", "mfh") if name == "evaluate" else ()
-        run([*lamplighter, name, *dates, *of_model, *flags_of(here.settings), *changed], cluster)
+    settings = [part for part in settings_with(changed, there)[4:] if part != "--set"]
+    asked = [str(there), NAME, str(FIRST_NIGHT), [*settings, f"runtime.spark={json.dumps(of_spark)}"]]
+    found = cluster.folder / "found.json"
+    run([sys.executable, "-c", EVALUATE_AND_PROBE, json.dumps(asked), found], cluster)
 
-    tables = ("scores_staging", "evaluations", "gate_weights", "calibration_curves")
-    assert contents(spark, there, tables) == contents(spark, here, tables)
-    assert contents(spark, there, tables) != contents(spark, after_two_nights, tables)  # it did run
+    for name, of_model in (("score", ()), ("evaluate", ("--model", "ple"))):
+        run([*LAMPLIGHTER, name, *DATES, *of_model, *settings_with(changed, here)], cluster)
+    after = digests_of(here, cluster)
+    assert digests_of(there, cluster) == after
+    assert not set(before) & {line for line in after if line.startswith(("scores_staging", "evaluations"))}
 
     # where a worker's modules come from
-    found = cluster.folder / "found.json"
-    (cluster.folder / "probe.py").write_text(PROBE)
-    run(
-        [sys.executable, cluster.folder / "probe.py", json.dumps(settings), str(SECOND_NIGHT), found], cluster
-    )
     worker = json.loads(found.read_text())
     assert worker["uid"] != os.geteuid()
     assert worker["python"].startswith(f"{cluster.work}/")
     assert [file for file in worker["files"] if not file.startswith(f"{cluster.folder}/")] == []
     assert any("/lamplighter-" in file and file.endswith(".zip/core/__init__.py") for file in worker["files"])
-
-
-def contents(spark: SparkSession, project: SampleProject, tables: Sequence[str]) -> set[tuple[str, str, str]]:
-    """Return (table, data date, digest) of some tables."""
-    return {found for found in digest_of(spark, project) if found[0] in tables}

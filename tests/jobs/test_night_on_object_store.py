@@ -38,10 +38,10 @@ def stored(
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # the session is older than the server
     for name, value in spark_settings().items():
         hadoop.set(name.removeprefix("spark.hadoop."), value)
-    hadoop.set("fs.s3a.access.key", object_store.environment["AWS_ACCESS_KEY_ID"])
-    hadoop.set("fs.s3a.secret.key", object_store.environment["AWS_SECRET_ACCESS_KEY"])
+    hadoop.set("fs.s3a.access.key", object_store.environment()["AWS_ACCESS_KEY_ID"])
+    hadoop.set("fs.s3a.secret.key", object_store.environment()["AWS_SECRET_ACCESS_KEY"])
     hadoop.set("fs.s3a.impl.disable.cache", "true")
-    for name, value in object_store.environment.items():  # of workers: they read bundles
+    for name, value in object_store.environment().items():  # of workers: they read bundles
         monkeypatch.setitem(spark.sparkContext.environment, name, value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""A proxy in front of an object store that answers 503 for as long as it is told to.
+"""A proxy in front of an object store that answers 503, holds a request up, or loses an answer, when told to.
 
 It forwards bytes as they are, `Host` included, so signatures stay valid. It knows of HTTP only where a
 request begins and ends: a fault begins with the next request, and never in the middle of one.
@@ -7,7 +7,7 @@ request begins and ends: a fault begins with the next request, and never in the 
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -28,7 +28,7 @@ class FaultProxy:
     Attributes:
         endpoint: http://127.0.0.1:PORT, which clients use in the store's place.
         refused: number of requests that were answered with 503.
-        forwarded: number of requests that the store got.
+        is_held: set as soon as `hold` holds a request up.
     """
 
     def __init__(self, target: str) -> None:
@@ -36,7 +36,10 @@ class FaultProxy:
         self._target = (parts.hostname or "", parts.port or 80)
         self._until = 0.0
         self.endpoint = ""
-        self.refused = self.forwarded = 0
+        self.refused = 0
+        self.is_held = threading.Event()
+        self._held_up: Sequence[str] = ()
+        self._unanswered: Sequence[str] = ()
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._is_up = threading.Event()
@@ -45,6 +48,15 @@ class FaultProxy:
     def fail_for(self, seconds: float) -> None:
         """Answer every request with 503 from now on, for some seconds; 0: no longer."""
         self._until = time.monotonic() + seconds
+
+    def hold(self, *words: str) -> None:
+        """Let requests wait from now on whose first line has these words; none: no longer."""
+        self.is_held.clear()
+        self._held_up = words
+
+    def lose_answer(self, *words: str) -> None:
+        """Let the store do the next request whose first line has these words, and lose what it answers."""
+        self._unanswered = words
 
     def start(self) -> None:
         """Listen on a free port."""
@@ -72,36 +84,47 @@ class FaultProxy:
 
     async def _connection(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         """Forward the requests of one connection, one after another; clients of S3 do not pipeline."""
-        store, requests = None, None
-        relay: asyncio.Task[None] | None = None
+        store, requests = await asyncio.open_connection(*self._target)
+        relay = asyncio.create_task(_relay(store, answers))
         try:
             while True:
                 head = await client.readuntil(b"\r\n\r\n")
+                while _has(head, self._held_up):
+                    self.is_held.set()
+                    await asyncio.sleep(0.05)
                 if time.monotonic() < self._until:
                     self.refused += 1
                     answers.write(UNAVAILABLE + (b"" if head.startswith(b"HEAD ") else BODY))
                     await answers.drain()
                     return
-                self.forwarded += 1
-                if requests is None:
-                    store, requests = await asyncio.open_connection(*self._target)
-                    relay = asyncio.create_task(_relay(store, answers))
+                is_answered = not _has(head, self._unanswered)
+                if not is_answered:
+                    self._unanswered = ()
+                    relay.cancel()
+                    await asyncio.wait([relay])
                 requests.write(head)
                 await _forward_body(_fields(head), client, requests)
                 await requests.drain()
+                if not is_answered:
+                    await store.read(CHUNK)  # so it has done what it was asked for
+                    return
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # one side has closed the connection, or the proxy stops
         finally:
-            if relay is not None:
-                relay.cancel()
-            for writer in (requests, answers):
-                if writer is not None:
-                    writer.close()
+            relay.cancel()
+            requests.close()
+            answers.close()
 
 
 def _fields(head: bytes) -> dict[bytes, bytes]:
     pairs = (line.split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
     return {name.strip().lower(): value.strip() for name, value in pairs}
+
+
+def _has(head: bytes, words: Sequence[str]) -> bool:
+    """Whether the first line of a request has all of some words; no words are in none."""
+    line = head.partition(b"\r\n")[0].decode("latin-1")
+    return bool(words) and all(word in line for word in words)
 
 
 async def _forward_body(

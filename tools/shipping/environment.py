@@ -23,8 +23,12 @@ NOT_IN_STDLIB = (
     *("test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "pydoc_data"),
     *("config-*", "site-packages", "dist-packages"),
 )
-LEFT_OUT = ("triton", "bin")
-"""Of the packages: kernels for GPUs, and programs, which would hold the path of this machine."""
+LEFT_OUT = (
+    "bin",
+    *("triton", "torch/lib/libtorch_cuda_linalg.so", "nvidia/*/lib/libcudnn_*", "nvidia/*/lib/libcusolver*"),
+    *("nvidia/*/lib/libnvrtc*", "nvidia/*/lib/libnvperf*"),
+)
+"""Of the packages: programs, which would hold this machine's paths, and what torch opens on a GPU alone."""
 
 PYTHON = """#!/bin/sh
 # Starts the Python of this folder, wherever the folder is.
@@ -38,6 +42,7 @@ exec "$folder/bin/python3.11" "$@"
 
 def write_environment(target: Path) -> None:
     """Write the archive; it appears when it is complete and has been tried in another folder."""
+    target = target.absolute()  # it is tried from another folder
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="environment-") as name:
         tree, part = Path(name) / "tree", Path(name) / "part.tar.gz"
@@ -77,8 +82,9 @@ def _install_packages(folder: Path) -> None:
         ],
         check=True,
     )
-    for name in LEFT_OUT:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for pattern in LEFT_OUT:
+        for found in [*folder.glob(pattern)]:
+            shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def _requirements() -> list[str]:
@@ -87,9 +93,14 @@ def _requirements() -> list[str]:
     return needs
 
 
+def imported_names() -> list[str]:
+    """Return the names by which the packages of the archive are imported."""
+    return [{"PyYAML": "yaml", "universal-pathlib": "upath"}.get(need, need) for need in _requirements()]
+
+
 def _try(tree: Path) -> None:
     """Import all of it, with nothing of this machine's environment."""
-    names = ", ".join({"PyYAML": "yaml"}.get(need, need) for need in _requirements())
+    names = ", ".join(imported_names())
     program = f"import {names}; assert torch.nn.Linear(2, 1)(torch.ones(3, 2)).shape == (3, 1)"
     subprocess.run([tree / "bin" / "python", "-c", program], env={}, cwd="/", check=True)
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +422,46 @@ def test_a_jvm_without_memory_says_which_setting_to_raise(spark: SparkSession) -
     assert one_line(exhaust).startswith(
         "Spark: the JVM ran out of memory; nothing was committed. Raise runtime."
     )
+
+
+def _is_killed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield from batches
+
+
+@pytest.mark.spark
+def test_a_python_worker_that_was_killed_is_named(spark: SparkSession) -> None:
+    assert one_line(lambda: spark.range(1).mapInArrow(_is_killed, "id bigint").collect()).startswith(
+        "Spark: a Python worker was killed, or crashed (for lack of memory: see the kernel's log there); "
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "Lost task 1.3 in stage 4.0 (TID 34) (h1 executor 5): java.lang.OutOfMemoryError: Java heap",
+            "an executor ran out of memory; nothing was committed. Raise spark.executor.memory",
+        ),
+        (
+            "ExecutorLostFailure (executor 3 exited caused by one of the running tasks) Reason: Command "
+            "exited with code 52",
+            "an executor ran out of memory; nothing was committed. Raise spark.executor.memory",
+        ),
+        (
+            "[CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND] Checkpoint block rdd_3_0 not found!",
+            "an executor was lost, and the rows that it kept",
+        ),
+        (
+            "PythonException: ImportError: libtorch_cpu.so: failed to map segment from shared object",
+            "a Python worker ran out of memory; nothing was committed. There is one per core",
+        ),
+        ("PythonException: MemoryError", "a Python worker ran out of memory; nothing was committed"),
+    ],
+)
+def test_executors_without_memory_are_not_the_driver(said: str, expected: str) -> None:
+    """As Spark says it; tests/cluster/test_executors.py makes it say so."""
+    assert str(explain(RuntimeError(said), "scores")).startswith(f"scores: {expected}")
 
 
 # --- what is no fault of the infrastructure -------------------------------------------------------

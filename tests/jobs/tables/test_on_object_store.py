@@ -22,6 +22,7 @@ from jobs.tables.store import Store, dates_where
 from jobs.tables.table import Table
 from tests.jobs.tables.small import DAY, NEXT, NUMBERS, RUNS
 from tests.object_store import BUCKET, ObjectStore
+from tools.cluster.fault_proxy import fault_proxy
 
 RUNTIME = Runtime(lock_wait_seconds=3.0)
 ROOT = f"s3a://{BUCKET}/warehouse/small"
@@ -109,6 +110,28 @@ def test_without_a_lock_the_slower_of_two_replacements_is_told(store: Store) -> 
     assert [row["id"] for row in store.rows("numbers")] == [2]
 
 
+def test_a_commit_whose_answer_is_lost_was_made_once(
+    store: Store, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """delta-rs tries it again, and the store refuses the version as one that another writer has made."""
+    where = dates_where(DAY, DAY)
+    with fault_proxy(object_store.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        store.append_rows("numbers", numbers((1, 10)), "test", {"run_id": "a"})
+        for number, predicate in ((2, where), (3, None), (4, where)):
+            proxy.lose_answer("PUT ", "/numbers/_delta_log/", ".json")
+            metadata = {"run_id": "b", "number": number, "dates": (str(DAY),)}
+            rows = numbers((number, number))
+            if predicate is None:
+                commit = store.append_rows("numbers", rows, "test", metadata)
+            else:
+                commit = store.replace_rows("numbers", rows, "test", metadata, predicate)
+
+            assert commit.version == store.version("numbers")
+            found = [row["id"] for row in store.rows("numbers")]
+            assert sorted(found) == ([2, 3] if predicate is None else [number])
+
+
 def test_a_page_is_the_old_one_or_the_new_one(object_store: ObjectStore) -> None:
     uri = f"s3a://{BUCKET}/reports/small/index.html"
     assert not exists(uri)
@@ -128,7 +151,7 @@ def test_a_page_is_the_old_one_or_the_new_one(object_store: ObjectStore) -> None
 
 def test_source_files_are_found_as_on_this_machine(object_store: ObjectStore, tmp_path: Path) -> None:
     """By path, folder and glob; the same names and hashes, hidden files left out."""
-    for folder in (tmp_path / "source", object_store.bucket / "source"):
+    for folder in (tmp_path / "source", object_store.objects / BUCKET / "source"):
         for name in (
             "log/2022-05-07/a.csv",
             "log/2022-05-07/b-1/x.csv",
@@ -225,4 +248,4 @@ def test_missing_classes_of_hadoop_say_what_to_type() -> None:
 def test_no_key_is_in_the_configuration(object_store: ObjectStore) -> None:
     config = load_config(overrides=(f"paths.warehouse=s3a://{BUCKET}/w",))
 
-    assert object_store.environment["AWS_SECRET_ACCESS_KEY"] not in config.model_dump_json()
+    assert object_store.environment()["AWS_SECRET_ACCESS_KEY"] not in config.model_dump_json()

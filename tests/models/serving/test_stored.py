@@ -93,3 +93,19 @@ def test_a_bundle_that_was_made_anew_is_copied_anew(
 def test_a_local_bundle_is_where_it_is() -> None:
     assert local_bundle("/w/_models/ple-1") == Path("/w/_models/ple-1")
     assert local_bundle("file:///w/my%20models/ple-1") == Path("/w/my models/ple-1")
+
+
+@pytest.mark.spark  # no session, but MLflow takes seconds: not for `make check`
+def test_mlflow_loads_a_bundle_from_there(object_store: ObjectStore, temporary: Path, tmp_path: Path) -> None:
+    """With what is installed, by the variables that all others read; it takes the `s3://` URI of a bundle."""
+    import mlflow
+
+    here = write(tmp_path)
+    write(tmp_path, place(URI))
+
+    there = mlflow.pyfunc.load_model(URI.replace("s3a://", "s3://"))
+
+    local = mlflow.pyfunc.load_model(str(here.path))
+    rows = local.input_example
+    assert len(rows) == 1
+    assert there.predict(rows).equals(local.predict(rows))
