@@ -3,9 +3,11 @@
 Letters: n rows, R bootstrap replicates; column 0 of every (1 + R) is the sample itself, columns 1..R
 are its replicates over users (models/metrics/bootstrap.py).
 
-AUC comes from a weighted histogram of logits in 2**14 fixed bins per class, ties within a bin counting
-half: equal to the rank AUC to 1e-4 for scores that spread over more than a few bins. So a state never
-grows with rows: at most 2 * 2**14 * (1 + R) numbers, in practice those of the occupied bins.
+AUC comes from a weighted histogram of logits per class, equal scores and those of one bin counting half. A
+cell with at most EXACT_SCORES different logits has a bin for each of them: its AUC is the rank AUC. Others
+have 2**14 fixed bins, with which AUC is equal to the rank AUC to 1e-4 for scores that spread over more than a
+few bins. So a state never grows with rows: at most 2 * 2**14 * (1 + R) numbers, in practice those of the
+occupied bins.
 """
 
 import struct
@@ -26,10 +28,11 @@ Floats = NDArray[np.float64]
 
 BINS = 2**14
 LOGIT_LIMIT = 16.0  # logits beyond count in the outermost bins: probabilities within 1.2e-7 of 0 or 1
+EXACT_SCORES = 1024
 ECE_GROUPS = 15
 
-_MAGIC = b"LCS1"
-_HEADER = struct.Struct("<4sqqii")  # magic, positives, negatives, occupied bins, 1 + R
+_MAGIC = b"LCS2"
+_HEADER = struct.Struct("<4sqqii?")  # magic, positives, negatives, occupied bins, 1 + R, whether exact
 
 
 def to_bins(logits: NDArray[Any]) -> NDArray[np.int64]:
@@ -37,6 +40,17 @@ def to_bins(logits: NDArray[Any]) -> NDArray[np.int64]:
     scaled = (np.asarray(logits, dtype=np.float64) + LOGIT_LIMIT) * (BINS / (2 * LOGIT_LIMIT))
     bins: NDArray[np.int64] = np.clip(np.floor(scaled), 0, BINS - 1).astype(np.int64)
     return bins
+
+
+def to_exact_bins(logits: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number per logit that grows with it: a bin for every value of float32."""
+    bits = (np.asarray(logits, dtype=np.float32) + 0.0).view(np.int32).astype(np.int64)  # -0 as 0
+    return np.where(bits >= 0, bits, -(2**31) - bits)
+
+
+def from_exact_bins(bins: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the logits of `to_exact_bins`."""
+    return np.where(bins >= 0, bins, -(2**31) - bins).astype(np.int32).view(np.float32)
 
 
 def histogram_auc(positives: Floats, negatives: Floats) -> Floats:
@@ -61,10 +75,11 @@ class CellState:
 
     Attributes:
         positives, negatives: rows, unweighted.
-        bins: occupied histogram bins, ascending, (m,).
+        bins: occupied histogram bins, ascending, (m,): of `to_exact_bins` if exact, else of `to_bins`.
         sums: weights of the negatives and of the positives in them, (2, m, 1 + R).
         predicted: weighted sums of probabilities in them, of the sample, (m,).
         losses, predictions: weighted sums of log loss and of probabilities, (1 + R,).
+        is_exact: whether each different logit has a bin.
     """
 
     positives: int
@@ -74,6 +89,7 @@ class CellState:
     predicted: Floats
     losses: Floats
     predictions: Floats
+    is_exact: bool = False
 
     @staticmethod
     def of(
@@ -95,7 +111,9 @@ class CellState:
                 f"{int((~np.isfinite(z)).sum())} of {len(z)} logits are not finite; their model is broken: "
                 "train it again"
             )
-        bins, row_bin = np.unique(to_bins(z[v > 0]), return_inverse=True)
+        bins, row_bin = np.unique(to_exact_bins(z[v > 0]), return_inverse=True)
+        if not (is_exact := len(bins) <= EXACT_SCORES):
+            bins, row_bin = np.unique(to_bins(z[v > 0]), return_inverse=True)
         # Sort rows by (class, bin) once, so that their replicate weights are copied once, into place.
         rows = np.flatnonzero(v > 0)
         place = (y[rows] > 0.5) * len(bins) + row_bin.reshape(-1)
@@ -119,12 +137,17 @@ class CellState:
             predicted=predicted,
             losses=loss @ columns,
             predictions=p @ columns,
+            is_exact=is_exact,
         )
 
     def merge(self, *others: "CellState") -> "CellState":
         """Add up states of disjoint rows; any order gives the same, up to rounding of weights."""
-        states = (self, *others)
-        bins = np.unique(np.concatenate([state.bins for state in states]))
+        states: tuple[CellState, ...] = (self, *others)
+        is_exact = all(state.is_exact for state in states)
+        bins = np.unique(np.concatenate([state.bins for state in states])) if is_exact else self.bins
+        if not is_exact or len(bins) > EXACT_SCORES:
+            is_exact, states = False, tuple(state.in_fixed_bins() for state in states)
+            bins = np.unique(np.concatenate([state.bins for state in states]))
         sums = np.zeros((2, len(bins), self.sums.shape[2]))
         predicted = np.zeros(len(bins))
         for state in states:
@@ -139,6 +162,20 @@ class CellState:
             predicted=predicted,
             losses=np.sum([state.losses for state in states], axis=0),
             predictions=np.sum([state.predictions for state in states], axis=0),
+            is_exact=is_exact,
+        )
+
+    def in_fixed_bins(self) -> "CellState":
+        """Return the state with the bins of `to_bins`."""
+        if not self.is_exact:
+            return self
+        bins, place = np.unique(to_bins(from_exact_bins(self.bins)), return_inverse=True)
+        return replace(
+            self,
+            bins=bins,
+            sums=np.stack([_sum_sorted(place, of_class, len(bins)) for of_class in self.sums]),
+            predicted=_sum_sorted(place, self.predicted[:, None], len(bins))[:, 0],
+            is_exact=False,
         )
 
     def counts(self) -> dict[str, int]:
@@ -212,10 +249,11 @@ class CellState:
 
     def to_bytes(self) -> bytes:
         """Serialise. Sums of unit weights are small integers and stored as such; nothing is rounded."""
-        header = _HEADER.pack(_MAGIC, self.positives, self.negatives, len(self.bins), self.sums.shape[2])
+        sizes = len(self.bins), self.sums.shape[2]
+        header = _HEADER.pack(_MAGIC, self.positives, self.negatives, *sizes, self.is_exact)
         code = next((c for c in _INTEGERS if np.array_equal(self.sums.astype(c), self.sums)), _EXACT)
         exact = np.concatenate([self.predicted, self.losses, self.predictions]).astype(_EXACT)
-        body = self.bins.astype("<i2").tobytes() + exact.tobytes() + self.sums.astype(code).tobytes()
+        body = self.bins.astype("<i4").tobytes() + exact.tobytes() + self.sums.astype(code).tobytes()
         return header + code.encode() + zlib.compress(body, level=1)
 
     @staticmethod
@@ -226,20 +264,21 @@ class CellState:
             LamplighterError: the bytes are no state, or a truncated one.
         """
         try:
-            magic, positives, negatives, m, width = _HEADER.unpack_from(data)
+            magic, positives, negatives, m, width, is_exact = _HEADER.unpack_from(data)
             if magic != _MAGIC:
                 raise ValueError(f"it starts with {magic!r}")
             code = data[_HEADER.size : _HEADER.size + 3].decode()
             body = zlib.decompress(data[_HEADER.size + 3 :])
-            bins = np.frombuffer(body, "<i2", count=m).astype(np.int64)
-            exact = np.frombuffer(body, _EXACT, count=m + 2 * width, offset=2 * m)
-            sums = np.frombuffer(body, code, offset=2 * m + 8 * (m + 2 * width)).reshape(2, m, width)
+            bins = np.frombuffer(body, "<i4", count=m).astype(np.int64)
+            exact = np.frombuffer(body, _EXACT, count=m + 2 * width, offset=4 * m)
+            sums = np.frombuffer(body, code, offset=4 * m + 8 * (m + 2 * width)).reshape(2, m, width)
         except (struct.error, zlib.error, ValueError, UnicodeDecodeError, TypeError) as error:
             raise LamplighterError(
                 f"{len(data)} bytes are no metric state ({error}); evaluate these data dates again"
             ) from error
         predicted, losses, predictions = np.split(exact, [m, m + width])
-        return CellState(positives, negatives, bins, sums.astype(np.float64), predicted, losses, predictions)
+        of_bins = bins, sums.astype(np.float64), predicted
+        return CellState(positives, negatives, *of_bins, losses, predictions, is_exact)
 
 
 _INTEGERS = ("<u1", "<u2")

@@ -1,7 +1,7 @@
 """The states of models/metrics/binary.py and models/metrics/regression.py in torch, summed over ranks.
 
-For validation during training: the states stay on the device, and after one sum over ranks every rank
-has those of all rows. Of the sample only; evaluation adds replicates.
+For validation during training, in fixed bins whatever a cell's size: the states stay on the device, and after
+one sum over ranks every rank has those of all rows. Of the sample only; evaluation adds replicates.
 
 Letters: B rows, K tasks, G user groups, E entries of the batch that count.
 """

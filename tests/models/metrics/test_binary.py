@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
 from core.errors import LamplighterError
-from models.metrics.binary import METRICS, CellState
+from models.metrics.binary import METRICS, CellState, from_exact_bins, to_exact_bins
 from models.metrics.bootstrap import interval, paired_interval, user_weights
 
 BIN = 32 / 2**14
@@ -83,6 +83,51 @@ def test_metrics_equal_their_plain_definitions_on_weighted_rows(shift: float) ->
     gaps = np.bincount(groups, weights=(v * (y - p))[order])
     # Our groups end between histogram bins, these between rows.
     assert state.value("ece") == pytest.approx(np.abs(gaps).sum() / v.sum(), abs=5e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_auc_of_a_small_cell_is_the_rank_auc(seed: int) -> None:
+    z, y, users = sample(70, seed)
+    z = np.float32(0.05) * z.astype(np.float32)  # about 100 fixed bins for 70 scores
+    whole = CellState.of(z, y, np.ones(70), user_weights(users, 1))
+    parts = [
+        CellState.of(z[n::3], y[n::3], np.ones(len(z[n::3])), user_weights(users[n::3], 1)) for n in range(3)
+    ]
+
+    expected = pytest.approx(roc_auc_score(y, z), abs=1e-12)
+    assert whole.value("auc", 1) == expected
+    assert parts[2].merge(parts[0], parts[1]).value("auc", 1) == expected
+    assert whole.in_fixed_bins().value("auc", 1) != expected
+
+
+def test_exact_bins_are_in_the_order_of_logits_and_lead_back_to_them() -> None:
+    logits = np.array([-np.inf, -3e38, -2.5, -1e-45, -0.0, 0.0, 1e-45, 1.0, 1.0000001, 16.0], np.float32)
+
+    bins = to_exact_bins(logits)
+
+    assert (np.diff(bins) > 0).tolist() == [True, True, True, True, False, True, True, True, True]
+    np.testing.assert_array_equal(from_exact_bins(bins), logits)
+
+
+@given(ROWS, ROWS, ROWS)
+@settings(max_examples=40)
+def test_states_of_too_many_scores_merge_in_any_order_to_the_state_of_all_rows(
+    a: list[tuple[int, bool, int, int]],
+    b: list[tuple[int, bool, int, int]],
+    c: list[tuple[int, bool, int, int]],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.metrics.binary.EXACT_SCORES", 4)
+        whole = state(a + b + c)
+        for merged in (
+            state(a).merge(state(b)).merge(state(c)),
+            state(c).merge(state(b).merge(state(a))),
+            CellState.from_bytes(state(b).to_bytes()).merge(state(a + c)),
+        ):
+            assert merged.is_exact == whole.is_exact
+            np.testing.assert_array_equal(merged.bins, whole.bins)
+            np.testing.assert_array_equal(merged.sums, whole.sums)
+            np.testing.assert_allclose(merged.predicted, whole.predicted)
 
 
 @given(ROWS, ROWS, ROWS)

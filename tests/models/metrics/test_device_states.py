@@ -69,7 +69,8 @@ def in_numpy(rows: Rows, k: int, group: int) -> Any:
     kept = rows.mask[:, k] & (rows.group == group)
     columns = (rows.logits[kept, k], rows.labels[kept, k], rows.weight[kept])
     kind = CellState if TASKS[k].kind == "binary" else RegressionState
-    return kind.of(*columns, np.ones((int(kept.sum()), 0), np.uint8))
+    state = kind.of(*columns, np.ones((int(kept.sum()), 0), np.uint8))
+    return state.in_fixed_bins() if isinstance(state, CellState) else state
 
 
 def assert_equal(found: Any, expected: Any) -> None:
