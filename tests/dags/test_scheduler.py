@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def airflow(project: Path) -> Iterator[Airflow]:
         }
         try:
             with airflow_servers(home, home / "dags", environment) as found:
-                wait_until(lambda: DAG in [each["dag_id"] for each in found.api.get("/dags")["dags"]], 120)
+                wait_until(lambda: DAG in [each["dag_id"] for each in found.api.get("/dags")["dags"]], 300)
                 found.api.post("/pools", {"name": "one_writer", "slots": 1})
                 found.api.patch(f"/dags/{DAG}", {"is_paused": False})
                 yield found
@@ -112,7 +113,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until, f"not so after {seconds:.0f} s"
-        time.sleep(0.5)
+        time.sleep(1.0)
 
 
 def run_of(api: RestApi, day: date) -> dict[str, Any]:
@@ -160,15 +161,21 @@ def wait_for_start(airflow: Airflow, project: Path, job: str, day: date) -> psut
         return run is not None and run.state == "started"
 
     wait_until(has_begun)
-    processes = psutil.Process(airflow.scheduler.process.pid).children(recursive=True)
     script = str(ROOT / "jobs" / f"{job}.py")
-    return next(each for each in processes if script in each.cmdline())
+    found = []
+    for process in psutil.Process(airflow.scheduler.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # of another task, which has just ended
+            if script in process.cmdline():
+                found.append(process)
+    (submit,) = [process for process in found if process.parent() not in found]  # the JVM; below it is Python
+    return submit
 
 
 def kill(root: psutil.Process) -> None:
     """Kill -9 a process and all that it started."""
     for process in [root, *root.children(recursive=True)]:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def test_a_job_that_is_killed_is_tried_again(airflow: Airflow, project: Path) -> None:
