@@ -47,7 +47,7 @@ def main() -> None:
             for architecture in ("ple", "mfh")
         ]
     head = ["model", "plain, pairs/s", "factorised, pairs/s", "times as fast (over turns)"]
-    print_table([*head, "largest difference", "in matrix products"], rows)
+    print_table([*head, "largest difference", "in matrix products", "bfloat16, times as fast again"], rows)
 
 
 def measure(
@@ -60,6 +60,7 @@ def measure(
     """
     bundle, pool = to_bundle(folder, architecture, size), to_pool(items)
     plain, ours = PlainScorer(bundle, pool), PairScorer(bundle, pool)
+    in_bfloat16 = PairScorer(bundle, pool, dtype="bfloat16")
     of_users = to_rows("user", users, seed=1)
     found = np.concatenate([part for _, part in ours.predictions(*of_users, USER_GROUP)])
     difference = float(np.abs(found - plain.probabilities(of_users, USER_GROUP)).max())
@@ -69,17 +70,23 @@ def measure(
     ways: list[Callable[[], object]] = [
         lambda: plain.probabilities(of_users, USER_GROUP),
         lambda: listed(ours, of_users, rules),
+        lambda: listed(in_bfloat16, of_users, rules),
     ]
     times = np.array([[seconds(way) for way in ways] for _ in range(turns)])
-    ratios = times[:, 0] / times[:, 1]
-    rates = users * items / np.median(times, axis=0)
+    rates = users * items / np.median(times[:, :2], axis=0)
     return (
         f"{architecture}, {size}",
         *(f"{rate:,.0f}" for rate in rates),
-        f"{np.median(ratios):.2f} ({ratios.min():.2f} .. {ratios.max():.2f})",
+        spread(times[:, 0] / times[:, 1]),
         f"{difference:.0e}",
         f"{share_of_products(ways[1]):.0%}",
+        spread(times[:, 1] / times[:, 2]),
     )
+
+
+def spread(ratios: NDArray[np.float64]) -> str:
+    """Return the median and the range."""
+    return f"{np.median(ratios):.2f} ({ratios.min():.2f} .. {ratios.max():.2f})"
 
 
 def listed(scorer: PairScorer, users: tuple[NDArray[Any], NDArray[Any]], rules: Rules) -> None:
