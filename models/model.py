@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from core.encoder import Encoder
 from core.errors import ConfigError
 from core.model import Model
+from models.modules.columns import layout_of
 from models.modules.input import InputLayer
 from models.modules.network import Network
 from models.modules.pairs import PairRows, Rows
@@ -116,7 +117,7 @@ def build_model(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             input_layer = InputLayer(encoder, model.input)
-            trunk = make_trunk(model.architecture, input_layer.width, {"task": tasks, **cohorts}, model.trunk)
+            trunk = make_trunk(model.architecture, layout_of(encoder), {"task": tasks, **cohorts}, model.trunk)
             network = Network(trunk, tasks, model.tower, model.towers)
     except ConfigError as error:
         raise ConfigError(f"conf/models/{model.name}.yaml: model.{error}") from error

@@ -11,7 +11,7 @@ after training, and may break what the product ensures: p(click and buy) <= p(cl
 Letters: B rows, D input width, H bottom width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from core.errors import ConfigError
 from core.schema import Task
 from models.modules.bottoms import BottomsConfig, TaskBottoms
 from models.modules.chains import chains_of, check_binary
+from models.modules.graph import Graph
+from models.modules.pairs import Rows
 from models.modules.trunk import Architecture
 
 
@@ -56,7 +58,7 @@ class EsmmTrunk(TaskBottoms):
                 "leave it out, and let the label be 0 where the earlier one's is"
             )
 
-    def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
+    def link(self, logits: dict[str, Tensor], x_BD: Rows) -> dict[str, Tensor]:
         """Return the logits of the products of probabilities along the chains of all tasks (eq. 1)."""
         linked = {}
         for task in logits:
@@ -67,9 +69,9 @@ class EsmmTrunk(TaskBottoms):
             linked[task] = z
         return linked
 
-    def linked(self, output: str) -> Sequence[str]:
-        """Return the chain of an output, itself last."""
-        return self.chains[output]
+    def draw_logit(self, graph: Graph, output: str, towers: Mapping[str, str]) -> Sequence[str]:
+        """Return the towers of an output's chain, its own last."""
+        return [towers[task] for task in self.chains[output]]
 
 
 def logit_of_product(a: Tensor, b: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.inputs import Inputs
 from models.model import MultiTaskModel
-from models.modules.experts import Experts
+from models.modules.experts import Stack
 from models.modules.graph import Graph, Kind, Node
+from models.modules.made import MadeExperts, MadeLinear
 from models.modules.network import Network, logit_of
 from models.modules.trunk import CELL
 
@@ -127,14 +128,24 @@ def _has_parameters(node: Node) -> bool:
 def _part(network: Network, node: Node) -> ModelPart:
     module = module_of(network, node.name)
     own = [module] if isinstance(module, Tensor) else list(module.parameters())
+    module = _as_scored(module)
     flops, weighted_sums = _product_flops(module) if node.flops is None else node.flops, 0
     if node.kind == "gate":
-        experts = [cast(Experts, module_of(network, name)) for name in node.reads]
+        experts = [cast(Stack, module_of(network, name)) for name in node.reads]
         weighted_sums = 2 * sum(stack.count for stack in experts) * _widths(experts[0])[-1]
     elif node.kind == "mix":
         flops, weighted_sums = 0, flops
     parameters = sum(parameter.numel() for parameter in own)
     return ModelPart(node.name, node.kind, _shape(module), parameters, flops, weighted_sums)
+
+
+def _as_scored(module: nn.Module | Tensor) -> nn.Module | Tensor:
+    """Return the module as `fold` leaves it."""
+    if isinstance(module, MadeLinear | MadeExperts):
+        return module.folded()
+    if isinstance(module, nn.Sequential):
+        return nn.Sequential(*(cast(nn.Module, _as_scored(layer)) for layer in module))
+    return module
 
 
 def _product_flops(module: nn.Module | Tensor) -> int:
@@ -143,20 +154,21 @@ def _product_flops(module: nn.Module | Tensor) -> int:
         return 2 * module.numel()
     if isinstance(module, nn.Linear):
         return 2 * module.weight.numel()
-    own: int = sum(2 * w.numel() for w in module.weights) if isinstance(module, Experts) else 0
-    return own + sum(map(_product_flops, module.children()))
+    if isinstance(module, Stack):
+        return sum(2 * layer.weight.numel() for layer in module.layers())
+    return sum(map(_product_flops, module.children()))
 
 
-def _widths(experts: Experts) -> list[int]:
+def _widths(experts: Stack) -> list[int]:
     """Return D, and the width of each layer of an expert."""
-    first = experts.first
-    return [first.in_features, first.out_features // experts.count, *(w.shape[2] for w in experts.weights)]
+    layers = experts.layers()
+    return [layers[0].weight.shape[1], *(layer.bias.shape[1] for layer in layers)]
 
 
 def _shape(module: nn.Module | Tensor) -> str:
     if isinstance(module, Tensor):
         return " x ".join(map(str, module.shape))
-    if isinstance(module, Experts):
+    if isinstance(module, Stack):
         return f"{module.count} x ({_chain(_widths(module))})"
     linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     if isinstance(module, nn.Linear | nn.Sequential):

@@ -3,9 +3,10 @@
 Letters: B rows, D input width, N experts, H expert width.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,41 @@ EPSILON = 1e-5
 """What F.layer_norm adds to the variance."""
 
 
-class Experts(nn.Module):
+class Layer(NamedTuple):
+    """One layer of N experts, J -> H.
+
+    Attributes:
+        weight: of a first layer (N H, J), expert n has the rows n H .. (n + 1) H; of others (N, J, H).
+        bias: (N, H).
+        scale, shift: of the norm, (N, H); None without one.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    scale: Tensor | None
+    shift: Tensor | None
+
+
+class Stack(nn.Module, ABC):
+    """N experts that read one input, whatever their parameters are made of.
+
+    Attributes:
+        count: N.
+    """
+
+    count: int
+
+    @abstractmethod
+    def layers(self) -> Sequence[Layer]:
+        """Return the layers, the first one first."""
+
+    def forward(self, x_BD: Rows) -> Tensor:
+        """Map (B, D) to (B, N, H)."""
+        y_BNH, bias_NH = _run_as_one([self], x_BD)
+        return (y_BNH + bias_NH).relu_()
+
+
+class Experts(Stack):
     """N experts that read one input: linear layers, each with ReLU (Tang 2020, section 5).
 
     Args:
@@ -56,10 +91,17 @@ class Experts(nn.Module):
         self.scales = nn.ParameterList(nn.Parameter(torch.ones(count, h)) for h in normed)
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(count, h)) for h in normed)
 
-    def forward(self, x_BD: Rows) -> Tensor:
-        """Map (B, D) to (B, N, H)."""
-        y_BNH, bias_NH = _run_as_one([self], x_BD)
-        return (y_BNH + bias_NH).relu_()
+    def layers(self) -> Sequence[Layer]:
+        """Return the layers."""
+        found = [self._layer(0, self.first.weight, self.first.bias.view(self.count, -1))]
+        for j in range(len(self.weights)):  # torch.compile cannot trace an iterator of parameters
+            found.append(self._layer(j + 1, self.weights[j], self.biases[j].squeeze(1)))
+        return found
+
+    def _layer(self, place: int, weight: Tensor, bias_NH: Tensor) -> Layer:
+        if not len(self.scales):
+            return Layer(weight, bias_NH, None, None)
+        return Layer(weight, bias_NH, self.scales[place], self.shifts[place])
 
 
 def run_experts(experts: Mapping[str, Experts], x_BD: Mapping[str, Rows]) -> ExpertOutputs:
@@ -88,33 +130,32 @@ def readers_of_the_same(branches: Iterable[str], x_BD: Mapping[str, Rows]) -> li
     return readers
 
 
-def _run_as_one(stacks: Sequence[Experts], x_BD: Rows) -> tuple[Tensor, Tensor]:
+def _run_as_one(stacks: Sequence[Stack], x_BD: Rows) -> tuple[Tensor, Tensor]:
     """Run stacks of equal shape on one input: (B, N of all, H) before the last bias, and that bias, (N, H).
 
     Concatenating their weights is cheap; adding a bias to activations in memory is not, so the reader of
     the outputs adds the last one.
     """
-    count = sum(stack.count for stack in stacks)
-    first_BJ = linear(x_BD, [stack.first.weight for stack in stacks])
-    first_BNH = first_BJ.unflatten(1, (count, -1))
-    bias_NH = join([stack.first.bias for stack in stacks]).view(count, -1)
-    y_BNH, bias_NH = _normalise(stacks, 0, first_BNH, bias_NH)
-    for layer in range(len(stacks[0].weights)):
-        weight_NHJ = join([stack.weights[layer] for stack in stacks])
+    layers = [stack.layers() for stack in stacks]
+    first = [of_stack[0] for of_stack in layers]
+    first_BJ = linear(x_BD, [layer.weight for layer in first])
+    y_BNH, bias_NH = _normalise(first, first_BJ.unflatten(1, (sum(stack.count for stack in stacks), -1)))
+    for place in range(1, len(layers[0])):
+        of_stacks = [of_stack[place] for of_stack in layers]
         y_NBH = (y_BNH + bias_NH).relu_().transpose(0, 1)
-        bias_NH = join([stack.biases[layer] for stack in stacks]).squeeze(1)
-        y_BNH, bias_NH = _normalise(stacks, layer + 1, torch.bmm(y_NBH, weight_NHJ).transpose(0, 1), bias_NH)
+        product_NBH = torch.bmm(y_NBH, join([layer.weight for layer in of_stacks]))
+        y_BNH, bias_NH = _normalise(of_stacks, product_NBH.transpose(0, 1))
     return y_BNH, bias_NH.to(y_BNH)
 
 
-def _normalise(
-    stacks: Sequence[Experts], layer: int, y_BNH: Tensor, bias_NH: Tensor
-) -> tuple[Tensor, Tensor]:
+def _normalise(of_stacks: Sequence[Layer], y_BNH: Tensor) -> tuple[Tensor, Tensor]:
     """Return a layer's products and its bias; with a norm, the normalised layer and its shift."""
-    if not stacks[0].scales:
+    bias_NH = join([layer.bias for layer in of_stacks])
+    scales = [layer.scale for layer in of_stacks if layer.scale is not None]
+    if not scales:
         return y_BNH, bias_NH
-    scale_NH = join([stack.scales[layer] for stack in stacks])
-    shift_NH = join([stack.shifts[layer] for stack in stacks])
+    scale_NH = join(scales)
+    shift_NH = join([layer.shift for layer in of_stacks if layer.shift is not None])
     if torch.is_grad_enabled() or y_BNH.requires_grad:
         return F.layer_norm(y_BNH + bias_NH, y_BNH.shape[-1:]) * scale_NH, shift_NH
     return _layer_norm(y_BNH.add_(bias_NH)).mul_(scale_NH), shift_NH
@@ -164,12 +205,24 @@ class Mixture(nn.Module):
         return outputs.mix(weights_BN, sees)
 
 
-def to_logit(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
-    """Build the tower of one task or cell: hidden layers with ReLU, then one logit, (B, in_dim) -> (B, 1)."""
+def to_logit(
+    in_dim: int,
+    widths: Sequence[int],
+    out_dim: int = 1,
+    to_linear: Callable[[int, int], nn.Module] = nn.Linear,
+) -> nn.Sequential:
+    """Build a tower: hidden layers with ReLU, then `out_dim` logits, (B, in_dim) -> (B, out_dim).
+
+    Args:
+        in_dim: width of the input.
+        widths: of the hidden layers.
+        out_dim: number of logits.
+        to_linear: makes a linear map of an input and an output width.
+    """
     layers: list[nn.Module] = []
     for d, h in pairwise([in_dim, *widths]):
-        layers += [nn.Linear(d, h), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.Linear(widths[-1] if widths else in_dim, 1))
+        layers += [to_linear(d, h), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, to_linear(widths[-1] if widths else in_dim, out_dim))
 
 
 def _scores(x_BD: Rows, gates_ND: Sequence[Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ name serves as one. Level 0 is the switcher below all others (appendix, Fig. 11 
 Letters: B rows, D input width, H width of level 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -16,10 +16,15 @@ from torch import Tensor, nn
 
 from core.config_model import ConfigModel, Name, Positive
 from core.errors import ConfigError
+from models.modules.columns import Layout
 from models.modules.experts import ExpertOptions, Experts
 from models.modules.graph import Graph
 from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Facets, Trunk, find_architecture, make_trunk
+
+
+OF_LOGITS = ("make_towers", "link", "row_penalty")
+"""Methods that act beyond a trunk's outputs; inside of another trunk nobody calls them."""
 
 
 class SwitcherConfig(ConfigModel):
@@ -35,13 +40,18 @@ class Level0Config(ExpertOptions):
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
-class FacetsConfig(ConfigModel):
-    """What all architectures with cells have: facets, and level 0.
+class CellsConfig(ConfigModel):
+    """What all architectures with cells have.
 
-    facets: the cohort columns that are facets beside the tasks. level0: None leaves it out.
+    facets: the cohort columns that are facets beside the tasks.
     """
 
     facets: Annotated[tuple[Literal["user_cohort", "item_cohort"], ...], Field(min_length=1)]
+
+
+class FacetsConfig(CellsConfig):
+    """Facets, and level 0; None leaves it out."""
+
     level0: Level0Config | None = None
 
 
@@ -70,7 +80,7 @@ class Level0(nn.Module):
         return x if self.bottom is None else graph.add("experts", "bottom", [x], label="level 0")
 
 
-def own_facets(facets: Facets, config: FacetsConfig) -> Facets:
+def own_facets(facets: Facets, config: CellsConfig) -> Facets:
     """Return the facets that a configuration names, tasks first.
 
     Raises:
@@ -88,20 +98,41 @@ def cells_of(facets: Facets) -> list[str]:
     return [CELL.join(cell) for cell in product(*facets.values())]
 
 
+def one_shape(widths: Mapping[str, Sequence[int]]) -> Sequence[int]:
+    """Return the widths that all towers have, where they are made of common terms.
+
+    Args:
+        widths: cell -> widths of its tower's hidden layers.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    first = next(iter(widths.values()))
+    if unequal := sorted(cell for cell, own in widths.items() if tuple(own) != tuple(first)):
+        raise ConfigError(
+            f"towers: {unequal} have other widths than {next(iter(widths))}, but all towers of this "
+            "architecture are made of common terms; set `tower` alone"
+        )
+    return first
+
+
 def to_switcher(in_dim: int, outputs: Sequence[str], config: SwitcherConfig, key: str) -> Trunk:
     """Build a switcher from one input, of width D, to the outputs.
 
     Raises:
-        ConfigError: its outputs are cells themselves, it works on the logits of tasks as ESMM and AITM do,
-            or a part of it is invalid; messages begin with `key`.
+        ConfigError: its outputs are cells themselves, it reads columns, it works on the logits of tasks as
+            ESMM and AITM do, or a part of it is invalid; messages begin with `key`.
     """
     try:
-        if find_architecture(config.kind, key="kind").is_by_cell:
+        architecture = find_architecture(config.kind, key="kind")
+        if architecture.is_by_cell:
             raise ConfigError(
                 f"kind {config.kind} has cells for outputs; a switcher has the values of one facet"
             )
-        switcher = make_trunk(config.kind, in_dim, {"task": outputs}, config.trunk)
-        if type(switcher).link is not Trunk.link or type(switcher).row_penalty is not Trunk.row_penalty:
+        if architecture.reads_columns:
+            raise ConfigError(f"kind {config.kind} reads columns of a row, and a switcher reads a vector")
+        switcher = make_trunk(config.kind, Layout(in_dim), {"task": outputs}, config.trunk)
+        if any(getattr(type(switcher), own) is not getattr(Trunk, own) for own in OF_LOGITS):
             raise ConfigError(f"kind {config.kind} works on the logits of tasks, and a switcher has none")
         return switcher
     except ConfigError as error:

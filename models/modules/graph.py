@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["input", "experts", "gate", "stitch", "mix", "join", "module", "tower", "output"]
 """stitch and mix are weighted sums with weights that are the same for all rows, a stitch as a matrix
-product; join is a sum, mean or concatenation; module is any other module."""
+product; join is a sum, mean, product or concatenation; module is any other module."""
 
 
 class Frame(NamedTuple):
@@ -88,6 +88,10 @@ class Graph:
             raise ValueError(f"node {name} {fault}")
         self.nodes[name] = node
         return name
+
+    def name_of(self, path: str) -> str:
+        """Return the name of the node at a path that begins here."""
+        return self._path + path
 
     def join(self, output: str, how: str, parts: Sequence[str]) -> str:
         """Join several nodes for an output, without parameters; a single one is returned as it is."""

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ConfigError
-from models.modules.experts import to_logit
 from models.modules.graph import Graph
 from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Trunk
@@ -27,7 +26,7 @@ class Network(nn.Module):
         towers: widths for some: of a cell, of a task, or of a group, in this order of precedence.
 
     Raises:
-        ConfigError: `towers` names what is no cell, task or group.
+        ConfigError: `towers` names what is no cell, task or group, or the trunk cannot have such towers.
     """
 
     def __init__(
@@ -44,13 +43,8 @@ class Network(nn.Module):
             raise ConfigError(f"towers names {unknown}; known are {sorted(known)}")
         self.trunk = trunk
         self.cells_KG = cells_KG
-        self.towers = nn.ModuleDict(
-            {
-                f"{cell}_tower": to_logit(trunk.out_dims[cell], _widths(cell, tower, towers))
-                for row in cells_KG
-                for cell in row
-            }
-        )
+        made = trunk.make_towers({cell: _widths(cell, tower, towers) for cell in trunk.out_dims})
+        self.towers = nn.ModuleDict({f"{cell}_tower": made[cell] for row in cells_KG for cell in row})
 
     @property
     def cell_groups(self) -> int:
@@ -70,15 +64,20 @@ class Network(nn.Module):
     def draw(self) -> Graph:
         """Return the graph of the trunk, the towers on it, and the towers behind each cell's logit."""
         graph = Graph()
-        outputs = self.trunk.draw(graph.within("trunk"), graph.add("input", "x", []))
-        towers = {cell: graph.add("tower", f"towers.{cell}_tower", [outputs[cell]]) for cell in outputs}
+        of_trunk = graph.within("trunk")
+        outputs = self.trunk.draw(of_trunk, graph.add("input", "x", []))
+        towers = {
+            cell: graph.add("tower", f"towers.{cell}_tower", [outputs[cell], *self.trunk.draw_terms(of_trunk, cell)])
+            for cell in outputs
+        }
         for cell in outputs:
-            graph.add("output", logit_of(cell), [towers[c] for c in self.trunk.linked(cell)], label=cell)
+            graph.add("output", logit_of(cell), self.trunk.draw_logit(of_trunk, cell, towers), label=cell)
         return graph
 
     def _logits(self, x_BD: Rows, cells: Sequence[str]) -> Tensor:
         outputs = self.trunk(x_BD, cells)
-        logits = self.trunk.link({cell: self.towers[f"{cell}_tower"](outputs[cell]) for cell in cells})
+        of_towers = {cell: self.towers[f"{cell}_tower"](outputs[cell]) for cell in cells}
+        logits = self.trunk.link(of_towers, x_BD)
         return torch.cat([logits[cell] for cell in cells], dim=1)
 
 

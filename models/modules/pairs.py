@@ -31,6 +31,9 @@ class PoolRows:
     Parameters do not change meanwhile: products are kept as long as this object. They are computed in
     float64 and rounded once, so that equal items get equal numbers, whatever their places.
 
+    Attributes:
+        widths: of the sides' parts, in the order of the vector.
+
     Args:
         items_ID: the items' parts of the input vector, (I, width of the side); I a multiple of BLOCK.
         context_1D: the context's, (1, width of the side).
@@ -39,7 +42,7 @@ class PoolRows:
 
     def __init__(self, items_ID: Tensor, context_1D: Tensor, widths: Mapping[Entity, int]) -> None:
         self.items_ID, self.context_1D = items_ID, context_1D
-        self._widths = [widths[side] for side in SIDES]
+        self.widths = [widths[side] for side in SIDES]
         self._kept: dict[tuple[int, ...], _Map] = {}
 
     def __len__(self) -> int:
@@ -53,11 +56,11 @@ class PoolRows:
         """
         key = tuple(map(id, weights_ND))
         if key not in self._kept:
-            parts = join(weights_ND).split(self._widths, dim=1)
+            parts = join(weights_ND).split(self.widths, dim=1)
             of = dict(zip(SIDES, parts, strict=True))
             product_IN = self.items_ID.double() @ of["item"].double().T
             product_IN += self.context_1D.double() @ of["context"].double().T
-            self._kept[key] = _Map(key, of["user"].double(), product_IN.to(self.items_ID.dtype), of["pair"])
+            self._kept[key] = _Map(weights_ND, key, of["user"].double(), product_IN.to(self.items_ID.dtype), of["pair"])
         return self._kept[key]
 
 
@@ -65,12 +68,14 @@ class _Map(NamedTuple):
     """A linear map of a pool.
 
     Attributes:
-        key: of the parameters.
+        weights: the parameters, kept so that no other tensor gets their id.
+        key: their ids.
         users: weights of the users' parts, (N, width of the side), float64.
         items: products of items and context, (I, N).
         pairs: weights of the pairs' parts, (N, width of the side).
     """
 
+    weights: Sequence[Tensor]
     key: tuple[int, ...]
     users: Tensor
     items: Tensor
@@ -143,18 +148,31 @@ class PairRows:
 
     def joined(self) -> Tensor:
         """Return the input vectors, (B, D)."""
+        return torch.cat([self._part(side, slice(None)) for side in SIDES], dim=1)
+
+    def columns(self, places: slice) -> Tensor:
+        """Return some columns of the input vectors that are of one side, (B, number of columns)."""
+        start = 0
+        for side, width in zip(SIDES, self.pool.widths, strict=True):
+            if places.stop <= start + width:
+                return self._part(side, slice(places.start - start, places.stop - start))
+            start += width
+        raise IndexError(f"columns {places.start} to {places.stop} of an input vector of {start}")
+
+    def _part(self, side: Entity, columns: slice) -> Tensor:
+        """Return columns of one side's part, (B, their number)."""
         users, items = len(self.users), len(self.pool)
         users_B, items_B = self.picked or (
             torch.arange(users).repeat_interleave(items),
             torch.arange(items).repeat(users),
         )
-        parts: dict[Entity, Tensor] = {
-            "user": self.users.users_UD[users_B],
-            "item": self.pool.items_ID[items_B],
-            "context": self.pool.context_1D.expand(len(self), -1),
-            "pair": self.pairs_BD,
-        }
-        return torch.cat([parts[side] for side in SIDES], dim=1)
+        if side == "user":
+            return self.users.users_UD[:, columns][users_B]
+        if side == "item":
+            return self.pool.items_ID[:, columns][items_B]
+        if side == "context":
+            return self.pool.context_1D[:, columns].expand(len(self), -1)
+        return self.pairs_BD[:, columns]
 
 
 Rows = Tensor | PairRows

@@ -23,6 +23,8 @@ from core.config_model import ConfigModel
 from core.errors import ConfigError
 from core.schema import Task
 from models import architectures
+from models.modules.columns import Layout
+from models.modules.experts import to_logit
 from models.modules.graph import Graph
 from models.modules.pairs import Rows
 
@@ -56,13 +58,34 @@ class Trunk(nn.Module, ABC):
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Add the modules, which read node `x`, to a graph; return the node of each output."""
 
-    def link(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
+    def make_towers(self, widths: Mapping[str, Sequence[int]]) -> dict[str, nn.Module]:
+        """Make the tower of each output, (B, its width) to a logit, (B, 1); default: MLPs of their own.
+
+        Args:
+            widths: output -> widths of its tower's hidden layers.
+
+        Raises:
+            ConfigError: the trunk cannot have towers of these widths; the message begins with a key.
+        """
+        return {output: to_logit(self.out_dims[output], widths[output]) for output in self.out_dims}
+
+    def link(self, logits: dict[str, Tensor], x_BD: Rows) -> dict[str, Tensor]:
         """Return the outputs' logits from those of their towers, (B, 1) each; default: the same."""
         return logits
 
-    def linked(self, output: str) -> Sequence[str]:
-        """Return the outputs whose towers make the logit of one; default: itself."""
-        return (output,)
+    def draw_logit(self, graph: Graph, output: str, towers: Mapping[str, str]) -> Sequence[str]:
+        """Return the nodes that `link` makes an output's logit of; default: its tower.
+
+        Args:
+            graph: that `draw` has drawn to.
+            output: whose.
+            towers: output -> node of its tower.
+        """
+        return (towers[output],)
+
+    def draw_terms(self, graph: Graph, output: str) -> Sequence[str]:
+        """Return the nodes of the parameters that an output's tower shares with others; default: none."""
+        return ()
 
     def penalty(self) -> Tensor | None:
         """Return what the trunk and those inside of it add to the loss of an update; default: None."""
@@ -92,12 +115,14 @@ class Architecture(NamedTuple):
     """The configuration class of `model.trunk`, and the class of the trunk.
 
     A trunk is built from (D, names of its outputs, config); one whose outputs are cells (`is_by_cell`) from
-    (D, all facets of the rows, config), and `config.facets` names the cohorts that it uses.
+    (D, all facets of the rows, config), and `config.facets` names the cohorts that it uses. One that reads
+    single columns (`reads_columns`) gets the layout of the input vector in place of D.
     """
 
     config: type[ConfigModel]
-    trunk: Callable[[int, Any, Any], Trunk]
+    trunk: Callable[[Any, Any, Any], Trunk]
     is_by_cell: bool = False
+    reads_columns: bool = False
 
 
 def find_architecture(name: str, key: str = "architecture") -> Architecture:
@@ -125,12 +150,12 @@ def read_trunk(architecture: Architecture, trunk: Mapping[str, Any]) -> ConfigMo
         raise ConfigError(f"trunk: {'; '.join(faults)}") from error
 
 
-def make_trunk(name: str, in_dim: int, facets: Facets, trunk: Mapping[str, Any]) -> Trunk:
+def make_trunk(name: str, inputs: Layout, facets: Facets, trunk: Mapping[str, Any]) -> Trunk:
     """Build the trunk of an architecture from its part of the model YAML.
 
     Args:
         name: of the architecture.
-        in_dim: D.
+        inputs: which columns the input vector is made of.
         facets: task first. A trunk whose outputs are tasks gets these only.
         trunk: `model.trunk`, or a switcher's.
 
@@ -140,7 +165,11 @@ def make_trunk(name: str, in_dim: int, facets: Facets, trunk: Mapping[str, Any])
     architecture = find_architecture(name)
     config = read_trunk(architecture, trunk)
     try:
-        made = architecture.trunk(in_dim, facets if architecture.is_by_cell else facets["task"], config)
+        made = architecture.trunk(
+            inputs if architecture.reads_columns else inputs.width,
+            facets if architecture.is_by_cell else facets["task"],
+            config,
+        )
     except ConfigError as error:
         raise ConfigError(f"trunk: {error}") from error
     if architecture.is_by_cell:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.encoder import Entity
 from core.errors import LamplighterError
+from models.modules.made import fold
 from models.modules.pairs import BLOCK, PairRows, PoolRows, UserRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import Cross, UserVectors, to_pair_inputs
@@ -92,6 +93,7 @@ class PairScorer:
         self._bundle = bundle
         self._dtype = dtype
         self._model = bundle.model()
+        fold(self._model)
         self._is_binary = np.array([task.kind == "binary" for task in bundle.manifest.tasks])
         self.tasks = tuple(task.name for task in bundle.manifest.tasks)
         if not len(pool.item_ids):

@@ -15,6 +15,7 @@ LEVEL = {"task_experts": 1, "shared_experts": 2, "expert_widths": [5]}
 ONE_LEVEL, TWO_LEVELS = ({"kind": "ple", "trunk": {"levels": [LEVEL] * n}} for n in (1, 2))
 TREES = {"facets": ["user_cohort"], "level1": ONE_LEVEL, "level2": TWO_LEVELS}
 LEVEL0 = {"level0": {"widths": [7], "norm": "layer"}}
+PRIOR = ["user_is_never_seen", "user_fans_range"]
 EXPERTS = {"experts": 3, "expert_widths": [5]}
 TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "single_task": ("single_task", {"widths": [6, 5]}),
@@ -36,6 +37,13 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "normed": ("ple", {"levels": [LEVEL | {"norm": "layer"}] * 2}),
     "esmm": ("esmm", {"widths": [5], "after": {"like": "click"}}),
     "aitm": ("aitm", {"widths": [6, 5], "after": {"like": "click"}}),
+    "poso": ("poso", {"widths": [6, 5], "gate_width": 3, "reads": PRIOR}),
+    "pepnet": ("pepnet", {"widths": [6, 5], "gate_width": 3, "domain": PRIOR, "prior": ["item_tag"]}),
+    "epnet": ("pepnet", {"widths": [6, 5], "gate_width": 3, "domain": PRIOR}),
+    "ppnet": ("pepnet", {"widths": [6, 5], "gate_width": 3, "prior": PRIOR}),
+    "biasnet": ("biasnet", {"main": TWO_LEVELS, "reads": PRIOR, "bias_tower": [6, 5]}),
+    "star": ("star", {"facets": ["user_cohort"], "widths": [6, 5], "auxiliary_width": 4}),
+    "mlora": ("mlora", {"facets": ["user_cohort"], "widths": [6, 5], "rank": 2}),
 }
 """Name in tests -> architecture and trunk, small, for tasks that have `click` and `like` among them."""
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from core.schema import Task
 from models.architectures.ple import SHARED, PleConfig, PleTrunk
 from models.model import MultiTaskModel
+from models.modules.made import fold
 from models.training.losses import cell_counts, multi_task_loss
 from tests.models.conftest import TRUNKS
 
@@ -178,9 +179,12 @@ def test_7_names_that_are_prefixes_of_each_other_or_of_methods_stay_apart(
 def test_9_outputs_are_logits(make_model: Make, make_batch: Batch, architecture: str) -> None:
     model, (ids, dense, group) = make_model(architecture, TASKS, GROUPS), make_batch(6)
     before = model(ids, dense, group)
+    fold(model)
+    trunk = model.network.trunk
+    beside = {"biasnet": lambda: [trunk.bias[-1]], "star": lambda: [trunk.auxiliary.out]}
     with torch.no_grad():
-        for tower in model.network.towers.values():
-            tower[-1].weight.mul_(-100)
-            tower[-1].bias.mul_(-100)
+        for last in [tower[-1] for tower in model.network.towers.values()] + beside.get(architecture, list)():
+            last.weight.mul_(-100)
+            last.bias.mul_(-100)
 
     torch.testing.assert_close(model(ids, dense, group), -100 * before)

@@ -172,7 +172,7 @@ def test_esmm_multiplies_probabilities_along_a_chain() -> None:
     assert_equal(trunk, {task: expert(trunk.bottoms[f"{task}_bottom"], 0, x) for task in TASKS}, x)
     of_towers = {task: torch.randn(5, 1, dtype=torch.float64) for task in TASKS}
 
-    linked = trunk.link(of_towers)
+    linked = trunk.link(of_towers, x)
 
     click, like, share = (of_towers[task].sigmoid() for task in TASKS)
     torch.testing.assert_close(linked["click"].sigmoid(), click)

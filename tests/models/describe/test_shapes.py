@@ -14,6 +14,7 @@ from core.load import load_config
 from models.architectures.sluice import SluiceTrunk
 from models.describe.shapes import describe, flops_of, largest_encoder, parameters_of
 from models.model import MultiTaskModel, build_model
+from models.modules.made import fold
 from models.modules.mixture import ExpertOutputs
 from tests.models.conftest import TRUNKS
 
@@ -32,12 +33,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture
 def model_of(make_model: Make) -> Callable[[str], MultiTaskModel]:
-    """A model of one of VARIANTS, one of its towers deeper than the others."""
+    """A model of one of VARIANTS, one of its towers deeper than the others where they may be."""
 
     def make(name: str) -> MultiTaskModel:
         architecture, trunk = VARIANTS[name]
         base = next(known for known, (kind, _) in TRUNKS.items() if kind == architecture)
-        return make_model(base, TASKS, GROUPS, trunk=trunk, towers={"like": (7, 3)})
+        towers = {} if base in ("star", "mlora") else {"like": (7, 3)}  # made of terms of one shape
+        return make_model(base, TASKS, GROUPS, trunk=trunk, towers=towers)
 
     return make
 
@@ -104,6 +106,7 @@ def test_flops_of_a_forward_pass_are_those_that_torch_counts(
     model, (ids, dense, _) = model_of(name), make_batch(ROWS)
 
     products, weighted_sums = flops_of(describe(model).parts)
+    fold(model)
 
     assert products == flops_by_torch(lambda: model.all_cells(ids, dense)) / ROWS
     assert weighted_sums == weighted_sums_by_hand(lambda: model.all_cells(ids, dense), monkeypatch) / ROWS
@@ -115,6 +118,7 @@ def test_flops_of_one_group_are_those_of_its_pruned_forward_pass(
 ) -> None:
     model, (ids, dense, _) = model_of(name), make_batch(ROWS)
     found = describe(model)
+    fold(model)
 
     assert list(found.needed_by_group) == (["all"] if model.cell_groups == 1 else list(GROUPS))
     for number, group in enumerate(found.needed_by_group):

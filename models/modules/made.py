@@ -1,0 +1,85 @@
+"""Layers whose parameters are made of terms, some of them shared between cells.
+
+In training the terms are put together in each forward pass. For scoring `fold` does it once, so that a cell
+costs what a plain layer costs. A term that several layers share is registered by the trunk alone; layers keep
+it in a tuple, which torch does not look into, so that it is stored once.
+
+Letters: B rows, J input width, H output width.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.modules.experts import Layer, Stack, to_logit
+
+
+class MadeLinear(nn.Module, ABC):
+    """A linear map whose weight and bias are made of terms."""
+
+    @abstractmethod
+    def made(self) -> tuple[Tensor, Tensor]:
+        """Return the weight, (H, J), and the bias, (H,)."""
+
+    def forward(self, y_BJ: Tensor) -> Tensor:
+        """Map (B, J) to (B, H)."""
+        return F.linear(y_BJ, *self.made())
+
+    def folded(self) -> nn.Linear:
+        """Return the same map as a plain one, which is not trained."""
+        weight_HJ, bias_H = (term.detach() for term in self.made())
+        plain = nn.Linear(weight_HJ.shape[1], weight_HJ.shape[0], device="meta")
+        plain.weight, plain.bias = (nn.Parameter(term, requires_grad=False) for term in (weight_HJ, bias_H))
+        return plain
+
+
+class MadeExperts(Stack):
+    """One expert whose parameters are made of terms."""
+
+    count = 1
+
+    def folded(self) -> "FixedExperts":
+        """Return the same expert with parameters that are not trained."""
+        return FixedExperts([Layer(*(None if term is None else term.detach() for term in layer)) for layer in self.layers()])
+
+
+class FixedExperts(Stack):
+    """One expert whose parameters are given, and not trained.
+
+    Args:
+        layers: the first one first.
+    """
+
+    count = 1
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self._layers = tuple(layers)
+
+    def layers(self) -> Sequence[Layer]:
+        """Return them."""
+        return self._layers
+
+
+def fold(module: nn.Module) -> None:
+    """Replace all layers inside of a module that are made of terms by plain ones; it is not trained then."""
+    with torch.no_grad():
+        for name, child in module.named_children():
+            if isinstance(child, MadeLinear | MadeExperts):
+                setattr(module, name, child.folded())
+            else:
+                fold(child)
+
+
+def linears_of(tower: nn.Module) -> list[nn.Module]:
+    """Return the linear maps of a tower that `to_logit` made, the first one first."""
+    return [layer for layer in tower.children() if not isinstance(layer, nn.ReLU)]
+
+
+def to_made_tower(linears: Sequence[MadeLinear], in_dim: int, widths: Sequence[int]) -> nn.Sequential:
+    """Return a tower of these linear maps, in this order."""
+    own = iter(linears)
+    return to_logit(in_dim, widths, to_linear=lambda *_: next(own))
