@@ -117,7 +117,8 @@ def build_model(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             input_layer = InputLayer(encoder, model.input)
-            trunk = make_trunk(model.architecture, layout_of(encoder), {"task": tasks, **cohorts}, model.trunk)
+            facets = {"task": tasks, **cohorts}
+            trunk = make_trunk(model.architecture, layout_of(encoder), facets, model.trunk)
             network = Network(trunk, tasks, model.tower, model.towers)
     except ConfigError as error:
         raise ConfigError(f"conf/models/{model.name}.yaml: model.{error}") from error

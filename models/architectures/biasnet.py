@@ -13,7 +13,7 @@ Letters: B rows, D width of the input vector, K tasks.
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.config_model import ConfigModel, Positive
 from models.modules.columns import Layout

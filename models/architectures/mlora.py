@@ -9,7 +9,8 @@ and so in the tower of its task. For scoring W + A_c B_c is one matrix.
 
 Differences from the paper:
     1. Several tasks: layers are shared by all cells, towers by the cells of a task.
-    2. All cells are trained together from the start; the paper fine-tunes the residuals after the shared part.
+    2. All cells are trained together from the start; in the paper the shared part
+       comes first.
     3. Layers may be normalised before ReLU; the norm has no part of the cell.
 
 Letters: B rows, D input width, J and H widths of a layer, R rank.

@@ -23,8 +23,9 @@ Letters: B rows, D width of the input vector, H width of a layer.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Self, cast
+from typing import Self, cast
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -88,15 +89,13 @@ class PepnetTrunk(Trunk):
         tasks = tuple(self.out_dims) if wanted is None else wanted
         if self.inputs is not None:
             x_BD = self.inputs(x_BD) * cast(Tensor, x_BD)
-        of_tasks = {t: self.gates[f"{t}_gates"](x_BD).split(self.widths, dim=1) for t in tasks} if self.gates else {}
-        y_BH: dict[str, Any] = dict.fromkeys(tasks, x_BD)
+        gates_BH = {task: self._gates(task, x_BD) for task in tasks}
+        y_BH: dict[str, Rows] = dict.fromkeys(tasks, x_BD)
         for j, layers in enumerate(self.layers):
             own = {t: cast(Experts, cast(nn.ModuleDict, layers)[f"{t}_layer"]) for t in tasks}
             out_B1H = run_experts(own, y_BH).by_branch()
-            y_BH = {t: out_B1H[t].squeeze(1) for t in tasks}
-            if of_tasks:
-                y_BH = {t: y_BH[t] * of_tasks[t][j] for t in tasks}
-        return y_BH
+            y_BH = {t: out_B1H[t].squeeze(1) * gates_BH[t][j] for t in tasks}
+        return cast(dict[str, Tensor], y_BH)
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw EPNet, and the layers of each task with the gates of all of them."""
@@ -111,6 +110,13 @@ class PepnetTrunk(Trunk):
                 y = graph.join(f"{task} layer {j + 1}", "product", [layer, *gates])
             found[task] = y
         return found
+
+    def _gates(self, task: str, x_BD: Rows) -> Sequence[Tensor | float]:
+        """Return the gates of each layer of a task, (B, H); ones without PPNet."""
+        if self.gates is None:
+            return [1.0] * len(self.widths)
+        gates_BH: Tensor = self.gates[f"{task}_gates"](x_BD)
+        return torch.split(gates_BH, list(self.widths), dim=1)
 
 
 ARCHITECTURE = Architecture(PepnetConfig, PepnetTrunk, reads_columns=True)

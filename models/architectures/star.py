@@ -157,14 +157,7 @@ class StarTrunk(Trunk):
         hidden = one_shape(widths)
         width = next(iter(self.out_dims.values()))
         self.task_towers.update({f"{task}_tower": to_logit(width, hidden) for task in self.tasks})
-        return {
-            cell: to_made_tower(
-                [StarLinear(cast(nn.Linear, shared)) for shared in linears_of(self.task_towers[f"{_task(cell)}_tower"])],
-                width,
-                hidden,
-            )
-            for cell in self.out_dims
-        }
+        return {cell: self._tower(cell, width, hidden) for cell in self.out_dims}
 
     def link(self, logits: dict[str, Tensor], x_BD: Rows) -> dict[str, Tensor]:
         """Return the logits, (B, 1) each, with those of the auxiliary network added."""
@@ -190,6 +183,10 @@ class StarTrunk(Trunk):
     def draw_logit(self, graph: Graph, output: str, towers: Mapping[str, str]) -> Sequence[str]:
         """Return an output's tower, and the auxiliary network of its cohort."""
         return (towers[output], graph.name_of(f"auxiliary.own.{_group(output)}_bias"))
+
+    def _tower(self, cell: str, width: int, hidden: Sequence[int]) -> nn.Module:
+        shared = linears_of(self.task_towers[f"{_task(cell)}_tower"])
+        return to_made_tower([StarLinear(cast(nn.Linear, each)) for each in shared], width, hidden)
 
 
 def _task(cell: str) -> str:

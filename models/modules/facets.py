@@ -22,7 +22,6 @@ from models.modules.graph import Graph
 from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Facets, Trunk, find_architecture, make_trunk
 
-
 OF_LOGITS = ("make_towers", "link", "row_penalty")
 """Methods that act beyond a trunk's outputs; inside of another trunk nobody calls them."""
 

@@ -43,7 +43,7 @@ class MadeExperts(Stack):
 
     def folded(self) -> "FixedExperts":
         """Return the same expert with parameters that are not trained."""
-        return FixedExperts([Layer(*(None if term is None else term.detach() for term in layer)) for layer in self.layers()])
+        return FixedExperts([_detached(layer) for layer in self.layers()])
 
 
 class FixedExperts(Stack):
@@ -62,6 +62,11 @@ class FixedExperts(Stack):
     def layers(self) -> Sequence[Layer]:
         """Return them."""
         return self._layers
+
+
+def _detached(layer: Layer) -> Layer:
+    scale, shift = (None if term is None else term.detach() for term in (layer.scale, layer.shift))
+    return Layer(layer.weight.detach(), layer.bias.detach(), scale, shift)
 
 
 def fold(module: nn.Module) -> None:

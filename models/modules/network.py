@@ -66,10 +66,8 @@ class Network(nn.Module):
         graph = Graph()
         of_trunk = graph.within("trunk")
         outputs = self.trunk.draw(of_trunk, graph.add("input", "x", []))
-        towers = {
-            cell: graph.add("tower", f"towers.{cell}_tower", [outputs[cell], *self.trunk.draw_terms(of_trunk, cell)])
-            for cell in outputs
-        }
+        reads = {cell: [node, *self.trunk.draw_terms(of_trunk, cell)] for cell, node in outputs.items()}
+        towers = {cell: graph.add("tower", f"towers.{cell}_tower", reads[cell]) for cell in outputs}
         for cell in outputs:
             graph.add("output", logit_of(cell), self.trunk.draw_logit(of_trunk, cell, towers), label=cell)
         return graph

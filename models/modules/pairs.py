@@ -60,7 +60,8 @@ class PoolRows:
             of = dict(zip(SIDES, parts, strict=True))
             product_IN = self.items_ID.double() @ of["item"].double().T
             product_IN += self.context_1D.double() @ of["context"].double().T
-            self._kept[key] = _Map(weights_ND, key, of["user"].double(), product_IN.to(self.items_ID.dtype), of["pair"])
+            rounded_IN = product_IN.to(self.items_ID.dtype)
+            self._kept[key] = _Map(weights_ND, key, of["user"].double(), rounded_IN, of["pair"])
         return self._kept[key]
 
 
