@@ -25,6 +25,7 @@ from jobs.runtime.project import Project
 from jobs.runtime.reads import SourcePart
 from jobs.runtime.record import WHOLE_TABLE, RunRecord
 from jobs.tables.ledger import NewestRun, RunKey
+from jobs.tables.partitions import few_files, fit_partitions
 from jobs.tables.since import columns_since
 from jobs.tables.sources import Sources
 from jobs.tables.store import Commit, check_rows, dates_where, key_where
@@ -242,6 +243,7 @@ class Run:
         A local checkpoint rather than persist(): the result forgets the plan that made it, which Spark
         would otherwise analyse again for every rule and every write. Freed with the frame.
         """
+        fit_partitions(frame)
         return frame.localCheckpoint(eager=True)
 
     def judge(self, frame: DataFrame, table: str) -> "dict[date, Verdict]":
@@ -301,6 +303,7 @@ class Run:
             where, partitions = f"training_set = '{training_set}'", [training_set]
         elif made_of is not None:
             where, partitions = "true", [WHOLE_TABLE]
+        frame = few_files(frame, len(self.dates))
         commit = self._replace(table, frame, where, rows, self.record.metadata(table, partitions, made_of))
         seconds = (checked - started, time.monotonic() - checked)
         log.debug("%s: checked in %.1f s, written in %.1f s", table, *seconds)

@@ -24,6 +24,7 @@ from core.errors import ConfigError
 from core.own_files import ROOT, zipped
 from core.schema import Config, Runtime
 from jobs.tables.machine import default_cores
+from jobs.tables.partitions import LEAST, SETTING
 
 log = logging.getLogger("lamplighter")
 
@@ -118,7 +119,8 @@ def _refuse_connect(runtime: Runtime) -> None:
 def spark_settings(runtime: Runtime) -> dict[str, str]:
     """Return the settings of a session: `runtime.spark`, over what cores, memory and environment imply.
 
-    Local mode runs on `runtime.cores` threads, and shuffles into as many partitions. Where `cores` is null,
+    Local mode runs on `runtime.cores` threads, and shuffles into as many partitions, or more where data are
+    large (jobs/tables/partitions.py) unless `runtime.spark` gives their number. Where `cores` is null,
     spark-submit or the cluster decides. `runtime.driver_memory` counts for a JVM that Python starts; one that
     spark-submit started has its memory already (`--driver-memory`). FIXED wins over all, spark-submit's
     `--conf` included.
@@ -129,7 +131,9 @@ def spark_settings(runtime: Runtime) -> dict[str, str]:
     implied: dict[str, str] = {}
     if runtime.cores is not None:
         cores = default_cores() if runtime.cores == "auto" else runtime.cores
-        implied |= {"spark.master": f"local[{cores}]", "spark.sql.shuffle.partitions": str(cores)}
+        implied |= {"spark.master": f"local[{cores}]", SETTING: str(cores)}
+        if SETTING not in runtime.spark:
+            implied[LEAST] = str(cores)
     if runtime.driver_memory is not None:
         implied["spark.driver.memory"] = runtime.driver_memory
     refused = sorted(key for key in runtime.spark if key in FIXED or key.startswith(FIXED_PREFIX))

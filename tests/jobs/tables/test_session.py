@@ -9,6 +9,7 @@ import pytest
 from core.errors import ConfigError
 from core.load import load_config
 from jobs.tables import session
+from jobs.tables.partitions import LEAST
 from jobs.tables.session import spark_session, spark_settings
 
 
@@ -55,7 +56,13 @@ def test_a_setting_of_spark_wins_over_what_cores_imply() -> None:
 
 
 def test_without_cores_the_cluster_decides() -> None:
-    assert not {"spark.master", "spark.sql.shuffle.partitions"} & set(settings("runtime.cores=null"))
+    of_machine = {"spark.master", "spark.sql.shuffle.partitions", LEAST}
+    assert not of_machine & set(settings("runtime.cores=null"))
+
+
+def test_partitions_grow_with_the_data_unless_they_are_given() -> None:
+    assert settings("runtime.cores=3")[LEAST] == "3"
+    assert LEAST not in settings("runtime.cores=3", "runtime.spark={spark.sql.shuffle.partitions: '64'}")
 
 
 @pytest.mark.parametrize(
