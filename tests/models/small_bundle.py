@@ -36,6 +36,7 @@ def bundle(
         slopes=(0.5, 2.0),
         intercepts=(0.1, -0.2),
         offsets=((0.0, 0.1, 0.5), (0.0, -0.3, 0.2)),
+        cohort_slopes=((1.0, 0.8, 1.5), (0.9, 1.0, 1.1)),
     )
     manifest = Manifest(
         model_version="m",
