@@ -25,8 +25,9 @@ Differences:
 Letters: B rows, J width of the columns that g reads, E embedding width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,7 +60,7 @@ class LearntDefault(nn.Module):
         """
         kind = x_BJ.dtype
         y = x_BJ if self.training else x_BJ.double()
-        for layer in self.hidden:
+        for layer in cast(Iterable[nn.Linear], self.hidden):
             y = F.linear(y, layer.weight.to(y.dtype), layer.bias.to(y.dtype)).relu()
         return F.linear(y, self.last.weight.to(y.dtype)).to(kind)
 
@@ -81,7 +82,7 @@ def check_sources(column: str, config: IdDefault, with_default: Sequence[str], e
     if column not in of:
         raise ConfigError(f"{where}: {column} is no categorical input; those are {sorted(of)}")
     side = of[column].side
-    sides = {each.column: each.side for each in (*encoder.categorical, *encoder.dense)}
+    sides = {c.column: c.side for c in encoder.categorical} | {d.column: d.side for d in encoder.dense}
     expected = sorted(name for name, own in sides.items() if own == side and name not in with_default)
     if unknown := sorted(set(config.columns) - set(sides)):
         raise ConfigError(
