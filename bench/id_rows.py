@@ -1,11 +1,12 @@
 """Rows with ids of users and items of whom training has no, few or many rows; with known truth, or real.
 
-Of known truth: `jobs/workers/synthetic/truth.py`, in which all users behave alike (q = 0). The inputs are the
-six attributes of each side and the ids: what attributes do not explain of a user or an item can be learnt
+Of known truth: `jobs/workers/synthetic/truth.py`, in which all users behave alike (q = 0). The inputs are
+the six attributes of each side and the ids: what attributes do not explain of a user or an item can be learnt
 of its rows alone. Training has 118,000 rows of 4,000 users with 27 rows each and 2,000 with five, and of 300
 items that have nearly all rows and 200 with about five; 2,000 users and 200 items have none. Of the rows of
 validation 5 % are of users, and 5 % of items, without any, as on a day after training. A third each of the
-test rows is of users, and independently of items, of each kind.
+test rows is of users, and independently of items, of each kind. Coded attributes are read as a s and s, s
+random signs, so that no layer without a hidden one can make an embedding of them.
 
 Letters: n rows, K tasks.
 """
@@ -21,6 +22,7 @@ from bench.fit import ONE_COHORT, Dataset
 from bench.kuairand.data import kuairand
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.schema import Task
+from jobs.workers.synthetic.hashing import normals
 from jobs.workers.synthetic.truth import (
     BEHAVIOURS,
     LATENT,
@@ -78,8 +80,14 @@ class IdRows:
 
 
 @lru_cache(maxsize=1)
-def of_known_truth(seed: int, explained: float) -> IdRows:
-    """Draw the rows of one seed; `explained` is the share of a vector that attributes explain."""
+def of_known_truth(seed: int, explained: float, is_coded: bool) -> IdRows:
+    """Draw the rows of one seed.
+
+    Args:
+        seed: of everything.
+        explained: share of a vector that attributes explain.
+        is_coded: attributes are read as a s and s, s random signs of each user and item.
+    """
     world = to_world(seed, 0.0, np.arange(sum(ITEMS.values())), explained=explained)
     random = np.random.default_rng(seed)
     users, items = _places(USERS), _places(ITEMS)
@@ -97,12 +105,13 @@ def of_known_truth(seed: int, explained: float) -> IdRows:
         "test": (_drawn(random, users, third, TEST_ROWS), _drawn(random, items, third, TEST_ROWS)),
     }
     known = [np.unique(ids) for ids in pairs["train"]]
-    made = {name: _rows(world, name, *both, known) for name, both in pairs.items()}
-    attributes = {of: tuple(f"{of.removesuffix('_id')}_attribute_{d}" for d in range(LATENT)) for of in IDS}
+    made = {name: _rows(world, name, *both, known, is_coded) for name, both in pairs.items()}
+    columns = range(LATENT * (1 + is_coded))
+    attributes = {of: tuple(f"{of.removesuffix('_id')}_attribute_{d}" for d in columns) for of in IDS}
     dense = [
         DenseEncoding(column=column, transform="identity", mean=0.0, std=1.0)
-        for columns in attributes.values()
-        for column in columns
+        for names in attributes.values()
+        for column in names
     ]
     encoder = Encoder(categorical=_id_encodings(known), dense=tuple(dense))
     return IdRows(
@@ -143,8 +152,8 @@ def of_kuairand() -> IdRows:
 
 
 WORLDS: dict[str, Callable[[int], IdRows]] = {
-    "control": lambda seed: of_known_truth(seed, 0.9),
-    "half": lambda seed: of_known_truth(seed, 0.5),
+    "control": lambda seed: of_known_truth(seed, 0.9, is_coded=True),
+    "half": lambda seed: of_known_truth(seed, 0.5, is_coded=False),
     "kuairand": lambda _: of_kuairand(),
 }
 """Name -> rows of a seed."""
@@ -166,18 +175,22 @@ def _drawn(
 
 
 def _rows(
-    world: World, stream: str, users: Ids, items: Ids, known: list[Ids]
+    world: World, stream: str, users: Ids, items: Ids, known: list[Ids], is_coded: bool
 ) -> tuple[Rows, NDArray[np.float64]]:
     """Return rows and their true probabilities, (n, K)."""
     vectors = user_vectors(world.seed, users, world.explained)
     number = np.arange(len(users))[:, None]
     events = to_events(world, stream, users, vectors, number, items[:, None], np.zeros_like(number))
-    attributes = [user_attributes(world.seed, users), world.item_attributes[items]]
+    attributes = {"user": user_attributes(world.seed, users), "item": world.item_attributes[items]}
+    if is_coded:
+        for side, ids in (("user", users), ("item", items)):
+            signs = np.sign(normals(world.seed, f"{side} signs", ids, LATENT))
+            attributes[side] = np.concatenate([attributes[side] * signs, signs], axis=1)
     labels = events.labels[:, 0].astype(np.float32)
     group = np.zeros(len(users), dtype=np.uint8)
     rows = Rows(
         categorical=np.column_stack(_numbers(known, (users, items))).astype(np.int32),
-        dense=np.concatenate(attributes, axis=1).astype(np.float32),
+        dense=np.concatenate([*attributes.values()], axis=1).astype(np.float32),
         labels=labels,
         mask=np.ones(labels.shape, dtype=np.bool_),
         weight=np.ones(len(users), dtype=np.float32),
