@@ -1,22 +1,41 @@
 """The typed schema of a model YAML: architecture, loss, optimiser."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from core.config_model import ConfigModel, Name, Positive
+
+
+class IdDefault(ConfigModel):
+    """What makes the embedding of an id that is missing, unseen or hidden (docs/models/options.md)."""
+
+    columns: Annotated[tuple[Name, ...], Field(min_length=1)]  # inputs of the id's own side
+    widths: tuple[Positive, ...] = (16,)  # of the hidden layers; [] leaves a linear map
 
 
 class InputLayer(ConfigModel):
     """How inputs are embedded and trained.
 
     id_dropout: categorical column -> share of training rows whose value is hidden, so that the row of
-    missing and unseen values is learnt. sparse_rows: tables with at least as many rows get sparse
-    gradients, whose cost grows with the batch and not with the table; they know no weight decay.
+    missing and unseen values is learnt. id_default: column of these -> other columns, of which the
+    embedding of such a value is made, beside that row. sparse_rows: tables with at least as many rows get
+    sparse gradients, whose cost grows with the batch and not with the table; they know no weight decay.
     """
 
     id_dropout: dict[Name, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    id_default: dict[Name, IdDefault] = Field(default_factory=dict)
     sparse_rows: Positive | None = None
+
+    @model_validator(mode="after")
+    def _defaults_are_trained(self) -> Self:
+        shown = sorted(column for column in self.id_default if not self.id_dropout.get(column))
+        if shown:
+            raise ValueError(
+                f"id_default names {shown}, whose ids are never hidden in training, and a default is trained "
+                "by hidden ids; set id_dropout of each of them above 0"
+            )
+        return self
 
 
 class Loss(ConfigModel):

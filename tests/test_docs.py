@@ -64,6 +64,8 @@ def default_of(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, ConfigModel):
         return "its defaults"
+    if value and isinstance(value, tuple):
+        value = [*value]  # as a YAML has it
     return "none" if value is None or value == {} else f"`{value}`"
 
 

@@ -46,12 +46,13 @@ class KuaiRand:
     Attributes:
         data: training and validation rows, the user's cohort among their columns.
         test: test rows.
-        users: user ids of each split's rows, split -> (n,).
+        users, items: ids of each split's rows, split -> (n,).
     """
 
     data: Dataset
     test: Rows
     users: dict[str, NDArray[np.int64]]
+    items: dict[str, NDArray[np.int64]]
 
 
 @lru_cache(maxsize=1)
@@ -82,6 +83,7 @@ def kuairand() -> KuaiRand:
         ),
         test=rows["test"],
         users={split: arrays[f"{split}_user_id"] for split in SPLITS},
+        items={split: arrays[f"{split}_item_id"] for split in SPLITS},
     )
 
 
@@ -99,7 +101,7 @@ def _cache(config: Config) -> Path:
     """Return the path of the rows that this code and configuration make."""
     source = "".join(sorted(file.read_text() for file in (PROJECT_DIR / "features").glob("*.py")))
     keys = ("source.events", "source.users", "source.items", "features", "cohorts", "tasks", "inputs")
-    made_from = hash_of(hashes_of_keys(config, keys)) + source
+    made_from = hash_of(hashes_of_keys(config, keys)) + source + Path(__file__).read_text()
     return PROJECT_DIR / "build" / f"kuairand-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}.npz"
 
 
@@ -132,6 +134,7 @@ def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, 
         examples.select(
             "event_id",
             "user_id",
+            "item_id",
             "user_cohort",
             "item_cohort",
             "weight",
@@ -143,6 +146,7 @@ def _arrays(examples: DataFrame, encoder: Encoder, config: Config) -> dict[str, 
     )
     return {
         "user_id": frame["user_id"].to_numpy(dtype=np.int64),
+        "item_id": frame["item_id"].to_numpy(dtype=np.int64),
         "categorical": frame[list(encoder.id_columns)].to_numpy(dtype=np.int32),
         "dense": frame[[f"dense_{d.column}" for d in encoder.dense]].to_numpy(dtype=np.float32),
         "labels": frame[[f"label_{task}" for task in tasks]].to_numpy(dtype=np.float32),

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table as Sheet
 from rich.text import Text
 
+from core.columns import input_sides
 from core.errors import ConfigError
 from core.load import load_config
 from core.schema import Config
@@ -32,10 +33,9 @@ def describe_config(
     Raises:
         ConfigError: the architecture cannot read `model.trunk`, or does not know a name in it.
     """
+    encoder = largest_encoder(config.inputs, input_sides(config))
     with torch.device("meta"):  # shapes only: tables of any size cost nothing
-        model = build_model(
-            config.model, largest_encoder(config.inputs), tasks, cohorts, config.training.seed
-        )
+        model = build_model(config.model, encoder, tasks, cohorts, config.training.seed)
     return describe(model)
 
 

@@ -7,17 +7,19 @@ biases, activations, norms, softmax, sums of cells, averages of bags, transforms
 probabilities.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
 
-from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
+from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.inputs import Inputs
 from models.model import MultiTaskModel
 from models.modules.experts import Stack
 from models.modules.graph import Graph, Kind, Node
+from models.modules.id_default import LearntDefault
+from models.modules.input import InputLayer
 from models.modules.made import MadeExperts, MadeLinear
 from models.modules.network import Network, logit_of
 from models.modules.trunk import CELL
@@ -41,7 +43,7 @@ class Description:
 
     Attributes:
         input_width: D.
-        tables: embedding tables.
+        tables: embedding tables, and learnt defaults of ids.
         parts: of trunk and towers, each after those that it reads.
         needed_by_group: group -> names of the parts that its pruned forward pass runs; the only group is
             "all" where no cohort has cells of its own.
@@ -65,11 +67,7 @@ def describe(model: MultiTaskModel) -> Description:
     parts = [_part(model.network, node) for node in graph.nodes.values() if _has_parameters(node)]
     return Description(
         input_width=model.input.width,
-        tables=tuple(
-            ModelPart(f"input.tables.{name}", "input", f"{rows:,} x {width}", rows * width)
-            for name, table in model.input.tables.items()
-            for rows, width in [cast(nn.Embedding, table).weight.shape]
-        ),
+        tables=(*_tables(model.input), *_defaults(model.input)),
         parts=tuple(parts),
         needed_by_group={
             _group(column): graph.needed_for(map(logit_of, column))
@@ -79,16 +77,38 @@ def describe(model: MultiTaskModel) -> Description:
     )
 
 
-def largest_encoder(inputs: Inputs) -> Encoder:
+def _tables(layer: InputLayer) -> Iterator[ModelPart]:
+    for name, table in layer.tables.items():
+        rows, width = cast(nn.Embedding, table).weight.shape
+        yield ModelPart(f"input.tables.{name}", "input", f"{rows:,} x {width}", rows * width)
+
+
+def _defaults(layer: InputLayer) -> Iterator[ModelPart]:
+    for name, default in layer.defaults.items():
+        linears = [*cast(LearntDefault, default).hidden, cast(LearntDefault, default).last]
+        shapes = [cast(Tensor, linear.weight).shape for linear in linears]
+        widths = [shapes[0][1], *(out for out, _ in shapes)]
+        parameters = sum(parameter.numel() for parameter in default.parameters())
+        yield ModelPart(
+            f"input.defaults.{name}", "input", _chain(widths), parameters, _product_flops(default)
+        )
+
+
+def largest_encoder(inputs: Inputs, sides: Mapping[str, Entity]) -> Encoder:
     """Return the encoder of declared inputs with every vocabulary as large as it may become.
 
     A fitted vocabulary holds at most `vocabulary_max_size` values, and row 0 for all others. Statistics
     of dense columns are placeholders: they do not change what a model costs.
+
+    Args:
+        inputs: of the configuration.
+        sides: column -> whose it is; `core.columns.input_sides` of the configuration.
     """
     return Encoder(
         categorical=tuple(
             CategoricalEncoding(
                 column=c.column,
+                side=sides[c.column],
                 kind="hash" if c.hash_size else "vocabulary",
                 size=c.hash_size or 1 + inputs.vocabulary_max_size,
                 dim=c.dim,
@@ -99,7 +119,8 @@ def largest_encoder(inputs: Inputs) -> Encoder:
             for c in inputs.categorical
         ),
         dense=tuple(
-            DenseEncoding(column=d.column, transform=d.transform, mean=0.0, std=1.0) for d in inputs.dense
+            DenseEncoding(column=d.column, side=sides[d.column], transform=d.transform, mean=0.0, std=1.0)
+            for d in inputs.dense
         ),
     )
 

@@ -4,6 +4,7 @@ Letters: B rows, C columns of ids, F dense columns, D width of the input vector,
 E embedding width, Q quantiles.
 """
 
+from collections.abc import Mapping
 from typing import cast, get_args
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.errors import ConfigError
 from core.model import InputLayer as InputLayerConfig
+from models.modules.id_default import LearntDefault, check_sources, width_of
 
 SIDES: tuple[Entity, ...] = get_args(Entity)
 """The sides of a row, in the order in which their columns stand in the input vector."""
@@ -26,14 +28,16 @@ class InputLayer(nn.Module):
 
     Row 0 of a table is for missing and unseen values. Id dropout, in training only, replaces a
     value by it, so that the row is trained for what is unseen later (Volkovs et al., NeurIPS 2017, drop
-    whole inputs of a recommender for its cold starts).
+    whole inputs of a recommender for its cold starts). A learnt default adds to it what other columns of the
+    side say (models/modules/id_default.py).
 
     Args:
         encoder: columns, table sizes and widths, means and standard deviations.
-        config: dropout by column, sparse gradients.
+        config: dropout and defaults by column, sparse gradients.
 
     Raises:
-        ConfigError: dropout names a column that is no categorical input.
+        ConfigError: dropout names a column that is no categorical input, or a default columns of which it
+            cannot be made.
     """
 
     def __init__(self, encoder: Encoder, config: InputLayerConfig) -> None:
@@ -44,10 +48,23 @@ class InputLayer(nn.Module):
             {f"{c.table_name}_table": _table(c, config.sparse_rows) for c in encoder.categorical}
         )
         self.id_dropout = dict(config.id_dropout)
+        self.sources = {column: each.columns for column, each in config.id_default.items()}
+        dims = {c.column: c.dim for c in encoder.categorical}
+        for column, each in config.id_default.items():
+            check_sources(column, each, list(config.id_default), encoder)
+        self.defaults = nn.ModuleDict(
+            {
+                f"{column}_default": LearntDefault(
+                    width_of(each.columns, encoder.categorical), each.widths, dims[column]
+                )
+                for column, each in config.id_default.items()
+            }
+        )
         self.bags = {side: [c for c in encoder.categorical if c.side == side] for side in SIDES}
         self.transforms = nn.ModuleDict(
             {side: _Dense([d for d in encoder.dense if d.side == side]) for side in SIDES}
         )
+        self.dense_names = {side: [d.column for d in encoder.dense if d.side == side] for side in SIDES}
         owners = [c.side for c in encoder.categorical for _ in c.id_columns]
         self.categorical_columns = {side: _places(owners, side) for side in SIDES}
         self.dense_columns = {side: _places([d.side for d in encoder.dense], side) for side in SIDES}
@@ -83,21 +100,44 @@ class InputLayer(nn.Module):
         """Return the pieces of one side: (B, E) per column, and the dense values."""
         columns = self.bags[side]
         ids = ids_BC.split([len(c.id_columns) for c in columns], dim=1) if columns else ()
-        embedded = [self._embed_column(c, ids_BV) for c, ids_BV in zip(columns, ids, strict=True)]
-        return [*embedded, self.transforms[side](dense_BF)]
+        shown = {c.column: self._shown(c, ids_BV) for c, ids_BV in zip(columns, ids, strict=True)}
+        embedded = {c.column: self._embed_column(c, shown[c.column]) for c in columns}
+        dense_BF = self.transforms[side](dense_BF)
+        if own := [column for column in self.sources if column in embedded]:
+            pieces = dict(zip(self.dense_names[side], dense_BF.split(1, dim=1), strict=True)) | embedded
+            embedded |= {column: self._with_default(column, shown[column], pieces) for column in own}
+        return [*embedded.values(), dense_BF]
+
+    def _shown(self, column: CategoricalEncoding, ids_BV: Tensor) -> Tensor:
+        """Return the ids of a column, (B, V), in training with a share of them hidden: 0."""
+        share = self.id_dropout.get(column.column, 0.0)
+        if self.training and share > 0:
+            ids_BV = ids_BV * (torch.rand(len(ids_BV), 1, device=ids_BV.device) >= share)
+        return ids_BV
 
     def _embed_column(self, column: CategoricalEncoding, ids_BV: Tensor) -> Tensor:
         """Return the embedding of a value, the mean over a bag's values, row 0 for none: (B, E)."""
         table = cast(nn.Embedding, self.tables[f"{column.table_name}_table"])
-        share = self.id_dropout.get(column.column, 0.0)
-        if self.training and share > 0:
-            ids_BV = ids_BV * (torch.rand(len(ids_BV), 1, device=ids_BV.device) >= share)
         if ids_BV.shape[1] == 1:
             return cast(Tensor, table(ids_BV.squeeze(1)))
         is_value_BV1 = (ids_BV != 0).unsqueeze(2)
         count_B1 = is_value_BV1.sum(1)
         mean_BE = (table(ids_BV) * is_value_BV1).sum(1) / count_B1.clamp(min=1)
         return torch.where(count_B1 > 0, mean_BE, table(ids_BV.new_zeros(1)))
+
+    def _with_default(self, column: str, ids_BV: Tensor, pieces: Mapping[str, Tensor]) -> Tensor:
+        """Return the embedding of a column, (B, E), where there is no value with its learnt default added.
+
+        Args:
+            column: its name.
+            ids_BV: as shown to the model.
+            pieces: of the side, before any default, (B, width) by column.
+        """
+        is_none_B1 = (ids_BV == 0).all(1, keepdim=True)
+        default_BE = self.defaults[f"{column}_default"](
+            torch.cat([pieces[name] for name in self.sources[column]], dim=1)
+        )
+        return pieces[column] + torch.where(is_none_B1, default_BE, 0.0)
 
 
 class _Dense(nn.Module):

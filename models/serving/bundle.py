@@ -3,7 +3,7 @@
 weights.safetensors   no pickle
 model.yaml            the model YAML that the weights belong to
 encoder.json          input columns, vocabularies, statistics
-calibration.json      slopes, intercepts, offsets by cohort
+calibration.json      slopes and intercepts of tasks, and of their cohorts
 manifest.json         names and versions, and the SHA-256 of each file above
 MLmodel               how MLflow loads it; made from the manifest
 *input_example.json   a row that MLflow shows

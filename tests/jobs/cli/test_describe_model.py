@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
+from core.columns import input_sides
 from core.encoder import CategoricalEncoding
 from core.errors import ConfigError
 from core.load import CONF_DIR, load_config
@@ -32,7 +33,7 @@ def test_parameters_are_those_of_the_model_that_would_be_trained_on_full_vocabul
     config = load_config(model=name)
     model = build_model(
         config.model,
-        largest_encoder(config.inputs),
+        largest_encoder(config.inputs, input_sides(config)),
         [task.name for task in config.tasks],
         {"user_cohort": config.cohorts.user.names, "item_cohort": config.cohorts.item.names},
         seed=1,
@@ -143,10 +144,11 @@ def test_it_takes_a_projects_folder_and_settings(tmp_path: Path) -> None:
 
 def test_no_table_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     huge = CategoricalEncoding(column="item_id", kind="hash", size=10**12, dim=64)
-    encoder = largest_encoder(load_config().inputs)
+    config = load_config()
+    encoder = largest_encoder(config.inputs, input_sides(config))
     monkeypatch.setattr(
         "jobs.cli.describe_model.largest_encoder",
-        lambda _: encoder.model_copy(update={"categorical": (huge, *encoder.categorical[1:])}),
+        lambda *_: encoder.model_copy(update={"categorical": (huge, *encoder.categorical[1:])}),
     )
 
     _, found = describe_file("ple", "kuairand")

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from core.encoder import Encoder
 from core.inputs import CategoricalInput, DenseInput, Inputs
 from core.load import load_config
+from core.model import InputLayer
 from models.architectures.sluice import SluiceTrunk
 from models.describe.shapes import describe, flops_of, largest_encoder, parameters_of
 from models.model import MultiTaskModel, build_model
@@ -99,6 +100,25 @@ def test_parameters_add_up_to_those_of_the_model(
     assert found.input_width == model.input.width
 
 
+def test_a_learnt_default_is_among_the_parts_of_the_input(encoder: Encoder) -> None:
+    config = load_config(model="ple").model.model_copy(
+        update={
+            "input": InputLayer(
+                id_dropout={"item_tag": 0.1},
+                id_default={"item_tag": {"columns": ["item_click_rate_7d"], "widths": [5]}},
+            )
+        }
+    )
+    model = build_model(config, encoder, TASKS, {}, seed=1)
+
+    found = describe(model)
+
+    assert parameters_of(found.tables) == sum(p.numel() for p in model.input.parameters())
+    part = found.tables[-1]
+    assert (part.name, part.shape) == ("input.defaults.item_tag_default", "1 -> 5 -> 3")
+    assert (part.parameters, part.flops) == (5 + 5 + 15, 2 * (5 + 15))
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_flops_of_a_forward_pass_are_those_that_torch_counts(
     model_of: Callable[[str], MultiTaskModel], make_batch: Batch, monkeypatch: pytest.MonkeyPatch, name: str
@@ -154,13 +174,14 @@ def test_the_largest_encoder_has_full_vocabularies_and_hash_tables_as_declared(m
         vocabulary_max_size=10,
     )
 
-    encoder = largest_encoder(inputs)
+    encoder = largest_encoder(inputs, {"item_id": "item", "item_tag": "item", "user_age": "pair"})
 
     assert [(c.column, c.kind, c.size, c.dim, c.max_values) for c in encoder.categorical] == [
         ("item_id", "hash", 64, 3, 1),
         ("item_tag", "vocabulary", 11, 2, 3),
     ]
     assert encoder.columns == ("item_id", "item_tag", "user_age")
+    assert encoder.dense[0].side == "pair"
 
 
 def test_a_model_on_the_meta_device_is_described_without_reading_values(encoder: Encoder) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from core.encoder import DenseEncoding
 from core.errors import LamplighterError
-from core.model import Model
+from core.model import InputLayer, Model
 from models.modules.pairs import BLOCK, PairRows
 from models.serving.bundle import Bundle
 from models.serving.crosses import NO_KEY, Cross, UserVectors
@@ -54,6 +54,17 @@ MODELS = {
     "by item": of_facets("item_cohort"),
     "by user and item": MFH_ITEM,
     "by item and user": of_facets("item_cohort", "user_cohort"),
+    "learnt defaults": PLE.model_copy(
+        update={
+            "input": InputLayer(
+                id_dropout={"item_id": 0.1, "user_range": 0.1},
+                id_default={
+                    "item_id": {"columns": ["item_click_rate_all"], "widths": [64, 64]},
+                    "user_range": {"columns": ["user_click_rate_all"]},
+                },
+            )
+        }
+    ),
 }
 
 
@@ -63,6 +74,7 @@ def test_lists_are_those_of_a_plain_forward(name: str, group: int, tmp_path: Pat
     of = bundle(tmp_path, MODELS[name])
     place_of_group = {  # among the columns of all cells
         "ple": 0 * ITEM_GROUP,
+        "learnt defaults": 0 * ITEM_GROUP,
         "by user": 0 * ITEM_GROUP + group,
         "by item": ITEM_GROUP,
         "by user and item": 2 * group + ITEM_GROUP,
@@ -218,10 +230,12 @@ def test_the_scores_of_a_user_do_not_depend_on_the_other_users_of_a_call(
     np.testing.assert_array_equal(np.concatenate([one.item for one in alone]), together.item[:20])
 
 
-def test_equal_items_have_equal_scores_and_keep_the_order_of_the_pool(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ple", "learnt defaults"])
+def test_equal_items_have_equal_scores_and_keep_the_order_of_the_pool(name: str, tmp_path: Path) -> None:
     twins = tuple(np.repeat(part[:3], [10, 10, 17], axis=0) for part in ITEM_ROWS)
+    twins[0][:20] = 0  # two of the three are unseen
 
-    top = top_k(scorer(bundle(tmp_path), items=twins), rows(4, 8, USER), user_group=0, k=ITEMS)
+    top = top_k(scorer(bundle(tmp_path, MODELS[name]), items=twins), rows(4, 8, USER), user_group=0, k=ITEMS)
 
     for u in range(4):
         assert len(set(top.score[u])) == 3
