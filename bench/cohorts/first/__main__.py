@@ -1,10 +1,10 @@
 """Which way to serve cohorts is closest to what can be known, on data of known truth?
 
-python -m bench.cohorts                 train what is not yet in the results, then print the tables
-python -m bench.cohorts --table         print the tables only
-python -m bench.cohorts --seeds 1       these seeds only: two processes share two cores
-python -m bench.cohorts --ablations     MFH, PLE or H-MTL with one thing changed, q = .5 with 5 % new users
-python -m bench.cohorts --level0        MFH with and without level 0, q = .5 and 1 with 5 % new users
+python -m bench.cohorts.first                 train what is not yet in the results, then print the tables
+python -m bench.cohorts.first --table         print the tables only
+python -m bench.cohorts.first --seeds 1       these seeds only: two processes share two cores
+python -m bench.cohorts.first --ablations     MFH, PLE or H-MTL with one thing changed, q = .5 with 5 % new users
+python -m bench.cohorts.first --level0        MFH with and without level 0, q = .5 and 1 with 5 % new users
 
 Data: bench/cohorts/generate.py, 208,000 examples; q in {0, .5, 1} is how differently cohorts behave, and
 new users are 5 % or 20 % of training. A seed draws data and weights anew; all variants share both, so
@@ -23,11 +23,11 @@ from itertools import product
 import numpy as np
 import torch
 
-from bench.cohorts.ablations import ABLATIONS
+from bench.cohorts.first.ablations import ABLATIONS
 from bench.cohorts.architectures import COMPARED
-from bench.cohorts.level0 import LEVEL0, PAIRS
-from bench.cohorts.study import CEILINGS, Study
-from bench.cohorts.trial import mean_over_tasks
+from bench.cohorts.first.level0 import LEVEL0, PAIRS
+from bench.cohorts.first.study import CEILINGS, Study
+from bench.cohorts.measures import mean_over_tasks
 from bench.paired import Difference, paired_difference
 from bench.results import Results
 from bench.tables import print_table

@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench.cohorts import data
-from bench.cohorts.architectures import COMPARED, PARAMETERS, matched_width
-from bench.cohorts.level0 import LEVEL0, PAIRS, of_paper
+from bench.cohorts.architectures import COMPARED, PARAMETERS, matched_width, of_paper
+from bench.cohorts.data import to_tasks
+from bench.cohorts.first.level0 import LEVEL0, PAIRS
+from bench.cohorts.worlds import BASE
 from core.encoder import DenseEncoding, Encoder
 
 ENCODER = Encoder(
@@ -19,25 +20,9 @@ ENCODER = Encoder(
 def test_all_variants_have_about_the_same_number_of_parameters(name: str) -> None:
     cohorts = {"user_cohort": ("new", "low", "high")}
 
-    _, parameters = matched_width(LEVEL0[name], ENCODER, data.TASKS, cohorts)
+    _, parameters = matched_width(LEVEL0[name], ENCODER, to_tasks(BASE), cohorts)
 
     assert parameters == pytest.approx(PARAMETERS, rel=0.1)
-
-
-def test_widths_are_in_the_proportions_of_the_paper() -> None:
-    """A.4: 512; 256 and 128 with 2 experts per branch and 2 shared; 128 with 1 and 1."""
-    trunk = of_paper(512)
-
-    level1, level2 = (
-        [
-            (lv["task_experts"], lv["shared_experts"], *lv["expert_widths"])
-            for lv in trunk[key]["trunk"]["levels"]
-        ]
-        for key in ("level1", "level2")
-    )
-    assert trunk["level0"]["widths"] == [512]
-    assert level1 == [(2, 2, 256), (2, 2, 128)]
-    assert level2 == [(1, 1, 128)]
 
 
 def test_level_0_is_the_only_difference_between_a_variant_and_its_like_without() -> None:
