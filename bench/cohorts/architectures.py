@@ -106,8 +106,8 @@ COMPARED: dict[str, Variant] = {
     "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
     "mfh": Variant("mfh", lambda w: trees(cgc(w))),
 }
-"""What bench.kuairand compares: one model per cohort, PLE with the cohort as a feature, flat PLE over cells, one
-tree, one tree per facet."""
+"""What bench.kuairand compares: one model per cohort, PLE with the cohort as a feature, flat PLE over
+cells, one tree, one tree per facet."""
 
 
 def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: float = 0.0) -> Model:
@@ -136,7 +136,9 @@ def matched_width(
     cohorts: Facets,
     parameters: int = PARAMETERS,
 ) -> tuple[int, int]:
-    """Return the even width at which a variant's models come closest to so many parameters, and those of one."""
+    """Return the even width at which a variant's models come closest to so many parameters, and those of
+    one.
+    """
     names = [task.name for task in tasks]
 
     def count(width: int) -> int:

@@ -6,8 +6,8 @@ events: particles of the unseen part, weighted by the likelihood of what is know
 they have few training examples each, this ceiling is an upper bound that no model can reach.
 
 The unseen part e is standard normal, interests are linear in it, so its posterior has one mode. Particles are
-e = mode + sqrt(WIDER) L^-T n, n standard normal (a scrambled Sobol sequence), L L^T the negative second derivative of the log posterior there, and
-importance weights make the estimate exact in the limit.
+e = mode + sqrt(WIDER) L^-T n, n standard normal (a scrambled Sobol sequence), L L^T the negative second
+derivative of the log posterior there, and importance weights make the estimate exact in the limit.
 
 Letters: M particles, n users, E known events or examples, D latent width, K behaviours.
 """
@@ -68,7 +68,9 @@ def expected_probabilities(log: Log, also_known: Events | None = None) -> Expect
     uniform = Sobol(LATENT, rng=log.world.seed).random(PARTICLES)
     noise = torch.from_numpy(ndtri(uniform)).float()
     known = log.past if also_known is None else _side_by_side(also_known, log.past)
-    order = np.argsort(known.happened.sum(1), kind="stable")  # users of similar pasts together: little padding
+    order = np.argsort(
+        known.happened.sum(1), kind="stable"
+    )  # users of similar pasts together: little padding
     found = [np.empty(log.examples.labels.shape) for _ in range(3)]
     for start in range(0, len(order), USERS_AT_ONCE):
         users = order[start : start + USERS_AT_ONCE]
@@ -102,7 +104,9 @@ def _particles(evidence: _Evidence, noise_MD: Tensor) -> tuple[Tensor, Tensor]:
     curvature = eye.expand(n, width, width)
     for _ in range(NEWTON_STEPS if evidence.slope.shape[1] else 0):
         p = torch.sigmoid(torch.einsum("ned,nd->ne", evidence.slope, mode) + evidence.offset)
-        slope_of_all = torch.einsum("ne,ned->nd", evidence.counts * (evidence.label - p), evidence.slope) - mode
+        slope_of_all = (
+            torch.einsum("ne,ned->nd", evidence.counts * (evidence.label - p), evidence.slope) - mode
+        )
         spread = evidence.counts * p * (1 - p)
         curvature = eye + torch.einsum("ne,ned,nef->ndf", spread, evidence.slope, evidence.slope)
         step = torch.linalg.solve(curvature, slope_of_all)
@@ -110,7 +114,9 @@ def _particles(evidence: _Evidence, noise_MD: Tensor) -> tuple[Tensor, Tensor]:
     root = torch.linalg.cholesky(curvature)
     # Wider than the prior would not help where nothing is known: there the prior itself is exact.
     wider = WIDER if evidence.slope.shape[1] else 1.0
-    away = torch.linalg.solve_triangular(root.transpose(1, 2), wider**0.5 * noise_MD.T.expand(n, -1, -1), upper=True)
+    away = torch.linalg.solve_triangular(
+        root.transpose(1, 2), wider**0.5 * noise_MD.T.expand(n, -1, -1), upper=True
+    )
     hidden = mode[:, None] + away.transpose(1, 2)
     z = hidden @ evidence.slope.transpose(1, 2) + evidence.offset[:, None]  # (n, M, EK)
     likelihood = (F.logsigmoid(z * (2 * evidence.label - 1)[:, None]) * evidence.counts[:, None]).sum(2)

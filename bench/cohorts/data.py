@@ -30,7 +30,7 @@ FIRST_VALIDATION, FIRST_TEST, AFTER_TEST = 15_000, 17_000, 26_000
 """Ids that no training user has: validation and test rows are the same for every number of training rows."""
 PRIOR_EVENTS = 5  # a user's rates and profiles are shrunk towards 0 as by so many events
 USERS_AT_ONCE = 4_096
-FACETS = {"user_cohort": COHORTS}
+FACETS: dict[str, tuple[str, ...]] = {"user_cohort": COHORTS}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _returning(users: Users, train: Users) -> Users:
             continue
         if len(wanted) > len(known):
             raise ValueError(
-                f"{len(known)} training users of cohort {name}, {len(wanted)} are to return; ask for more rows"
+                f"{len(known)} training users of cohort {name}, {len(wanted)} are to return; ask for more"
             )
         ids[wanted] = train.ids[known[: len(wanted)]]
     return Users(ids, users.cohort)

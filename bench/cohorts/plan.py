@@ -2,11 +2,14 @@
 
 - Worlds: bench/cohorts/worlds.py. Variants: VARIANTS of bench/cohorts/architectures.py.
 - A seed draws data and weights anew; all variants share both, so differences are paired.
-- Tuning: one data set of the base world per number of rows, of seed 1000, which no final uses. RATES x DECAYS each;
-  while the best rate is the lowest or the highest tried, half or twice of it is tried with the best decay. The lowest
-  validation loss wins. Other numbers of rows and other sizes begin with the best decay and three rates around the best.
-- Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of OWN_SIZES by
-  validation loss on the tuning data.
+- Tuning: one data set of the base world per number of rows, of seed 1000, which no final uses. RATES x
+  DECAYS each;
+  while the best rate is the lowest or the highest tried, half or twice of it is tried with the best decay.
+  The lowest
+  validation loss wins. Other numbers of rows and other sizes begin with the best decay and three rates
+  around the best.
+- Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
+  OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
@@ -72,7 +75,9 @@ FULL = Plan(
     (
         Block(DIALS, ONE_DIAL, ROWS[0], ALL, FIVE),
         Block(CONTROL, CONTROLS, ROWS[0], ALL, FIVE),
-        Block(NAMED, (BASE,), ROWS[0], tuple(dict.fromkeys(v for pair in PAIRS for v in pair)), (6, 7, 8, 9, 10)),
+        Block(
+            NAMED, (BASE,), ROWS[0], tuple(dict.fromkeys(v for pair in PAIRS for v in pair)), (6, 7, 8, 9, 10)
+        ),
         Block(OWN_SIZE, (BASE,), ROWS[0], ALL, FIVE, is_own_size=True),
         Block(MAP, SIGMAS, ROWS[1], ALL, FIVE),
         Block(MAP, SIGMAS, ROWS[2], LARGEST, (1, 2, 3)),

@@ -3,7 +3,7 @@
 A variant's tunings and finals belong to one part, so that several processes share the work without waiting.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -78,6 +78,19 @@ class Study:
         rows = min(block.rows for block in self.plan.blocks)
         return min(OWN_SIZES, key=lambda size: self.tuned(name, rows, size).validation_loss)
 
+    def known_size(self, name: str) -> int | None:
+        """Return the size with the lowest validation loss so far; None before all have been tuned."""
+        rows = min(block.rows for block in self.plan.blocks)
+        tried = [
+            row
+            for row in self.results.all()
+            if (row["step"], row.get("variant"), row.get("rows")) == ("tune", name, rows)
+        ]
+        if {row["size"] for row in tried} < set(OWN_SIZES):
+            return None
+        size: int = min(tried, key=lambda row: row["validation_loss"])["size"]
+        return size
+
     def tuned(self, name: str, rows: int, parameters: int = PARAMETERS) -> Tuned:
         """Return the best rate and decay; the best rate lies inside of what was tried."""
         first = min(block.rows for block in self.plan.blocks)
@@ -93,17 +106,10 @@ class Study:
                 return best
             beyond = best.learning_rate * (2 if best.learning_rate == max(rates) else 0.5)
             if not RATE_LIMITS[0] < beyond < RATE_LIMITS[1]:
-                raise LamplighterError(f"{name}: no best learning rate in {RATE_LIMITS}; look at its trainings")
+                raise LamplighterError(
+                    f"{name}: no best learning rate in {RATE_LIMITS}; look at its trainings"
+                )
             found.append(self._tried(name, rows, parameters, beyond, best.weight_decay))
-
-    def missing(self) -> Iterator[Key]:
-        """Yield the finals of this part that are not in the results; those of own sizes only where tuned."""
-        done = self.results.all()
-        for block in self.plan.blocks:
-            for name in () if block.is_own_size else self.own(block):
-                for key in (final_key(w, block.rows, s, name, PARAMETERS) for w in block.worlds for s in block.seeds):
-                    if not any(all(row.get(k) == v for k, v in key.items()) for row in done):
-                        yield key
 
     def ceiling(self, world: World, rows: int, seed: int) -> Key:
         """Return AUC of the ceilings of a data set by cohort and task."""
@@ -172,4 +178,9 @@ def final_key(world: World, rows: int, seed: int, name: str, parameters: int) ->
 
 def ceiling_key(world: World, rows: int, seed: int) -> Key:
     """Return what ceilings are found by: rows matter only where test users are training users."""
-    return {"step": "ceiling", "world": world.key(), "rows": rows if world.has_user_ids else None, "seed": seed}
+    return {
+        "step": "ceiling",
+        "world": world.key(),
+        "rows": rows if world.has_user_ids else None,
+        "seed": seed,
+    }

@@ -1,6 +1,7 @@
 """Controls: labels drawn from a network of random weights on the very inputs that models read.
 
-An architecture is of use for its own kind of truth at least: on the labels of an MFH teacher MFH should win, on
+An architecture is of use for its own kind of truth at least: on the labels of an MFH teacher MFH should
+win, on
 those of a shared-bottom teacher a shared bottom. Where it does not, this bed cannot decide between them.
 
 A teacher's logits are shifted and stretched, task by task, to the mean and the standard deviation that the
@@ -77,8 +78,10 @@ def taught(name: str, bed: TestBed, seed: int) -> TaughtBed:
     stretch = wanted.std(0) / found["test"].std(0)
     shift = wanted.mean(0) - stretch * found["test"].mean(0)
     p = {split: expit(shift + stretch * z) for split, z in found.items()}
-    train, validation = (_labelled(rows, p[name], seed, name) for name, rows in
-                         (("train", bed.data.train), ("validation", bed.data.validation)))
+    train, validation = (
+        _labelled(rows, p[name], seed, name)
+        for name, rows in (("train", bed.data.train), ("validation", bed.data.validation))
+    )
     data = replace(bed.data, train=train, validation=validation)
     test = _labelled(bed.test, p["test"], seed, "test")
     return TaughtBed(replace(bed, data=data, test=test), p["test"])
@@ -87,4 +90,6 @@ def taught(name: str, bed: TestBed, seed: int) -> TaughtBed:
 def _labelled(rows: Rows, probabilities: Floats, seed: int, split: str) -> Rows:
     n, tasks = probabilities.shape
     drawn: NDArray[np.float64] = uniforms(seed, f"teacher {split}", np.arange(n), tasks)
-    return replace(rows, labels=(drawn < probabilities).astype(np.float32), mask=np.ones((n, tasks), np.bool_))
+    return replace(
+        rows, labels=(drawn < probabilities).astype(np.float32), mask=np.ones((n, tasks), np.bool_)
+    )

@@ -3,7 +3,7 @@
 python -m bench.cohorts.first                 train what is not yet in the results, then print the tables
 python -m bench.cohorts.first --table         print the tables only
 python -m bench.cohorts.first --seeds 1       these seeds only: two processes share two cores
-python -m bench.cohorts.first --ablations     MFH, PLE or H-MTL with one thing changed, q = .5 with 5 % new users
+python -m bench.cohorts.first --ablations     MFH, PLE or H-MTL with one thing changed (q = .5, 5 % new users)
 python -m bench.cohorts.first --level0        MFH with and without level 0, q = .5 and 1 with 5 % new users
 
 Data: bench/cohorts/generate.py, 208,000 examples; q in {0, .5, 1} is how differently cohorts behave, and
@@ -23,15 +23,15 @@ from itertools import product
 import numpy as np
 import torch
 
-from bench.cohorts.first.ablations import ABLATIONS
 from bench.cohorts.architectures import COMPARED
+from bench.cohorts.first.ablations import ABLATIONS
 from bench.cohorts.first.level0 import LEVEL0, PAIRS
 from bench.cohorts.first.study import CEILINGS, Study
 from bench.cohorts.measures import mean_over_tasks
 from bench.paired import Difference, paired_difference
 from bench.results import Results
 from bench.tables import print_table
-from jobs.workers.synthetic.truth import COHORTS
+from jobs.workers.synthetic.dials import COHORTS
 
 DIFFERENCES, SHARES, SEEDS = (0.0, 0.5, 1.0), (0.05, 0.2), (1, 2, 3)
 TUNING = {"difference": 0.5, "share_of_new": 0.2, "seed": 1000}

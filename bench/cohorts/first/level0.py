@@ -5,7 +5,6 @@ Towers are those of all variants of bench.cohorts.
 
 from bench.cohorts.architectures import VARIANTS, Variant, cgc, level0, ple, trees
 
-
 LEVEL0: dict[str, Variant] = {
     "mfh": Variant("mfh", lambda w: trees(cgc(w))),
     "mfh on level 0": Variant("mfh", lambda w: trees(cgc(w)) | level0(2 * w)),

@@ -4,7 +4,8 @@ Users and items are vectors of D numbers, of whose variance attributes explain a
 z = sqrt(r) a + sqrt(1 - r) e, a and e standard normal, a seen and e not. A user and an item meet in
 h = (z_user + z_item + z_user z_item) / sqrt(3), elementwise. Behaviour k has a unit direction w_k, cosine p
 between any two of the first three; what a cohort changes of directions, bases and item vectors is a matter of
-dials (jobs/workers/synthetic/dials.py). Interest is b_kc + SLOPE <direction_kc, h>; a click has the probability
+dials (jobs/workers/synthetic/dials.py). Interest is b_kc + SLOPE <direction_kc, h>; a click has the
+probability
 sigmoid(interest). Play time is duration x sigmoid(interest in a long view + logistic noise), and a long
 view is more than half of the duration; a like can only follow a long view.
 
@@ -148,7 +149,9 @@ def interests(world: World, users: Floats, item: Ints, cohort: Ints) -> Floats:
 
 def interest_lines(world: World, item: Ints, cohort: Ints) -> tuple[Floats, Floats]:
     """Return slope (n, E, K, D) and offset (n, E, K) of the interest, which is linear in the user's z."""
-    z = world.items[item][..., None, :] if world.views is None else world.views[cohort, item]  # (n, E, 1 or K, D)
+    z = (
+        world.items[item][..., None, :] if world.views is None else world.views[cohort, item]
+    )  # (n, E, 1 or K, D)
     direction = np.moveaxis(world.directions, 0, 1)[cohort]  # (n, E, K, D)
     slope = SLOPE / np.sqrt(3) * direction * (1 + z)
     offset = world.bases.T[cohort] + SLOPE / np.sqrt(3) * (direction * z).sum(-1)

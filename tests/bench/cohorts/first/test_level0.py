@@ -25,6 +25,22 @@ def test_all_variants_have_about_the_same_number_of_parameters(name: str) -> Non
     assert parameters == pytest.approx(PARAMETERS, rel=0.1)
 
 
+def test_widths_are_in_the_proportions_of_the_paper() -> None:
+    """A.4: 512; 256 and 128 with 2 experts per branch and 2 shared; 128 with 1 and 1."""
+    trunk = of_paper(512)
+
+    level1, level2 = (
+        [
+            (lv["task_experts"], lv["shared_experts"], *lv["expert_widths"])
+            for lv in trunk[key]["trunk"]["levels"]
+        ]
+        for key in ("level1", "level2")
+    )
+    assert trunk["level0"]["widths"] == [512]
+    assert level1 == [(2, 2, 256), (2, 2, 128)]
+    assert level2 == [(1, 1, 128)]
+
+
 def test_level_0_is_the_only_difference_between_a_variant_and_its_like_without() -> None:
     on, without = of_paper(64), of_paper(64, has_level0=False)
     assert without == {key: value for key, value in on.items() if key != "level0"}
