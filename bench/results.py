@@ -48,3 +48,8 @@ class Results:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(result) + "\n")
         return result
+
+
+def find(rows: list[dict[str, Any]], key: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the first of some results that has this key; None if there is none."""
+    return next((row for row in rows if all(row.get(name) == v for name, v in key.items())), None)

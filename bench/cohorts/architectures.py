@@ -1,7 +1,6 @@
 """What is compared on the test bed: all equal but the trunk, whose size is matched.
 
-All read the same columns, the cohort among them. Each has two layers between input and towers, with one
-expert per branch and one shared: PLE of two levels, or two levels of CGC switchers.
+All read the same columns, the cohort among them, and have layer normalisation and towers of 16 units.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ class Variant:
         models: how many there are of it: 1, or one per cohort.
         normalise, towers: as in the model YAML.
         tuned_as: the variant whose learning rate it takes; itself where there is none.
-        width: not matched to PARAMETERS but given.
+        width: not matched to a number of parameters but given.
     """
 
     architecture: str
@@ -67,6 +66,39 @@ def trees(switcher: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     return {**FACETS, "level1": switcher, "level2": switcher, **options}
 
 
+def of_paper(width: int, has_level0: bool = True) -> dict[str, Any]:
+    """Return MFH's trunk in the proportions of the paper's appendix (Liu et al., CIKM 2022, A.4).
+
+    Its sizes are 512 units of level 0; on level 1 PLE of two levels, 256 and 128 wide, with two
+    experts per branch and two shared; on level 2 CGC, 128 wide, with one and one. `width` stands for 512.
+    """
+    two = {"task_experts": 2, "shared_experts": 2}
+    level1 = {"kind": "ple", "trunk": {"levels": [level(width // 2, **two), level(width // 4, **two)]}}
+    trunk = {**FACETS, "level1": level1, "level2": cgc(width // 4)}
+    return trunk | (level0(width) if has_level0 else {})
+
+
+def level0(width: int) -> dict[str, Any]:
+    """Return the layer that all cells share."""
+    return {"level0": {"widths": [width], "norm": "layer"}}
+
+
+def bottom(width: int) -> dict[str, Any]:
+    """Return a bottom of two layers."""
+    return {"widths": [width, width // 2], "norm": "layer"}
+
+
+VARIANTS: dict[str, Variant] = {
+    "ple": Variant("ple", ple),
+    "shared bottom": Variant("shared_bottom", bottom),
+    "shared bottom, tower per cell": Variant(
+        "flat", lambda w: {**FACETS, "switcher": {"kind": "shared_bottom", "trunk": bottom(w)}}
+    ),
+    "mfh of the paper": Variant("mfh", of_paper),
+    "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
+}
+"""What the regime map compares, by name: a line here adds to it. All read the cohort as a feature."""
+
 COMPARED: dict[str, Variant] = {
     "per_cohort": Variant("ple", ple, models=3),
     "ple": Variant("ple", ple),
@@ -74,10 +106,11 @@ COMPARED: dict[str, Variant] = {
     "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
     "mfh": Variant("mfh", lambda w: trees(cgc(w))),
 }
-"""One model per cohort, PLE with the cohort as a feature, flat PLE over cells, one tree, one per facet."""
+"""What bench.kuairand compares: one model per cohort, PLE with the cohort as a feature, flat PLE over
+cells, one tree, one tree per facet."""
 
 
-def to_model(variant: Variant, width: int, learning_rate: float) -> Model:
+def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: float = 0.0) -> Model:
     """Return the model configuration."""
     return Model(
         name=variant.architecture,
@@ -88,6 +121,7 @@ def to_model(variant: Variant, width: int, learning_rate: float) -> Model:
         loss=Loss(normalise=variant.normalise),
         optimiser=Optimiser(
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
             batch_rows=BATCH_ROWS // variant.models,  # of a third of the rows: about as many steps
             max_epochs=100,
             patience=3,
@@ -96,15 +130,21 @@ def to_model(variant: Variant, width: int, learning_rate: float) -> Model:
 
 
 def matched_width(
-    variant: Variant, encoder: Encoder, tasks: Sequence[Task], cohorts: Facets
+    variant: Variant,
+    encoder: Encoder,
+    tasks: Sequence[Task],
+    cohorts: Facets,
+    parameters: int = PARAMETERS,
 ) -> tuple[int, int]:
-    """Return the even width at which a variant's models come closest to PARAMETERS, and the number of one."""
+    """Return the even width at which a variant's models come closest to so many parameters, and those of
+    one.
+    """
     names = [task.name for task in tasks]
 
-    def parameters(width: int) -> int:
+    def count(width: int) -> int:
         model = to_model(variant, width, 0.001)
         return trunk_parameters(build_model(model, encoder, names, cohorts, seed=1))
 
     if variant.width is not None:
-        return variant.width, parameters(variant.width)
-    return closest_width(parameters, PARAMETERS // variant.models)
+        return variant.width, count(variant.width)
+    return closest_width(count, parameters // variant.models)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.cohorts.worlds import ITEMS
+from jobs.workers.synthetic.dials import COHORTS, Dials
 from jobs.workers.synthetic.hashing import Floats, Ints, uniforms
 from jobs.workers.synthetic.truth import (
-    COHORTS,
     FIRST_PAST,
     Events,
     World,
@@ -23,7 +24,16 @@ from jobs.workers.synthetic.truth import (
 from jobs.workers.synthetic.truth import to_world as to_world_of
 
 MOST_PAST = {"new": 3, "low": 9, "high": 40}
-ITEMS = 400
+DAY = "examples"
+"""The stream of the examples that models are trained on."""
+
+
+@dataclass(frozen=True)
+class Users:
+    """Users as of a data date: ids and index of the cohort, (users,) each."""
+
+    ids: Ints
+    cohort: Ints
 
 
 @dataclass(frozen=True)
@@ -32,57 +42,66 @@ class Log:
 
     Attributes:
         world: what holds for all.
+        users: ids and cohorts.
         attributes: a of the users, (users, D).
         past_count: number of past events, (users,).
-        cohort: index of the cohort as of the data date, (users,).
         past: past events, (users, E).
         examples: events of the day after, (users, examples per user).
     """
 
     world: World
+    users: Users
     attributes: Floats
     past_count: Ints
-    cohort: Ints
     past: Events
     examples: Events
 
+    @property
+    def cohort(self) -> Ints:
+        """Index of the users' cohort as of the data date, (users,)."""
+        return self.users.cohort
 
-def to_world(seed: int, difference: float, cosine: float = 0.5, explained: float = 0.5) -> World:
-    """Make the ITEMS items, and directions; arguments as of the truth's `to_world`."""
-    return to_world_of(seed, difference, np.arange(ITEMS), cosine, explained)
+
+def to_world(seed: int, dials: Dials, items: int = ITEMS) -> World:
+    """Make some items, and directions."""
+    return to_world_of(seed, dials, np.arange(items))
 
 
-def to_log(world: World, users: int, shares: Mapping[str, float], examples: int, first_user: int = 0) -> Log:
-    """Draw users, their past and their examples.
+def to_users(seed: int, ids: Ints, shares: Mapping[str, float]) -> Users:
+    """Draw the cohorts of users by shares that add up to 1."""
+    ends = np.cumsum([shares[name] for name in COHORTS])
+    cohort = np.minimum(np.searchsorted(ends, uniforms(seed, "cohort", ids, 1)[:, 0]), len(COHORTS) - 1)
+    return Users(ids, cohort)
+
+
+def to_log(world: World, users: Users, examples: int, day: str = DAY) -> Log:
+    """Draw the past of users and their examples.
 
     Args:
         world: items and directions.
-        users: their number.
-        shares: of users by cohort; they add up to 1.
+        users: whose; a user of the same id and cohort has the same past.
         examples: of each user.
-        first_user: id of the first; logs of different ids are of different users.
+        day: stream of the examples; another one has other examples.
     """
-    ids = first_user + np.arange(users)
-    ends = np.cumsum([shares[name] for name in COHORTS])
-    cohort = np.minimum(np.searchsorted(ends, uniforms(world.seed, "cohort", ids, 1)[:, 0]), len(COHORTS) - 1)
+    ids, cohort, seed = users.ids, users.cohort, world.seed
     first, last = (np.array([of[name] for name in COHORTS])[cohort] for of in (FIRST_PAST, MOST_PAST))
-    past_count = first + np.floor(uniforms(world.seed, "past", ids, 1)[:, 0] * (1 + last - first)).astype(int)
-    vectors = user_vectors(world.seed, ids, world.explained)
+    past_count = first + np.floor(uniforms(seed, "past", ids, 1)[:, 0] * (1 + last - first)).astype(int)
+    vectors = user_vectors(seed, ids, world.dials.explained)
     most = np.arange(max(MOST_PAST.values()))
-    seen_before = np.broadcast_to(most, (users, len(most)))
+    seen_before = np.broadcast_to(most, (len(ids), len(most)))
     past = _drawn(world, "past", ids, vectors, cohort_of(seen_before))
     happened = seen_before < past_count[:, None]
     return Log(
         world=world,
-        attributes=user_attributes(world.seed, ids),
+        users=users,
+        attributes=user_attributes(seed, ids),
         past_count=past_count,
-        cohort=cohort,
         past=replace(past, labels=past.labels * happened[..., None], happened=happened),
-        examples=_drawn(world, "examples", ids, vectors, np.broadcast_to(cohort[:, None], (users, examples))),
+        examples=_drawn(world, day, ids, vectors, np.broadcast_to(cohort[:, None], (len(ids), examples))),
     )
 
 
 def _drawn(world: World, stream: str, ids: Ints, vectors: Floats, cohort: Ints) -> Events:
     numbers = np.arange(cohort.shape[1])
-    item = item_of(world.seed, stream, ids[:, None], numbers, ITEMS)
+    item = item_of(world.seed, stream, ids[:, None], numbers, len(world.items))
     return to_events(world, stream, ids, vectors, numbers, item, cohort)

@@ -1,113 +1,186 @@
-"""Training the variants of one comparison on data of known truth, each at its own learning rate.
+"""Training what a plan asks for: every result is a line of a results file, so a run that is cut off resumes.
 
-Every result is a line of a results file, so a study that is cut off resumes where it stopped.
+A variant's tunings and finals belong to one part, so that several processes share the work without waiting.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from bench.cohorts.architectures import Variant
-from bench.cohorts.data import to_test_bed
-from bench.cohorts.trial import auc_by_cell, mean_over_tasks, run
+from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant
+from bench.cohorts.data import TestBed, to_test_bed
+from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_tasks, rounded
+from bench.cohorts.plan import OWN_SIZES, TUNING_SEED, Block, Plan
+from bench.cohorts.teacher import TaughtBed, taught
+from bench.cohorts.trial import rows_of, train
+from bench.cohorts.worlds import BASE, World
 from bench.results import Results
-from jobs.workers.synthetic.truth import COHORTS
-
-CEILINGS = Results("cohorts")
-"""The ceilings of a data set do not depend on what is trained on it."""
+from core.errors import LamplighterError
+from jobs.workers.synthetic.dials import COHORTS
 
 Key = dict[str, Any]
+RATE_LIMITS = (1e-5, 1.0)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best of a grid."""
+
+    learning_rate: float
+    weight_decay: float
+    validation_loss: float
 
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared, and on which data.
+    """A plan and its results.
 
     Attributes:
-        results: where the trainings are.
-        variants: by name. A variant with `tuned_as` takes the learning rate of the one of this name.
-        differences: values of q.
-        shares: of new users in training.
-        learning_rates: that each variant is tried with; the lowest validation loss wins.
-        tuning: the data set that they are tried on, which no final uses.
+        plan: what is trained.
+        variants: by name.
+        part, parts: this process trains the variants of every `parts`-th place, from `part`, 1 at first.
     """
 
-    results: Results
-    variants: Mapping[str, Variant]
-    differences: Sequence[float]
-    shares: Sequence[float]
-    learning_rates: Sequence[float]
-    tuning: Key
+    plan: Plan
+    variants: Mapping[str, Variant] = field(default_factory=lambda: VARIANTS)
+    part: int = 1
+    parts: int = 1
 
-    def train(self, seeds: Iterable[int]) -> None:
-        """Train all variants that are not in the results yet, one after the other."""
-        for name, variant in self.variants.items():
-            if variant.tuned_as is None:
-                self.tuned_rate(name)
-        for where in data_sets(seeds, self.differences, self.shares):
-            ceilings(where)
-            for name in self.variants:
-                self.final(name, where)
+    @property
+    def results(self) -> Results:
+        """All lines so far."""
+        return Results(self.plan.results)
 
-    def tuned_rate(self, name: str) -> float:
-        """Return the learning rate with the lowest validation loss on the tuning data."""
-        losses: dict[float, float] = {}
-        for rate in self.learning_rates:
-            key = {"step": "tune", "variant": name, "learning_rate": rate, **self.tuning}
-            found = self.results.once(key, lambda rate=rate: self._train(name, rate, self.tuning))  # type: ignore[misc]
-            losses[rate] = found["validation_loss"]
-        return min(losses, key=lambda rate: losses[rate])
+    def run(self) -> None:
+        """Train what is not in the results yet: block by block, seed by seed, world by world."""
+        for block in self.plan.blocks:
+            for seed, world in ((seed, world) for seed in block.seeds for world in block.worlds):
+                for name in self.own(block):
+                    self.final(block, world, seed, name)
+                place = list(block.worlds).index(world) + seed
+                if place % self.parts == self.part - 1:
+                    self.ceiling(world, block.rows, seed)
 
-    def final(self, name: str, where: Key) -> Key:
-        """Return the training of a variant on one data set."""
-        tuned = self.variants[name].tuned_as or name
-        return self.results.once(
-            {"step": "final", "variant": name, **where},
-            lambda: self._train(name, self.tuned_rate(tuned), where),
-        )
+    def own(self, block: Block) -> list[str]:
+        """Return the variants of a block that are of this part."""
+        mine = [*self.variants][self.part - 1 :: self.parts]
+        return [name for name in block.variants if name in mine]
 
-    def distances(self, name: str, where: Key) -> dict[str, float] | None:
-        """Return cohort -> distance to the second ceiling; None if it has not been trained yet."""
-        trained = _find(self.results, {"step": "final", "variant": name, **where})
-        ceiling = _find(CEILINGS, {"step": "ceiling", **where})
-        if trained is None or ceiling is None:
+    def final(self, block: Block, world: World, seed: int, name: str) -> Key:
+        """Return one training with its measures."""
+        parameters = self.own_size(name) if block.is_own_size else PARAMETERS
+        key = final_key(world, block.rows, seed, name, parameters)
+        return self.results.once(key, lambda: self._measured(world, block.rows, seed, name, parameters))
+
+    def own_size(self, name: str) -> int:
+        """Return the number of parameters with the lowest validation loss in the base world."""
+        rows = min(block.rows for block in self.plan.blocks)
+        return min(OWN_SIZES, key=lambda size: self.tuned(name, rows, size).validation_loss)
+
+    def known_size(self, name: str) -> int | None:
+        """Return the size with the lowest validation loss so far; None before all have been tuned."""
+        rows = min(block.rows for block in self.plan.blocks)
+        tried = [
+            row
+            for row in self.results.all()
+            if (row["step"], row.get("variant"), row.get("rows")) == ("tune", name, rows)
+        ]
+        if {row["size"] for row in tried} < set(OWN_SIZES):
             return None
-        top, found = mean_over_tasks(ceiling["auc"]["expected"]), mean_over_tasks(trained["auc"])
-        return {cohort: top[cohort] - found[cohort] for cohort in COHORTS}
+        size: int = min(tried, key=lambda row: row["validation_loss"])["size"]
+        return size
 
-    def _train(self, name: str, rate: float, where: Key) -> Key:
-        bed = to_test_bed(**where)
-        result, logits = run(self.variants[name], bed.data, bed.test, rate, where["seed"])
-        result["auc"] = auc_by_cell(logits, bed.test, bed.data.tasks)
-        means = {cohort: round(auc, 4) for cohort, auc in mean_over_tasks(result["auc"]).items()}
-        print(name, where, rate, means, f"{result['seconds']} s", flush=True)
-        return result
+    def tuned(self, name: str, rows: int, parameters: int = PARAMETERS) -> Tuned:
+        """Return the best rate and decay; the best rate lies inside of what was tried."""
+        first = min(block.rows for block in self.plan.blocks)
+        if (rows, parameters) == (first, PARAMETERS):
+            grid = [(rate, decay) for rate in self.plan.rates for decay in self.plan.decays]
+        else:
+            start = self.tuned(name, first)
+            grid = [(start.learning_rate * factor, start.weight_decay) for factor in (0.5, 1, 2)]
+        found = [self._tried(name, rows, parameters, *place) for place in grid]
+        while True:
+            best, rates = min(found, key=lambda t: t.validation_loss), [t.learning_rate for t in found]
+            if min(rates) < best.learning_rate < max(rates):
+                return best
+            beyond = best.learning_rate * (2 if best.learning_rate == max(rates) else 0.5)
+            if not RATE_LIMITS[0] < beyond < RATE_LIMITS[1]:
+                raise LamplighterError(
+                    f"{name}: no best learning rate in {RATE_LIMITS}; look at its trainings"
+                )
+            found.append(self._tried(name, rows, parameters, beyond, best.weight_decay))
 
+    def ceiling(self, world: World, rows: int, seed: int) -> Key:
+        """Return AUC of the ceilings of a data set by cohort and task."""
 
-def ceilings(where: Key) -> Key:
-    """Return both ceilings of one data set by cell, and the second from each half of its particles."""
+        def find() -> Key:
+            bed = self._bed(world, rows, seed)
+            test, tasks = _inner(bed).test, _inner(bed).data.tasks
+            return {"auc": {n: rounded(auc_by_cell(p, test, tasks)) for n, p in bed.ceilings().items()}}
 
-    def find() -> Key:
-        bed = to_test_bed(**where)
-        probabilities = {
-            "true": bed.true,
-            "expected": bed.expected,
-            "half_1": bed.halves[0],
-            "half_2": bed.halves[1],
+        return self.results.once(ceiling_key(world, rows, seed), find)
+
+    def _tried(self, name: str, rows: int, parameters: int, rate: float, decay: float) -> Tuned:
+        key = {"step": "tune", "variant": name, "rows": rows, "size": parameters, "learning_rate": rate}
+        key |= {"weight_decay": decay, "world": BASE.key(), "seed": TUNING_SEED}
+
+        def find() -> Key:
+            data = _inner(self._bed(BASE, rows, TUNING_SEED)).data
+            try:
+                summary = train(self.variants[name], data, rate, TUNING_SEED, decay, parameters).summary
+            except LamplighterError as error:  # a loss that is not finite: this rate is too high
+                summary = {"validation_loss": 1e9, "error": str(error)}
+            print("tune", name, rows, parameters, rate, decay, summary["validation_loss"], flush=True)
+            return summary
+
+        return Tuned(rate, decay, self.results.once(key, find)["validation_loss"])
+
+    def _measured(self, world: World, rows: int, seed: int, name: str, parameters: int) -> Key:
+        tuned = self.tuned(name, rows, parameters)  # before the data set, which is the only one kept
+        bed = _inner(self._bed(world, rows, seed))
+        trained = train(
+            self.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay, parameters
+        )
+        tasks = bed.data.tasks
+        logits = trained.logits(bed.test, len(tasks))
+        new = rows_of(bed.data.train, COHORTS.index("new"))
+        auc = rounded(auc_by_cell(logits, bed.test, tasks))
+        train_auc = auc_by_cell(trained.logits(new, len(tasks)), new, tasks, ("new",))
+        means = {cohort: round(value, 4) for cohort, value in mean_over_tasks(auc).items()}
+        print(name, world.name, rows, seed, means, f"{trained.summary['seconds']} s", flush=True)
+        return {
+            **trained.summary,
+            "auc": auc,
+            "train_auc": rounded(train_auc),
+            **calibration_by_cell(logits, bed.test, tasks),
         }
-        return {"auc": {name: auc_by_cell(p, bed.test, bed.data.tasks) for name, p in probabilities.items()}}
 
-    return CEILINGS.once({"step": "ceiling", **where}, find)
-
-
-def data_sets(seeds: Iterable[int], differences: Iterable[float], shares: Iterable[float]) -> list[Key]:
-    """Return all data sets of some seeds, seed by seed, so that a study cut off has all of the first one."""
-    return [
-        {"difference": q, "share_of_new": share, "seed": seed}
-        for seed, q, share in product(seeds, differences, shares)
-    ]
+    def _bed(self, world: World, rows: int, seed: int) -> TestBed | TaughtBed:
+        return _to_bed(world, rows, seed, self.plan.validation_users, self.plan.test_users)
 
 
-def _find(results: Results, key: Key) -> Key | None:
-    return next((row for row in results.all() if all(row.get(k) == v for k, v in key.items())), None)
+@lru_cache(maxsize=1)
+def _to_bed(world: World, rows: int, seed: int, validation: int, test: int) -> TestBed | TaughtBed:
+    bed = to_test_bed(world, rows, seed, validation, test)
+    return bed if world.teacher is None else taught(world.teacher, bed, seed)
+
+
+def _inner(bed: TestBed | TaughtBed) -> TestBed:
+    return bed.bed if isinstance(bed, TaughtBed) else bed
+
+
+def final_key(world: World, rows: int, seed: int, name: str, parameters: int) -> Key:
+    """Return what a final is found by."""
+    where = {"world": world.key(), "rows": rows, "seed": seed}
+    return {"step": "final", "variant": name, "size": parameters, **where}
+
+
+def ceiling_key(world: World, rows: int, seed: int) -> Key:
+    """Return what ceilings are found by: rows matter only where test users are training users."""
+    return {
+        "step": "ceiling",
+        "world": world.key(),
+        "rows": rows if world.has_user_ids else None,
+        "seed": seed,
+    }

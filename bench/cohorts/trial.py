@@ -1,58 +1,79 @@
-"""One training of a variant on one data set, and how it ranks each cohort."""
+"""One training of a variant on one data set."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from bench.cohorts.architectures import Variant, matched_width, to_model
+from bench.cohorts.architectures import PARAMETERS, Variant, matched_width, to_model
 from bench.fit import Dataset, Fit, fit, predict
-from core.schema import Task
-from jobs.workers.synthetic.truth import COHORTS
 from models.training.reader import Rows
 
-AucByCell = dict[str, dict[str, float]]
-"""Cohort -> task -> AUC."""
+
+@dataclass(frozen=True)
+class Trained:
+    """A variant after its training: one model, or one per cohort.
+
+    Attributes:
+        fits: of its models.
+        summary: learning_rate, weight_decay, width, parameters, epochs, validation_loss, seconds.
+    """
+
+    fits: Sequence[Fit]
+    summary: dict[str, Any]
+
+    def logits(self, rows: Rows, tasks: int) -> NDArray[np.float32]:
+        """Return the logits of rows, (n, K)."""
+        if len(self.fits) == 1:
+            return predict(self.fits[0].model, rows)
+        logits = np.empty((len(rows), tasks), dtype=np.float32)
+        for group, found in enumerate(self.fits):
+            logits[rows.user_group == group] = predict(found.model, rows_of(rows, group))
+        return logits
+
+
+def train(
+    variant: Variant,
+    data: Dataset,
+    rate: float,
+    seed: int,
+    weight_decay: float = 0.0,
+    parameters: int = PARAMETERS,
+) -> Trained:
+    """Train a variant whose models have about so many parameters of trunk and towers together."""
+    width, found = matched_width(variant, data.encoder, data.tasks, data.cohorts, parameters)
+    model = to_model(variant, width, rate, weight_decay)
+    if variant.models == 1:
+        fits = [fit(model, data, seed)]
+    else:
+        fits = [fit(model, _of_group(data, group), seed) for group in range(variant.models)]
+    return Trained(
+        fits,
+        {
+            "learning_rate": rate,
+            "weight_decay": weight_decay,
+            "width": width,
+            "parameters": found * variant.models,
+            "epochs": sum(each.epochs for each in fits),
+            "validation_loss": _validation_loss(fits, data),
+            "seconds": round(sum(each.seconds for each in fits), 1),
+        },
+    )
 
 
 def run(
     variant: Variant, data: Dataset, test: Rows, rate: float, seed: int
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Train; return how it went (size, epochs, validation loss) and the logits of the test rows, (n, K)."""
-    width, parameters = matched_width(variant, data.encoder, data.tasks, data.cohorts)
-    model = to_model(variant, width, rate)
-    if variant.models == 1:
-        fits = [fit(model, data, seed)]
-        logits = predict(fits[0].model, test)
-    else:
-        logits = np.empty((len(test), len(data.tasks)), dtype=np.float32)
-        fits = []
-        for group in range(len(data.cohorts["user_cohort"])):
-            fits.append(fit(model, _of_group(data, group), seed))
-            logits[test.user_group == group] = predict(fits[-1].model, _rows_of(test, group))
-    result = {
-        "learning_rate": rate,
-        "width": width,
-        "parameters": parameters * variant.models,
-        "epochs": sum(found.epochs for found in fits),
-        "validation_loss": _validation_loss(fits, data),
-        "seconds": round(sum(found.seconds for found in fits), 1),
-    }
-    return result, logits
+    trained = train(variant, data, rate, seed)
+    return trained.summary, trained.logits(test, len(data.tasks))
 
 
-def auc_by_cell(scores: NDArray[Any], rows: Rows, tasks: tuple[Task, ...]) -> AucByCell:
-    """Return the rank AUC of each task in each cohort."""
-    found: AucByCell = {}
-    for number, group in enumerate(COHORTS):
-        own = rows.user_group == number
-        found[group] = {
-            task.name: float(roc_auc_score(rows.labels[own, k] > 0.5, scores[own, k]))
-            for k, task in enumerate(tasks)
-        }
-    return found
+def rows_of(rows: Rows, group: int) -> Rows:
+    """Return the rows of one user cohort, by its place."""
+    return rows.take(np.flatnonzero(rows.user_group == group))
 
 
 def _validation_loss(fits: list[Fit], data: Dataset) -> float:
@@ -65,14 +86,5 @@ def _validation_loss(fits: list[Fit], data: Dataset) -> float:
 
 def _of_group(data: Dataset, group: int) -> Dataset:
     return Dataset(
-        data.encoder, data.tasks, data.cohorts, _rows_of(data.train, group), _rows_of(data.validation, group)
+        data.encoder, data.tasks, data.cohorts, rows_of(data.train, group), rows_of(data.validation, group)
     )
-
-
-def _rows_of(rows: Rows, group: int) -> Rows:
-    return rows.take(np.flatnonzero(rows.user_group == group))
-
-
-def mean_over_tasks(auc: AucByCell) -> Mapping[str, float]:
-    """Return cohort -> mean AUC of its tasks."""
-    return {cohort: float(np.mean([*by_task.values()])) for cohort, by_task in auc.items()}

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.workers.synthetic.dials import LATENT, Dials
 from jobs.workers.synthetic.hashing import Floats, Ints
 from jobs.workers.synthetic.spec import BUSIEST, LATEST_DAYS, LogSpec
 from jobs.workers.synthetic.truth import (
-    LATENT,
     cohort_of,
     item_of,
     to_events,
@@ -104,7 +104,7 @@ def to_rows(spec: LogSpec, visits: Visits) -> pa.Table:
     numbers = visits.number[:, None]
     shown = item_of(spec.seed, STREAM, visits.user[:, None], numbers, spec.items, spec.hot_item)
     items, index = np.unique(shown, return_inverse=True)
-    world = to_world(spec.seed, spec.difference, items)
+    world = to_world(spec.seed, Dials(spec.difference), items)
     index = index.reshape(shown.shape)
     events = to_events(world, STREAM, visits.user, vectors, numbers, index, cohort_of(numbers))
     labels = events.labels[:, 0].astype(np.int32)
@@ -134,7 +134,7 @@ def write_users(spec: LogSpec, folder: Path, part: int) -> None:
 def write_items(spec: LogSpec, folder: Path, part: int) -> None:
     """Write one file of items: id, seen attributes, duration in milliseconds."""
     ids = _part_of(spec.items, part)
-    world = to_world(spec.seed, spec.difference, ids)
+    world = to_world(spec.seed, Dials(spec.difference), ids)
     duration_ms = np.rint(world.duration_seconds * 1000).astype(np.int64)
     columns = {"item_id": ids, **_numbered("item", world.item_attributes), "duration_ms": duration_ms}
     table = pa.table(columns)

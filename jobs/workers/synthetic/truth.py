@@ -3,8 +3,9 @@
 Users and items are vectors of D numbers, of whose variance attributes explain a share r:
 z = sqrt(r) a + sqrt(1 - r) e, a and e standard normal, a seen and e not. A user and an item meet in
 h = (z_user + z_item + z_user z_item) / sqrt(3), elementwise. Behaviour k has a unit direction w_k, cosine p
-between any two; in cohort c its direction is sqrt(1 - q^2) w_k + q r_kc, r_kc a unit vector orthogonal to
-w_k (q = 0: cohorts behave alike). Interest is b_k + SLOPE <direction, h>; a click has the probability
+between any two of the first three; what a cohort changes of directions, bases and item vectors is a matter of
+dials (jobs/workers/synthetic/dials.py). Interest is b_kc + SLOPE <direction_kc, h>; a click has the
+probability
 sigmoid(interest). Play time is duration x sigmoid(interest in a long view + logistic noise), and a long
 view is more than half of the duration; a like can only follow a long view.
 
@@ -15,6 +16,7 @@ present, is drawn in the cohort that the user is in by then. Every value is a ha
 Letters: n rows, D latent width, K behaviours, C cohorts, E events per row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,34 +24,52 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from jobs.workers.synthetic.dials import (
+    COHORTS,
+    KNOWN,
+    LATENT,
+    Behaviour,
+    Dials,
+    to_bases,
+    to_directions,
+    to_turns,
+)
 from jobs.workers.synthetic.hashing import Floats, Ints, normals, uniforms_at
 
-BEHAVIOURS = ("click", "long_view", "like")
-COHORTS = ("new", "low", "high")
+BEHAVIOURS = tuple(behaviour.name for behaviour in KNOWN[:3])
+LONG_VIEW = BEHAVIOURS.index("long_view")
 FIRST_PAST = {"new": 0, "low": 4, "high": 10}  # past events from which on a user is in the cohort
-LATENT, SLOPE = 6, 2.0
-BASE = (-0.4, -0.9, -1.8)  # of the interest in a click, a long view, a like after a long view
+SLOPE = 2.0
 
 
 @dataclass(frozen=True)
 class World:
-    """What holds for all users: some items, and the directions of behaviours in cohorts.
+    """What holds for all users: some items, and what behaviours are in cohorts.
 
     Attributes:
         seed: of everything.
-        explained: r, the share of a vector's variance that attributes explain.
+        dials: of the world.
         item_attributes: a of the items, (items, D).
         items: z of the items, (items, D).
+        views: of each cohort, item and behaviour, (C, items, K, D); None where all see z.
         duration_seconds: of the items, (items,).
         directions: of each behaviour in each cohort, (K, C, D), unit vectors.
+        bases: of the interest, (K, C).
     """
 
     seed: int
-    explained: float
+    dials: Dials
     item_attributes: Floats
     items: Floats
+    views: Floats | None
     duration_seconds: Floats
     directions: Floats
+    bases: Floats
+
+    @property
+    def behaviours(self) -> tuple[Behaviour, ...]:
+        """K of them."""
+        return self.dials.to_behaviours()
 
 
 @dataclass(frozen=True)
@@ -73,33 +93,25 @@ class Events:
     happened: NDArray[np.bool_]
 
 
-def to_world(
-    seed: int, difference: float, item_ids: Ints, cosine: float = 0.5, explained: float = 0.5
-) -> World:
+def to_world(seed: int, dials: Dials, item_ids: Ints) -> World:
     """Make items and directions.
 
     Args:
         seed: of everything.
-        difference: q, in [0, 1], how differently cohorts behave.
+        dials: what the world is like.
         item_ids: the items that are made; an index of an item is a place among them.
-        cosine: p, in [0, 1], between the directions of two behaviours.
-        explained: r, in [0, 1].
     """
     attributes, hidden = (normals(seed, f"item {what}", item_ids, LATENT) for what in ("seen", "hidden"))
-    basis, _ = np.linalg.qr(normals(seed, "behaviours", np.arange(LATENT), LATENT))
-    common, *own = basis.T[: 1 + len(BEHAVIOURS)]
-    w = np.stack([np.sqrt(cosine) * common + np.sqrt(1 - cosine) * v for v in own])
-    across = normals(seed, "cohorts", np.arange(len(BEHAVIOURS)), len(COHORTS) * LATENT)
-    across = across.reshape(len(BEHAVIOURS), len(COHORTS), LATENT)
-    across -= np.einsum("kcd,kd->kc", across, w)[..., None] * w[:, None]
-    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    items = to_vectors(attributes, hidden, dials.explained)
     return World(
         seed=seed,
-        explained=explained,
+        dials=dials,
         item_attributes=attributes,
-        items=to_vectors(attributes, hidden, explained),
+        items=items,
+        views=np.einsum("ckdf,if->cikd", to_turns(seed, dials), items) if dials.separation else None,
         duration_seconds=np.exp(3.0 + 0.7 * normals(seed, "duration", item_ids, 1)[:, 0]),
-        directions=np.sqrt(1 - difference**2) * w[:, None] + difference * across,
+        directions=to_directions(seed, dials),
+        bases=to_bases(seed, dials),
     )
 
 
@@ -137,17 +149,26 @@ def interests(world: World, users: Floats, item: Ints, cohort: Ints) -> Floats:
 
 def interest_lines(world: World, item: Ints, cohort: Ints) -> tuple[Floats, Floats]:
     """Return slope (n, E, K, D) and offset (n, E, K) of the interest, which is linear in the user's z."""
-    z = world.items[item][..., None, :]  # (n, E, 1, D)
+    z = (
+        world.items[item][..., None, :] if world.views is None else world.views[cohort, item]
+    )  # (n, E, 1 or K, D)
     direction = np.moveaxis(world.directions, 0, 1)[cohort]  # (n, E, K, D)
     slope = SLOPE / np.sqrt(3) * direction * (1 + z)
-    offset = np.array(BASE) + SLOPE / np.sqrt(3) * (direction * z).sum(-1)
+    offset = world.bases.T[cohort] + SLOPE / np.sqrt(3) * (direction * z).sum(-1)
     return slope, offset
 
 
-def to_probabilities(interest: Any) -> Any:
+def to_probabilities(interest: Any, behaviours: Sequence[Behaviour]) -> Any:
     """Return probabilities on all impressions, (..., K): P(like) = P(long view) P(like | long view)."""
-    click, long_view, like = np.moveaxis(expit(interest), -1, 0)
-    return np.stack([click, long_view, long_view * like], axis=-1)
+    return along_chains(expit(interest), behaviours)
+
+
+def along_chains(values: Any, behaviours: Sequence[Behaviour]) -> Any:
+    """Multiply, in place, a behaviour's probabilities or labels by those of what it follows, (..., K)."""
+    for k, behaviour in enumerate(behaviours):
+        if behaviour.after is not None:
+            values[..., k] *= values[..., behaviour.after]
+    return values
 
 
 def item_of(seed: int, stream: str, user_ids: Ints, numbers: Ints, items: int, hot_item: float = 0.0) -> Ints:
@@ -181,20 +202,19 @@ def to_events(
         cohort: index of the user's cohort by then, (n, E).
     """
     interest = interests(world, vectors, item, cohort)
-    clicks, watches, likes = (
-        uniforms_at(world.seed, f"{stream} {name}", user_ids[:, None], numbers) for name in BEHAVIOURS
+    names = [behaviour.name for behaviour in world.behaviours]
+    drawn = np.stack(
+        [uniforms_at(world.seed, f"{stream} {name}", user_ids[:, None], numbers) for name in names], axis=-1
     )
-    share = expit(
-        interest[..., 1] + logit(watches)
-    )  # logistic noise, so that P(share > 1/2) = sigmoid(interest)
-    is_long = share > 0.5
-    click, _, like = np.moveaxis(expit(interest), -1, 0)
-    labels = np.stack([clicks < click, is_long, is_long & (likes < like)], axis=-1)
+    # Logistic noise, so that P(share > 1/2) = sigmoid(interest).
+    share = expit(interest[..., LONG_VIEW] + logit(drawn[..., LONG_VIEW]))
+    happens = drawn < expit(interest)
+    happens[..., LONG_VIEW] = share > 0.5
     return Events(
         item=item,
         cohort=np.ascontiguousarray(cohort),
-        labels=labels.astype(np.float64),
-        probabilities=to_probabilities(interest),
+        labels=along_chains(happens, world.behaviours).astype(np.float64),
+        probabilities=to_probabilities(interest, world.behaviours),
         play_seconds=world.duration_seconds[item] * share,
         happened=np.ones(item.shape, dtype=np.bool_),
     )

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from bench.cohorts.ceiling import expected_probabilities
-from bench.cohorts.generate import Log, to_log, to_world
-from jobs.workers.synthetic.truth import BASE, LATENT, SLOPE
+from bench.cohorts.generate import Log, to_log, to_users, to_world
+from jobs.workers.synthetic.dials import KNOWN, LATENT, Dials
+from jobs.workers.synthetic.truth import SLOPE
 
 NEW, HIGH = {"new": 1.0, "low": 0.0, "high": 0.0}, {"new": 0.0, "low": 0.0, "high": 1.0}
 
 
 def log_of(shares: dict[str, float], explained: float = 0.5) -> Log:
-    return to_log(to_world(seed=2, difference=0.5, explained=explained), 300, shares, 4)
+    return to_log(to_world(2, Dials(explained=explained)), to_users(2, np.arange(300), shares), 4)
 
 
 def test_where_attributes_tell_everything_it_is_the_truth() -> None:
@@ -30,7 +31,7 @@ def test_without_a_past_it_is_the_mean_over_what_attributes_leave_open() -> None
         item, cohort = log.examples.item[user, 0], log.examples.cohort[user, 0]
         z_user = np.sqrt(0.5) * log.attributes[user] + np.sqrt(0.5) * hidden
         h = (z_user + world.items[item] + z_user * world.items[item]) / np.sqrt(3)
-        click = 1 / (1 + np.exp(-(BASE[0] + SLOPE * h @ world.directions[0, cohort])))
+        click = 1 / (1 + np.exp(-(KNOWN[0].base + SLOPE * h @ world.directions[0, cohort])))
         assert found[user, 0, 0] == pytest.approx(click.mean(), abs=0.02)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.cohorts.generate import MOST_PAST, Log, to_log, to_world
+from bench.cohorts.generate import MOST_PAST, Log, to_log, to_users, to_world
+from jobs.workers.synthetic.dials import Dials
 from jobs.workers.synthetic.truth import BEHAVIOURS, COHORTS, FIRST_PAST, cohort_of
 
 SHARES = {"new": 0.2, "low": 0.3, "high": 0.5}
@@ -11,7 +12,7 @@ SHARES = {"new": 0.2, "low": 0.3, "high": 0.5}
 
 @pytest.fixture(scope="module")
 def log() -> Log:
-    return to_log(to_world(seed=3, difference=0.5), 4000, SHARES, 8)
+    return to_log(to_world(3, Dials()), to_users(3, np.arange(4000), SHARES), 8)
 
 
 def test_events_happen_as_often_as_their_probabilities_say(log: Log) -> None:
@@ -45,9 +46,9 @@ def test_cohorts_are_what_past_events_make_them_in_the_shares_asked_for(log: Log
 
 
 def test_other_users_are_other_rows_of_the_same_world() -> None:
-    world = to_world(seed=3, difference=0.5)
+    world = to_world(3, Dials())
 
-    both, later = to_log(world, 20, SHARES, 2), to_log(world, 10, SHARES, 2, first_user=10)
+    both, later = (to_log(world, to_users(3, ids, SHARES), 2) for ids in (np.arange(20), np.arange(10, 20)))
 
     assert np.array_equal(both.examples.labels[10:], later.examples.labels)
     assert np.array_equal(both.attributes[10:], later.attributes)

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from bench.cohorts.generate import ITEMS, to_log, to_world
+from bench.cohorts.generate import ITEMS, to_log, to_users, to_world
 from jobs.workers.synthetic import files
+from jobs.workers.synthetic.dials import Dials
 from jobs.workers.synthetic.files import write_items, write_log_file, write_users
 from jobs.workers.synthetic.spec import LogSpec
 
@@ -24,7 +25,7 @@ def test_each_row_is_the_event_that_numpy_draws(tmp_path: Path) -> None:
         write_log_file(SPEC, tmp_path, day, 0)
     write_users(SPEC, tmp_path, 0)
     write_items(SPEC, tmp_path, 0)
-    drawn = to_log(to_world(seed=3, difference=0.5), USERS, SHARES, 1)
+    drawn = to_log(to_world(3, Dials()), to_users(3, np.arange(USERS), SHARES), 1)
 
     rows = read_log(tmp_path)
     assert rows.num_rows >= 1000

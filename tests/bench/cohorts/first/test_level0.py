@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench.cohorts import data
-from bench.cohorts.architectures import COMPARED, PARAMETERS, matched_width
-from bench.cohorts.level0 import LEVEL0, PAIRS, of_paper
+from bench.cohorts.architectures import COMPARED, PARAMETERS, matched_width, of_paper
+from bench.cohorts.data import to_tasks
+from bench.cohorts.first.level0 import LEVEL0, PAIRS
+from bench.cohorts.worlds import BASE
 from core.encoder import DenseEncoding, Encoder
 
 ENCODER = Encoder(
@@ -19,7 +20,7 @@ ENCODER = Encoder(
 def test_all_variants_have_about_the_same_number_of_parameters(name: str) -> None:
     cohorts = {"user_cohort": ("new", "low", "high")}
 
-    _, parameters = matched_width(LEVEL0[name], ENCODER, data.TASKS, cohorts)
+    _, parameters = matched_width(LEVEL0[name], ENCODER, to_tasks(BASE), cohorts)
 
     assert parameters == pytest.approx(PARAMETERS, rel=0.1)
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench.cohorts import study
-from bench.cohorts.__main__ import mean_distances, pooled_table
 from bench.cohorts.architectures import COMPARED
-from bench.cohorts.study import Study
+from bench.cohorts.first import study
+from bench.cohorts.first.__main__ import mean_distances, pooled_table
+from bench.cohorts.first.study import Study
 from bench.results import Results
-from jobs.workers.synthetic.truth import COHORTS
+from jobs.workers.synthetic.dials import COHORTS
 
 
 def of_file(path: Path, rows: list[dict[str, Any]]) -> Results:

@@ -1,0 +1,95 @@
+"""Everything about the regime map that is fixed before the first training.
+
+- Worlds: bench/cohorts/worlds.py. Variants: VARIANTS of bench/cohorts/architectures.py.
+- A seed draws data and weights anew; all variants share both, so differences are paired.
+- Tuning: one data set of the base world per number of rows, of seed 1000, which no final uses. RATES x
+  DECAYS each;
+  while the best rate is the lowest or the highest tried, half or twice of it is tried with the best decay.
+  The lowest
+  validation loss wins. Other numbers of rows and other sizes begin with the best decay and three rates
+  around the best.
+- Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
+  OWN_SIZES by validation loss on the tuning data.
+- Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
+- A final stops three epochs after its lowest validation loss, and keeps the weights of that.
+"""
+
+from dataclasses import dataclass
+
+from bench.cohorts.architectures import PARAMETERS, VARIANTS
+from bench.cohorts.data import ROWS, TEST_USERS, VALIDATION_USERS
+from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, NOTHING_SHARED, ONE_DIAL, World
+
+TUNING_SEED = 1000
+RATES = (0.004, 0.008, 0.016, 0.032)
+DECAYS = (0.0, 1e-5)
+OWN_SIZES = (20_000, PARAMETERS, 180_000)
+LARGEST = ("ple", "shared bottom", "shared bottom, tower per cell", "mfh of the paper")
+"""Variants that are trained on 2 million rows."""
+PAIRS = (
+    ("mfh of the paper", "ple"),
+    ("shared bottom, tower per cell", "ple"),
+    ("shared bottom, tower per cell", "shared bottom"),
+    ("mfh of the paper", "mfh of the paper, no level 0"),
+)
+"""(ours, theirs): whose differences are tested, and corrected for their number."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Finals that answer one question: every variant in every world with every seed.
+
+    Attributes:
+        name: of the question.
+        worlds, rows, variants, seeds: of the trainings.
+        is_own_size: at each variant's best number of parameters, in place of PARAMETERS.
+    """
+
+    name: str
+    worlds: tuple[World, ...]
+    rows: int
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+    is_own_size: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run of the command does; `results` is the name of its file."""
+
+    results: str
+    blocks: tuple[Block, ...]
+    rates: tuple[float, ...] = RATES
+    decays: tuple[float, ...] = DECAYS
+    validation_users: int = VALIDATION_USERS
+    test_users: int = TEST_USERS
+
+
+DIALS, CONTROL, NAMED, MAP, OWN_SIZE = "one dial", "controls", "named pairs", "map", "own size"
+ALL = tuple(VARIANTS)
+SIGMAS = (NOTHING_SHARED, BASE, ALL_SHARED)
+FIVE = (1, 2, 3, 4, 5)
+
+FULL = Plan(
+    "regimes",
+    (
+        Block(DIALS, ONE_DIAL, ROWS[0], ALL, FIVE),
+        Block(CONTROL, CONTROLS, ROWS[0], ALL, FIVE),
+        Block(
+            NAMED, (BASE,), ROWS[0], tuple(dict.fromkeys(v for pair in PAIRS for v in pair)), (6, 7, 8, 9, 10)
+        ),
+        Block(OWN_SIZE, (BASE,), ROWS[0], ALL, FIVE, is_own_size=True),
+        Block(MAP, SIGMAS, ROWS[1], ALL, FIVE),
+        Block(MAP, SIGMAS, ROWS[2], LARGEST, (1, 2, 3)),
+    ),
+)
+QUICK = Plan(
+    "regimes_quick",
+    (
+        Block(DIALS, ONE_DIAL, ROWS[0], ALL, (1, 2)),
+        Block(CONTROL, CONTROLS, ROWS[0], ALL, (1, 2)),
+        Block(MAP, (BASE,), ROWS[1], LARGEST, (1,)),
+    ),
+    rates=(0.008, 0.016),
+    decays=(0.0,),
+)
