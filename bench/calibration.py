@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from bench.cohorts.architectures import COMPARED, matched_width, to_model
-from bench.cohorts.data import TestBed, to_test_bed
-from bench.cohorts.level0 import LEVEL0
+from bench.cohorts.data import ROWS, TestBed, to_test_bed
+from bench.cohorts.first.level0 import LEVEL0
+from bench.cohorts.worlds import World
 from bench.fit import fit, predict
 from bench.paired import paired_difference
 from bench.results import Results
 from bench.tables import print_table
-from jobs.workers.synthetic.truth import COHORTS
+from jobs.workers.synthetic.dials import COHORTS, Dials
 from models.serving.calibration import SLOPE_SHRINKAGE, fit_calibration
 
 BOTTOM = "shared bottom, tower per cell"
@@ -47,7 +48,8 @@ Floats = NDArray[np.float64]
 
 def train(name: str, difference: float, seed: int) -> dict[str, Any]:
     """Return one training, calibrated in each way, measured by task and cohort."""
-    bed = to_test_bed(difference, SHARE_OF_NEW, seed)
+    world = World("cohorts apart", Dials(difference), SHARE_OF_NEW)
+    bed = to_test_bed(world, ROWS[0], seed)
     variant, rate = VARIANTS[name]
     width, _ = matched_width(variant, bed.data.encoder, bed.data.tasks, bed.data.cohorts)
     trained = fit(to_model(variant, width, rate), bed.data, seed)
@@ -63,6 +65,7 @@ def measured(validation: NDArray[Any], test: NDArray[Any], bed: TestBed) -> dict
     calibration without slopes of cohorts, and its standard error, as of as many labels.
     """
     rows = bed.data.validation
+    true = bed.test_log.examples.probabilities.reshape(len(bed.test), -1)
     found: dict[str, dict[str, Any]] = {
         f"{task.name}|{cohort}": {what: {} for what in MEASURES}
         for task, cohort in product(bed.data.tasks, COHORTS)
@@ -81,7 +84,7 @@ def measured(validation: NDArray[Any], test: NDArray[Any], bed: TestBed) -> dict
         logits = calibration.logits(test, bed.test.user_group)
         for (k, task), (c, cohort) in product(enumerate(bed.data.tasks), enumerate(COHORTS)):
             own = bed.test.user_group == c
-            cell, z, p = found[f"{task.name}|{cohort}"], logits[own, k], bed.true[own, k]
+            cell, z, p = found[f"{task.name}|{cohort}"], logits[own, k], true[own, k]
             cell["log_loss"][str(n0)] = round(float((np.logaddexp(0.0, z) - p * z).mean()), 7)
             cell["calibration_error"][str(n0)] = round(calibration_error(z, p), 7)
             if n0 == math.inf:

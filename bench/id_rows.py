@@ -22,10 +22,10 @@ from bench.fit import ONE_COHORT, Dataset
 from bench.kuairand.data import kuairand
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.schema import Task
+from jobs.workers.synthetic.dials import LATENT, Dials
 from jobs.workers.synthetic.hashing import normals
 from jobs.workers.synthetic.truth import (
     BEHAVIOURS,
-    LATENT,
     World,
     to_events,
     to_world,
@@ -88,7 +88,8 @@ def of_known_truth(seed: int, explained: float, is_coded: bool) -> IdRows:
         explained: share of a vector that attributes explain.
         is_coded: attributes are read as a s and s, s random signs of each user and item.
     """
-    world = to_world(seed, 0.0, np.arange(sum(ITEMS.values())), explained=explained)
+    dials = Dials(difference=0.0, explained=explained)
+    world = to_world(seed, dials, np.arange(sum(ITEMS.values())))
     random = np.random.default_rng(seed)
     users, items = _places(USERS), _places(ITEMS)
     train_users = np.concatenate([np.repeat(users[name], rows) for name, rows in ROWS_OF_USER.items()])
@@ -178,7 +179,7 @@ def _rows(
     world: World, stream: str, users: Ids, items: Ids, known: list[Ids], is_coded: bool
 ) -> tuple[Rows, NDArray[np.float64]]:
     """Return rows and their true probabilities, (n, K)."""
-    vectors = user_vectors(world.seed, users, world.explained)
+    vectors = user_vectors(world.seed, users, world.dials.explained)
     number = np.arange(len(users))[:, None]
     events = to_events(world, stream, users, vectors, number, items[:, None], np.zeros_like(number))
     attributes = {"user": user_attributes(world.seed, users), "item": world.item_attributes[items]}
