@@ -136,9 +136,7 @@ def matched_width(
     cohorts: Facets,
     parameters: int = PARAMETERS,
 ) -> tuple[int, int]:
-    """Return the even width at which a variant's models come closest to so many parameters, and those of
-    one.
-    """
+    """Return the even width at which a variant's models come closest to a size, and the size of one."""
     names = [task.name for task in tasks]
 
     def count(width: int) -> int:

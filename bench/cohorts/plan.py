@@ -3,11 +3,9 @@
 - Worlds: bench/cohorts/worlds.py. Variants: VARIANTS of bench/cohorts/architectures.py.
 - A seed draws data and weights anew; all variants share both, so differences are paired.
 - Tuning: one data set of the base world per number of rows, of seed 1000, which no final uses. RATES x
-  DECAYS each;
-  while the best rate is the lowest or the highest tried, half or twice of it is tried with the best decay.
-  The lowest
-  validation loss wins. Other numbers of rows and other sizes begin with the best decay and three rates
-  around the best.
+  DECAYS each; while the best rate is the lowest or the highest tried, half or twice of it is tried with the
+  best decay. The lowest validation loss wins. Other numbers of rows and other sizes begin with the best
+  decay and three rates around the best.
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.

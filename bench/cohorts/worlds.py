@@ -20,8 +20,8 @@ class World:
         share_of_new: new users among those of training; of the others 3 in 8 are of low activity.
         items: their number, shown equally often; each has an id among the inputs.
         has_user_ids: the user's id is an input, of training users. Users of low and high activity in
-        validation
-            and test then are training users, with other examples; new ones are never seen before, with id 0.
+            validation and test then are training users, with other examples; new ones are never seen
+            before, with id 0.
         has_sample_space: what follows another behaviour is learnt and measured only where that one happened.
         teacher: the variant that labels are drawn from (bench/cohorts/teacher.py); None: from the truth.
     """

@@ -4,17 +4,15 @@ Every dial at 0 leaves its part out; the defaults are the world of `lamplighter 
 drawn from hashes of the seed.
 
 - q (`difference`) and sigma (`shared`): behaviour k has in cohort c the unit direction
-  sqrt(1 - q^2) w_k + q (sqrt(sigma) r_c + sqrt(1 - sigma) r_kc): of what a cohort changes, the share sigma
-  is the
-  same for all behaviours. r_c is orthogonal to every w, r_kc to w_k and, where sigma > 0, to r_c; all are
-  unit vectors. So the shifts of two behaviours in a cohort have the expected cosine sigma.
+  sqrt(1 - q^2) w_k + q (sqrt(sigma) r_c + sqrt(1 - sigma) r_kc): of what a cohort changes, the share
+  sigma is the same for all behaviours. r_c is orthogonal to every w, r_kc to w_k and, where sigma > 0, to
+  r_c; all are unit vectors. So the shifts of two behaviours in a cohort have the expected cosine sigma.
 - b (`base_spread`): the interest's base in cohort c is b_k + b (sqrt(sigma) s_c + sqrt(1 - sigma) s_kc), s
   standard normal.
 - m (`separation`): behaviour k and cohort c see the item vector M_kc z with M_kc = expm(m A_k) expm(m A_c), A
   skew-symmetric, its entries above the diagonal normal with standard deviation (pi / 2) / sqrt(D - 1): at
-  m = 1 the
-  angles of a turn have the root mean square of a right angle. M_kc is orthogonal, so vectors keep their
-  length.
+  m = 1 the angles of a turn have the root mean square of a right angle. M_kc is orthogonal, so vectors
+  keep their length.
 - `behaviours`: the first so many of BEHAVIOURS. The first three have directions of cosine p (`cosine`); each
   other one lies in the middle between two of them, so that something orthogonal to all is left for r_c.
 - `rarity`: is taken off the base of a like.
@@ -64,9 +62,7 @@ KNOWN = (
 
 @dataclass(frozen=True)
 class Dials:
-    """Letters as in the docstring of this module; all but `behaviours` and `rarity` in [0, 1], or any
-    spread.
-    """
+    """Letters as in the docstring of this module."""
 
     difference: float = 0.5
     shared: float = 0.0
