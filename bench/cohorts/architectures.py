@@ -147,22 +147,25 @@ def biasnet(width: int) -> dict[str, Any]:
 
 VARIANTS: dict[str, Variant] = {
     "ple": Variant("ple", ple),
-    "ple on level 0": Variant("flat", ple_on_level0),
+    "mfh of the paper": Variant("mfh", of_paper),
     "shared bottom": Variant("shared_bottom", bottom),
+    "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
     "shared bottom, tower per cell": Variant(
         "flat", lambda w: flat({"kind": "shared_bottom", "trunk": bottom(w)})
     ),
-    "mfh of the paper": Variant("mfh", of_paper),
-    "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
-    "mfh, one-level switchers": Variant("mfh", lambda w: of_paper(w, levels=1)),
-    "mfh, one expert each": Variant("mfh", lambda w: of_paper(w, experts=1)),
     "star": Variant("star", star),
+    "ple on level 0": Variant("flat", ple_on_level0),
     "poso": Variant("poso", poso),
-    "pepnet": Variant("pepnet", pepnet, tower=()),
+    "mfh, one-level switchers": Variant("mfh", lambda w: of_paper(w, levels=1)),
     "mlora": Variant("mlora", mlora),
+    "mfh, one expert each": Variant("mfh", lambda w: of_paper(w, experts=1)),
+    "pepnet": Variant("pepnet", pepnet, tower=()),
     "biasnet": Variant("biasnet", biasnet),
 }
-"""What the regime map compares, by name: a line here adds to it. All read the cohort as a feature."""
+"""What the regime map compares, by name: a line here adds to it. All read the cohort as a feature.
+
+Of two parts of a run each trains every second one, and in this order both take about as long.
+"""
 
 COMPARED: dict[str, Variant] = {
     "per_cohort": Variant("ple", ple, models=3),

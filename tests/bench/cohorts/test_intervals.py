@@ -14,7 +14,9 @@ def study(
 ) -> list[Floats]:
     """Draw differences of each world, (seeds, F)."""
     return [
-        mean + of_worlds * random.standard_normal(comparisons) + of_seeds * random.standard_normal((n, comparisons))
+        mean
+        + of_worlds * random.standard_normal(comparisons)
+        + of_seeds * random.standard_normal((n, comparisons))
         for n in SEEDS
     ]
 

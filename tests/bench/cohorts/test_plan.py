@@ -64,7 +64,9 @@ def test_the_parts_of_mfh_differ_in_what_their_names_say() -> None:
     assert trunk("mfh of the paper") == paper
     assert trunk("mfh of the paper, no level 0") == {k: v for k, v in paper.items() if k != "level0"}
     one_level, one_expert = trunk("mfh, one-level switchers"), trunk("mfh, one expert each")
-    assert {k: v for k, v in one_level.items() if k != "level1"} == {k: v for k, v in paper.items() if k != "level1"}
+    assert {k: v for k, v in one_level.items() if k != "level1"} == {
+        k: v for k, v in paper.items() if k != "level1"
+    }
     assert one_level["level1"]["trunk"]["levels"] == paper["level1"]["trunk"]["levels"][:1]
     levels = one_expert["level1"]["trunk"]["levels"]
     assert {(each["task_experts"], each["shared_experts"]) for each in levels} == {(1, 1)}

@@ -64,7 +64,9 @@ def test_a_planted_difference_of_a_pair_is_found_and_nothing_else(made: Callable
     assert cells.closer == cells.pairs == 50
 
 
-def test_a_pair_without_results_is_left_out_and_two_worlds_are_no_family(made: Callable[..., Outcomes]) -> None:
+def test_a_pair_without_results_is_left_out_and_two_worlds_are_no_family(
+    made: Callable[..., Outcomes],
+) -> None:
     gains = to_gains(made(planted, keep=lambda row: row.get("variant") not in ("shared bottom", MFH)))
     assert {pair for pair, _ in over_worlds(gains)} == {(CELLS, PLE)}
 
@@ -74,7 +76,9 @@ def test_a_pair_without_results_is_left_out_and_two_worlds_are_no_family(made: C
 
 
 def test_seeds_that_one_pair_lacks_are_left_out_for_all(made: Callable[..., Outcomes]) -> None:
-    family = over_worlds(to_gains(made(planted, keep=lambda row: (row.get("variant"), row["seed"]) != (MFH, 4))))
+    family = over_worlds(
+        to_gains(made(planted, keep=lambda row: (row.get("variant"), row["seed"]) != (MFH, 4)))
+    )
 
     assert {compared.pairs for compared in family.values()} == {9 + 8 * 4}
 
@@ -90,7 +94,9 @@ def test_the_report_takes_any_part_of_the_plan(
     assert "| 120,000 | 0.5 | 1 | shared bottom, tower per cell .0" in one_seed
 
 
-@pytest.mark.parametrize(("gain", "verdict"), [(GAIN, "wins; the least gain is +"), (0.0, "the bed cannot decide")])
+@pytest.mark.parametrize(
+    ("gain", "verdict"), [(GAIN, "wins; the least gain is +"), (0.0, "the bed cannot decide")]
+)
 def test_a_control_holds_only_where_its_teacher_beats_all_others(
     made: Callable[..., Outcomes], gain: float, verdict: str
 ) -> None:
@@ -123,7 +129,7 @@ def test_the_map_names_the_closest_and_what_is_tied_with_it(
 
     def distance(block: Block, world: World, seed: int, name: str) -> dict[str, float]:
         value = exact.get(name, 0.04)
-        if name == MFH and world == BASE:  # by seeds two to three: closer or farther
+        if name == MFH and world == BASE:  # of five seeds closer in three, farther in two
             value += 0.002 * (-1) ** seed
         return dict.fromkeys(COHORTS, value)
 
@@ -193,5 +199,5 @@ def test_own_size_is_that_of_the_lowest_validation_loss_once_all_are_tuned(
 
     found = Outcomes(outcomes._study).distance(block, BASE, 1, PLE)
 
-    assert PARAMETERS != OWN_SIZES[2]
+    assert OWN_SIZES[2] != PARAMETERS
     assert found == pytest.approx(dict.fromkeys(COHORTS, 0.001))

@@ -92,7 +92,9 @@ def _a_changed_world_is_trained_anew(trainings: Callable[[int | None], list[Any]
     changed = replace(WORLD, dials=Dials(difference=0.6))
     done = trainings(None)
 
-    Study(replace(SMALL, blocks=(replace(SMALL.blocks[0], worlds=(changed,), seeds=(1,)),)), VARIANTS_OF).run()
+    Study(
+        replace(SMALL, blocks=(replace(SMALL.blocks[0], worlds=(changed,), seeds=(1,)),)), VARIANTS_OF
+    ).run()
 
     assert len(done) == 2  # a final of either variant; rates are those of the base world
 
@@ -110,7 +112,7 @@ def test_parts_share_all_variants_and_all_ceilings() -> None:
 def test_the_grid_of_rates_grows_until_the_best_lies_inside(
     best: float, tried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The validation loss is the distance of the rate's logarithm from that of the best; weights decay best at .1."""
+    """The loss is the distance of the rate's logarithm from that of the best; the best decay is .1."""
     rates: list[tuple[float, float]] = []
 
     def losses(_v: Any, _d: Any, rate: float, _s: int, decay: float, _p: int) -> Trained:

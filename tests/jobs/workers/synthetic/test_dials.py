@@ -92,7 +92,9 @@ def test_sigma_0_leaves_out_what_all_behaviours_share() -> None:
     """Cohorts' own parts are then those that do not know of a shared one: of the demo's world."""
     nothing, a_little = (shifts(6, Dials(0.5, shared)) for shared in (0.0, 1e-12))
 
-    assert np.abs(nothing - a_little).max() > 0.01  # the shared one is taken out of it as soon as there is one
+    assert (
+        np.abs(nothing - a_little).max() > 0.01
+    )  # the shared one is taken out of it as soon as there is one
     for cohort in range(len(COHORTS)):
         common = shifts(6, Dials(0.5, 1.0))[:, cohort]
         assert common == pytest.approx(np.broadcast_to(common[0], common.shape))
