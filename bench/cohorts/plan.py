@@ -9,6 +9,8 @@
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
+  Pairs x cohorts are one family of simultaneous intervals (bench/cohorts/intervals.py).
+- A control holds where its teacher's architecture beats every other variant of MAIN, each with 95 %.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
@@ -73,12 +75,14 @@ MAIN = (
     "mfh of the paper",
     "mfh of the paper, no level 0",
 )
+"""Variants of all worlds, controls and numbers of rows but the largest; PAIRS and LARGEST are among them."""
 OF_MFH = (
     "mfh of the paper",
     "mfh of the paper, no level 0",
     "mfh, one-level switchers",
     "mfh, one expert each",
 )
+"""What of MFH's gain is level 0, which the two levels of switchers, which the number of experts."""
 PUBLISHED = ("star", "poso", "pepnet", "mlora", "biasnet")
 PAIRED = tuple(dict.fromkeys(name for pair in PAIRS for name in pair))
 SIGMAS = (NOTHING_SHARED, BASE, ALL_SHARED)
