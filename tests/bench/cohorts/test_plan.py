@@ -1,14 +1,21 @@
 """The plan of the regime map: all variants can be built in all of its worlds, in one size."""
 
 from collections.abc import Mapping
+from typing import cast
 
+import numpy as np
 import pytest
+import torch
 
-from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant, matched_width, of_paper
+from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant, matched_width, of_paper, ple, to_model
 from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.plan import FULL, LARGEST, MAIN, OWN_SIZES, PAIRED, QUICK, TUNING_SEED, Plan
 from bench.cohorts.teacher import PARAMETERS as OF_TEACHER
 from bench.cohorts.worlds import BASE, World
+from models.architectures.flat import FlatTrunk
+from models.model import build_model
+from models.modules.columns import Layout
+from models.modules.trunk import make_trunk
 
 WORLDS = {world.name: world for plan in (FULL, QUICK) for block in plan.blocks for world in block.worlds}
 
@@ -72,6 +79,28 @@ def test_the_parts_of_mfh_differ_in_what_their_names_say() -> None:
     assert {(each["task_experts"], each["shared_experts"]) for each in levels} == {(1, 1)}
     assert [each["expert_widths"] for each in levels] == [[32], [16]]
     assert one_expert["level2"] == paper["level2"]
+
+
+def test_ple_on_level_0_is_ple_by_behaviour_on_one_layer(beds: Mapping[str, TestBed]) -> None:
+    data, width = beds[BASE.name].data, 16
+    names = [task.name for task in data.tasks]
+    model = build_model(
+        to_model(VARIANTS["ple on level 0"], width, 0.01), data.encoder, names, data.cohorts, seed=1
+    )
+    assert model.cell_groups == 1  # a tower per behaviour, whatever the user's cohort
+    assert set(model.group_of(data.train.user_group, data.train.item_group)) == {0}
+    trunk = cast(FlatTrunk, model.network.trunk)
+    alone = make_trunk("ple", Layout(width), {"task": names}, ple(width // 2))
+    weights = {name.replace("|all", ""): value for name, value in trunk.switcher.state_dict().items()}
+    alone.load_state_dict(weights)
+    rows = data.train.take(slice(0, 50))
+
+    x_BD = model.input(*(torch.from_numpy(each) for each in (rows.categorical.astype(np.int64), rows.dense)))
+
+    expected = alone(trunk.level0(x_BD))
+    found = trunk(x_BD)
+    for name in names:
+        assert torch.equal(found[f"{name}|all"], expected[name])
 
 
 def size_of(variant: Variant, bed: TestBed, parameters: int) -> int:
