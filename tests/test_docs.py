@@ -139,3 +139,13 @@ def test_the_example_in_python_returns_what_its_comments_say() -> None:
     ]
     tower = found["model"].network.towers["click|new_tower"]
     assert torch.equal(tower(outputs["click|new"])[:, 0], cells[:, 0, 0])
+
+
+def test_the_example_of_gradients_continues_the_one_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    examples = [page.split("```python\n")[1].split("```")[0] for page in (TEXT, PAGES["cells"])]
+    found: dict[str, Any] = {}
+    exec(compile("\n".join(examples), str(GUIDE), "exec"), found)
+
+    printed = capsys.readouterr().out.splitlines()
+    assert "towers.*_tower ('new',) 1.0 None" in {" ".join(line.split()[:4]) for line in printed}
+    assert sum(share.row_share for share in found["shares"][:3]) == 1

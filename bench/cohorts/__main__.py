@@ -1,7 +1,7 @@
 """The regime map: which way to serve cohorts is closest to what can be known, in worlds of known truth?
 
-python -m bench.cohorts               train what is not yet in the results, then print the table
-python -m bench.cohorts --table       print the table only
+python -m bench.cohorts               train what is not yet in the results, then print the tables
+python -m bench.cohorts --table       print the tables only
 python -m bench.cohorts --part 1/2    half of the variants: two processes share two cores
 python -m bench.cohorts --quick       fewer seeds and a smaller grid, in a results file of its own
 
@@ -11,44 +11,12 @@ All that is fixed before the first training is in bench/cohorts/plan.py. Distanc
 
 import argparse
 
-import numpy as np
 import torch
 
-from bench.cohorts.architectures import PARAMETERS
-from bench.cohorts.measures import mean_over_tasks
-from bench.cohorts.plan import FULL, QUICK, Block
-from bench.cohorts.study import Key, Study, ceiling_key, final_key
-from bench.results import find
-from bench.tables import print_table
-from jobs.workers.synthetic.dials import COHORTS
-
-
-def distance_table(study: Study) -> None:
-    """Print the mean distance over seeds by cohort, one row per block, world and variant."""
-    done, rows = study.results.all(), []
-    for block in study.plan.blocks:
-        for world, name in ((world, name) for world in block.worlds for name in block.variants):
-            keys = [(seed, ceiling_key(world, block.rows, seed)) for seed in block.seeds]
-            found = [
-                {c: top[c] - own[c] for c in COHORTS}
-                for seed, of_ceiling in keys
-                if (final := _final(done, study, block, final_key(world, block.rows, seed, name, PARAMETERS)))
-                and (ceiling := find(done, of_ceiling))
-                for top in [mean_over_tasks(ceiling["auc"]["expected"])]
-                for own in [mean_over_tasks(final["auc"])]
-            ]
-            if found:
-                means = [f"{np.mean([d[c] for d in found]):.4f}" for c in COHORTS]
-                rows.append([block.name, world.name, f"{block.rows:,}", name, len(found), *means])
-    print_table(["block", "world", "rows", "variant", "seeds", *COHORTS], rows)
-
-
-def _final(done: list[Key], study: Study, block: Block, key: Key) -> Key | None:
-    """Return a final; at its own size it is the one of whichever number of parameters was the best."""
-    if not block.is_own_size:
-        return find(done, key)
-    size = study.known_size(key["variant"])
-    return None if size is None else find(done, key | {"size": size})
+from bench.cohorts.outcomes import Outcomes
+from bench.cohorts.plan import FULL, QUICK
+from bench.cohorts.report import print_report
+from bench.cohorts.study import Study
 
 
 def main() -> None:
@@ -66,7 +34,7 @@ def main() -> None:
     study = Study(QUICK if arguments.quick else FULL, part=part, parts=parts)
     if not arguments.table:
         study.run()
-    distance_table(study)
+    print_report(Outcomes(study))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ PARAMETERS = 60_000
 TOWER = (16,)
 BATCH_ROWS = 1024
 FACETS = {"facets": ["user_cohort"]}
+HOW_NEW = ["user_cohort", "user_event_count"]
+"""Columns that say how new a user is: what gates and bias towers read."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Variant:
         trunk: of a width.
         models: how many there are of it: 1, or one per cohort.
         normalise, towers: as in the model YAML.
+        tower: hidden widths of the towers.
         tuned_as: the variant whose learning rate it takes; itself where there is none.
         width: not matched to a number of parameters but given.
     """
@@ -42,6 +45,7 @@ class Variant:
     models: int = 1
     normalise: Normalise = "per_task"
     towers: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    tower: tuple[int, ...] = TOWER
     tuned_as: str | None = None
     width: int | None = None
 
@@ -66,14 +70,21 @@ def trees(switcher: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     return {**FACETS, "level1": switcher, "level2": switcher, **options}
 
 
-def of_paper(width: int, has_level0: bool = True) -> dict[str, Any]:
+def of_paper(width: int, has_level0: bool = True, experts: int = 2, levels: int = 2) -> dict[str, Any]:
     """Return MFH's trunk in the proportions of the paper's appendix (Liu et al., CIKM 2022, A.4).
 
     Its sizes are 512 units of level 0; on level 1 PLE of two levels, 256 and 128 wide, with two
     experts per branch and two shared; on level 2 CGC, 128 wide, with one and one. `width` stands for 512.
+
+    Args:
+        width: of level 0.
+        has_level0: whether there is one.
+        experts: per branch, and shared ones, on level 1.
+        levels: of PLE on level 1; with one, CGC of the first one's width.
     """
-    two = {"task_experts": 2, "shared_experts": 2}
-    level1 = {"kind": "ple", "trunk": {"levels": [level(width // 2, **two), level(width // 4, **two)]}}
+    many = {"task_experts": experts, "shared_experts": experts}
+    widths = [width // 2, width // 4][:levels]
+    level1 = {"kind": "ple", "trunk": {"levels": [level(each, **many) for each in widths]}}
     trunk = {**FACETS, "level1": level1, "level2": cgc(width // 4)}
     return trunk | (level0(width) if has_level0 else {})
 
@@ -88,21 +99,78 @@ def bottom(width: int) -> dict[str, Any]:
     return {"widths": [width, width // 2], "norm": "layer"}
 
 
+def flat(switcher: Mapping[str, Any], facet: str = "user_cohort", **options: Any) -> dict[str, Any]:
+    """Return one switcher to all cells of behaviour and a facet."""
+    return {"facets": [facet], "switcher": switcher, **options}
+
+
+def ple_on_level0(width: int) -> dict[str, Any]:
+    """Return PLE on a layer that all read: `flat` over cells of the one cohort that all items are in."""
+    return flat({"kind": "ple", "trunk": ple(width // 2)}, "item_cohort", **level0(width))
+
+
+def star(width: int) -> dict[str, Any]:
+    """Return STAR, a bottom's own factors per cohort."""
+    return {**FACETS, **bottom(width), "auxiliary_width": 16}
+
+
+def poso(width: int) -> dict[str, Any]:
+    """Return POSO, a bottom whose units are weighted by how new a user is."""
+    return {**bottom(width), "reads": HOW_NEW, "gate_width": 16}
+
+
+def pepnet(width: int) -> dict[str, Any]:
+    """Return PEPNet: layers of each task, the towers' widths among them, which are gated in the paper."""
+    widths = [*bottom(width)["widths"], *TOWER]
+    return {
+        "widths": widths,
+        "norm": "layer",
+        "domain": HOW_NEW,
+        "prior": [*HOW_NEW, "item_id"],
+        "gate_width": 16,
+    }
+
+
+def mlora(width: int) -> dict[str, Any]:
+    """Return MLoRA: a bottom and towers, with residuals of rank 4 for each cell."""
+    return {**FACETS, **bottom(width), "rank": 4}
+
+
+def biasnet(width: int) -> dict[str, Any]:
+    """Return Biasnet: PLE, and a bias tower of how new a user is."""
+    return {
+        "main": {"kind": "ple", "trunk": ple(width)},
+        "reads": HOW_NEW,
+        "bias_tower": [width, width // 2],
+    }
+
+
 VARIANTS: dict[str, Variant] = {
     "ple": Variant("ple", ple),
-    "shared bottom": Variant("shared_bottom", bottom),
-    "shared bottom, tower per cell": Variant(
-        "flat", lambda w: {**FACETS, "switcher": {"kind": "shared_bottom", "trunk": bottom(w)}}
-    ),
     "mfh of the paper": Variant("mfh", of_paper),
+    "shared bottom": Variant("shared_bottom", bottom),
     "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
+    "shared bottom, tower per cell": Variant(
+        "flat", lambda w: flat({"kind": "shared_bottom", "trunk": bottom(w)})
+    ),
+    "star": Variant("star", star),
+    "ple on level 0": Variant("flat", ple_on_level0),
+    "poso": Variant("poso", poso),
+    "mfh, one-level switchers": Variant("mfh", lambda w: of_paper(w, levels=1)),
+    "mlora": Variant("mlora", mlora),
+    "mfh, one expert each": Variant("mfh", lambda w: of_paper(w, experts=1)),
+    "pepnet": Variant("pepnet", pepnet, tower=()),
+    "biasnet": Variant("biasnet", biasnet),
 }
-"""What the regime map compares, by name: a line here adds to it. All read the cohort as a feature."""
+"""What the regime map compares, by name: a line here adds to it. All read the cohort as a feature.
+
+Of two parts of a run each trains every second one, and in this order both take about as long.
+"""
 
 COMPARED: dict[str, Variant] = {
     "per_cohort": Variant("ple", ple, models=3),
     "ple": Variant("ple", ple),
-    "flat": Variant("flat", lambda w: {**FACETS, "switcher": {"kind": "ple", "trunk": ple(w)}}),
+    "flat": Variant("flat", lambda w: flat({"kind": "ple", "trunk": ple(w)})),
     "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
     "mfh": Variant("mfh", lambda w: trees(cgc(w))),
 }
@@ -116,7 +184,7 @@ def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: f
         name=variant.architecture,
         architecture=variant.architecture,
         trunk=dict(variant.trunk(width)),
-        tower=TOWER,
+        tower=variant.tower,
         towers={key: tuple(widths) for key, widths in variant.towers.items()},
         loss=Loss(normalise=variant.normalise),
         optimiser=Optimiser(

@@ -30,7 +30,7 @@ FIRST_VALIDATION, FIRST_TEST, AFTER_TEST = 15_000, 17_000, 26_000
 """Ids that no training user has: validation and test rows are the same for every number of training rows."""
 PRIOR_EVENTS = 5  # a user's rates and profiles are shrunk towards 0 as by so many events
 USERS_AT_ONCE = 4_096
-FACETS: dict[str, tuple[str, ...]] = {"user_cohort": COHORTS}
+FACETS: dict[str, tuple[str, ...]] = {"user_cohort": COHORTS, "item_cohort": ("all",)}
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
+  Pairs x cohorts are one family of simultaneous intervals (bench/cohorts/intervals.py).
+- A control holds where its teacher's architecture beats every other variant of MAIN, each with 95 %.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
 from dataclasses import dataclass
 
-from bench.cohorts.architectures import PARAMETERS, VARIANTS
+from bench.cohorts.architectures import PARAMETERS
 from bench.cohorts.data import ROWS, TEST_USERS, VALIDATION_USERS
 from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, NOTHING_SHARED, ONE_DIAL, World
 
@@ -64,28 +66,46 @@ class Plan:
 
 
 DIALS, CONTROL, NAMED, MAP, OWN_SIZE = "one dial", "controls", "named pairs", "map", "own size"
-ALL = tuple(VARIANTS)
+PARTS, CANDIDATES = "parts of mfh", "candidates"
+MAIN = (
+    "ple",
+    "ple on level 0",
+    "shared bottom",
+    "shared bottom, tower per cell",
+    "mfh of the paper",
+    "mfh of the paper, no level 0",
+)
+"""Variants of all worlds, controls and numbers of rows but the largest; PAIRS and LARGEST are among them."""
+OF_MFH = (
+    "mfh of the paper",
+    "mfh of the paper, no level 0",
+    "mfh, one-level switchers",
+    "mfh, one expert each",
+)
+"""What of MFH's gain is level 0, which the two levels of switchers, which the number of experts."""
+PUBLISHED = ("star", "poso", "pepnet", "mlora", "biasnet")
+PAIRED = tuple(dict.fromkeys(name for pair in PAIRS for name in pair))
 SIGMAS = (NOTHING_SHARED, BASE, ALL_SHARED)
 FIVE = (1, 2, 3, 4, 5)
 
 FULL = Plan(
     "regimes",
     (
-        Block(DIALS, ONE_DIAL, ROWS[0], ALL, FIVE),
-        Block(CONTROL, CONTROLS, ROWS[0], ALL, FIVE),
-        Block(
-            NAMED, (BASE,), ROWS[0], tuple(dict.fromkeys(v for pair in PAIRS for v in pair)), (6, 7, 8, 9, 10)
-        ),
-        Block(OWN_SIZE, (BASE,), ROWS[0], ALL, FIVE, is_own_size=True),
-        Block(MAP, SIGMAS, ROWS[1], ALL, FIVE),
+        Block(DIALS, ONE_DIAL, ROWS[0], MAIN, FIVE),
+        Block(CONTROL, CONTROLS, ROWS[0], MAIN, FIVE),
+        Block(PARTS, SIGMAS, ROWS[0], OF_MFH, FIVE),
+        Block(CANDIDATES, SIGMAS, ROWS[0], PUBLISHED, FIVE),
+        Block(NAMED, (BASE,), ROWS[0], PAIRED, (6, 7, 8, 9, 10)),
+        Block(OWN_SIZE, (BASE,), ROWS[0], MAIN, FIVE, is_own_size=True),
+        Block(MAP, SIGMAS, ROWS[1], MAIN, FIVE),
         Block(MAP, SIGMAS, ROWS[2], LARGEST, (1, 2, 3)),
     ),
 )
 QUICK = Plan(
     "regimes_quick",
     (
-        Block(DIALS, ONE_DIAL, ROWS[0], ALL, (1, 2)),
-        Block(CONTROL, CONTROLS, ROWS[0], ALL, (1, 2)),
+        Block(DIALS, ONE_DIAL, ROWS[0], MAIN, (1, 2)),
+        Block(CONTROL, CONTROLS, ROWS[0], MAIN, (1, 2)),
         Block(MAP, (BASE,), ROWS[1], LARGEST, (1,)),
     ),
     rates=(0.008, 0.016),

@@ -1,4 +1,4 @@
-"""How many partitions a shuffle has on one machine: one per core for small data, more as the data grow.
+"""How many tasks scans and shuffles have on one machine: one per core for small data, more as the data grow.
 
 Few partitions make small data fast: each is a task, and a night has hundreds of short queries. Large data do
 not fit the memory of so few tasks. Spark's adaptive execution would decide this per stage, and costs
@@ -11,18 +11,29 @@ BYTES = 8 * 2**20
 """Of data files per partition: up to half a million rows of a narrow log in Parquet."""
 
 SETTING, LEAST = "spark.sql.shuffle.partitions", "spark.lamplighter.leastPartitions"
+SCANS = {
+    "spark.sql.files.maxPartitionBytes": str(BYTES),
+    "spark.sql.files.openCostInBytes": str(BYTES // 16),  # of 4 MB, each small file would be half a task
+}
 
 
 def fit_partitions(frame: DataFrame) -> None:
-    """Set the partitions of shuffles for a frame that is computed next, and for what is made of it.
+    """Set the partitions of scans and shuffles for a frame that is computed next, and for what is made of it.
 
     Does nothing in a session that has not asked for it, on a cluster or where the configuration sets them.
     Cost: none beside the optimised plan, which Spark makes once.
     """
     spark = frame.sparkSession
     least = spark.conf.get(LEAST, None)
-    if least is not None:
-        spark.conf.set(SETTING, str(max(int(least), partitions_of(frame))))
+    if least is None:
+        return
+    partitions = max(int(least), partitions_of(frame))
+    spark.conf.set(SETTING, str(partitions))
+    for name, value in SCANS.items():
+        if partitions > int(least):
+            spark.conf.set(name, value)
+        else:
+            spark.conf.unset(name)
 
 
 def few_files(frame: DataFrame, dates: int) -> DataFrame:

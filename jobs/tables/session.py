@@ -24,7 +24,7 @@ from core.errors import ConfigError
 from core.own_files import ROOT, zipped
 from core.schema import Config, Runtime
 from jobs.tables.machine import default_cores
-from jobs.tables.partitions import LEAST, SETTING
+from jobs.tables.partitions import LEAST, SCANS, SETTING
 
 log = logging.getLogger("lamplighter")
 
@@ -132,7 +132,7 @@ def spark_settings(runtime: Runtime) -> dict[str, str]:
     if runtime.cores is not None:
         cores = default_cores() if runtime.cores == "auto" else runtime.cores
         implied |= {"spark.master": f"local[{cores}]", SETTING: str(cores)}
-        if SETTING not in runtime.spark:
+        if not {SETTING, *SCANS} & set(runtime.spark):
             implied[LEAST] = str(cores)
     if runtime.driver_memory is not None:
         implied["spark.driver.memory"] = runtime.driver_memory

@@ -1,1 +1,1 @@
-"""Shapes, costs and diagrams of a model, before anything is trained."""
+"""Shapes, costs and diagrams of a model, and which rows move which of its parts."""

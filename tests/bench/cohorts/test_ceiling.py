@@ -6,7 +6,8 @@ import pytest
 from bench.cohorts.ceiling import expected_probabilities
 from bench.cohorts.generate import Log, to_log, to_users, to_world
 from jobs.workers.synthetic.dials import KNOWN, LATENT, Dials
-from jobs.workers.synthetic.truth import SLOPE
+from jobs.workers.synthetic.hashing import Floats, Ints
+from jobs.workers.synthetic.truth import SLOPE, World
 
 NEW, HIGH = {"new": 1.0, "low": 0.0, "high": 0.0}, {"new": 0.0, "low": 0.0, "high": 1.0}
 
@@ -53,3 +54,48 @@ def test_halves_of_the_particles_add_up_to_all_of_them_where_nothing_is_known() 
     halves = (found.halves[0] + found.halves[1]) / 2
 
     assert halves[without_past] == pytest.approx(found.all[without_past], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [
+        Dials(),
+        Dials(0.8, 0.5, base_spread=0.6, separation=0.5, behaviours=6),
+        Dials(rarity=2.0, explained=0.3),
+    ],
+)
+def test_it_is_what_many_draws_of_the_unseen_part_say_weighted_by_the_past(dials: Dials) -> None:
+    """Prior sampling with all formulas written out, of four users with 4 to 9 events."""
+    shares = {"new": 0.0, "low": 1.0, "high": 0.0}
+    log = to_log(to_world(2, dials), to_users(2, np.arange(4), shares), 2)
+    hidden = np.random.default_rng(0).standard_normal((400_000, LATENT))
+    r, found = dials.explained, expected_probabilities(log).all
+
+    for user in range(4):
+        z = np.sqrt(r) * log.attributes[user] + np.sqrt(1 - r) * hidden
+        weight = np.ones(len(z))
+        for event in range(log.past_count[user]):
+            known = log.past.labels[user, event]
+            p = given_what_is_before(log.world, z, log.past.item[user, event], log.past.cohort[user, event])
+            for k, behaviour in enumerate(log.world.behaviours):
+                if behaviour.after is None or known[behaviour.after]:
+                    weight *= p[k] if known[k] else 1 - p[k]
+        assert weight.sum() ** 2 / np.square(weight).sum() > 1_000  # of the draws count
+        for example in range(2):
+            item, cohort = log.examples.item[user, example], log.examples.cohort[user, example]
+            p = given_what_is_before(log.world, z, item, cohort)
+            for k, behaviour in enumerate(log.world.behaviours):
+                happens = p[k] if behaviour.after is None else p[k] * p[behaviour.after]
+                mean = np.average(happens, weights=weight)
+                assert found[user, example, k] == pytest.approx(mean, abs=0.01)
+
+
+def given_what_is_before(world: World, users: Floats, item: Ints, cohort: Ints) -> list[Floats]:
+    """Return each behaviour's probability given that what it follows happened, for users z, (M, D)."""
+    found = []
+    for k in range(len(world.behaviours)):
+        seen = world.items[item] if world.views is None else world.views[cohort, item, k]
+        h = (users + seen + users * seen) / np.sqrt(3)
+        interest = world.bases[k, cohort] + SLOPE * h @ world.directions[k, cohort]
+        found.append(1 / (1 + np.exp(-interest)))
+    return found

@@ -17,8 +17,10 @@ pytestmark = pytest.mark.spark
 def session(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkSession]:
     """A session of two cores whose partitions are fitted to the data; a partition is 10,000 bytes here."""
     monkeypatch.setattr(partitions, "BYTES", 10_000)
+    scans = dict(zip(partitions.SCANS, ("10000", "0"), strict=True))
+    monkeypatch.setattr(partitions, "SCANS", scans)
     own = {LEAST: "2", SETTING: "2", "spark.sql.adaptive.enabled": "false"}
-    before = {key: spark.conf.get(key, None) for key in own}
+    before = {key: spark.conf.get(key, None) for key in (*own, *scans)}
     for key, value in own.items():
         spark.conf.set(key, value)
     yield spark
@@ -51,6 +53,18 @@ def test_partitions_are_those_of_the_files_that_are_read(session: SparkSession, 
     assert whole / 3 - 1 <= day <= whole / 3 + 1
     both = table.join(table.where("day = '2024-01-02'"), "id")
     assert whole + day - 1 <= partitions_of(both) <= whole + day
+
+
+def test_scans_of_large_data_have_tasks_of_moderate_size(session: SparkSession, tmp_path: Path) -> None:
+    table = table_of(session, tmp_path)
+    assert table.rdd.getNumPartitions() == 2
+
+    large = session.read.format("delta").load(str(tmp_path))
+    fit_partitions(large)
+    assert large.rdd.getNumPartitions() >= partitions_of(large) >= 12
+
+    fit_partitions(session.range(5).toDF("id"))
+    assert session.read.format("delta").load(str(tmp_path)).rdd.getNumPartitions() == 2
 
 
 def test_small_data_have_one_partition_per_core(session: SparkSession, tmp_path: Path) -> None:

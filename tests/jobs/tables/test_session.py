@@ -62,7 +62,8 @@ def test_without_cores_the_cluster_decides() -> None:
 
 def test_partitions_grow_with_the_data_unless_they_are_given() -> None:
     assert settings("runtime.cores=3")[LEAST] == "3"
-    assert LEAST not in settings("runtime.cores=3", "runtime.spark={spark.sql.shuffle.partitions: '64'}")
+    for given in ("spark.sql.shuffle.partitions", "spark.sql.files.maxPartitionBytes"):
+        assert LEAST not in settings("runtime.cores=3", f"runtime.spark={{{given}: '64'}}")
 
 
 @pytest.mark.parametrize(

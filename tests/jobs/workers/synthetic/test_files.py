@@ -1,5 +1,6 @@
 """Files of the log hold what bench.cohorts draws of the same users."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from jobs.workers.synthetic.spec import LogSpec
 
 USERS = 300
 SPEC = LogSpec(seed=3, events_per_day=150, days=20, users=USERS, items=ITEMS)
+GOLDEN = "85ef2cfcf1f4db75bf9d3beb609936b7ba2c53924a9ef0712b3803cb05d37d74"
+"""Of the log of SPEC as it was before worlds had dials beside the difference of cohorts."""
 SHARES = {"new": 0.0, "low": 0.0, "high": 1.0}  # pasts of at least 10 events
 
 
@@ -44,6 +47,18 @@ def test_each_row_is_the_event_that_numpy_draws(tmp_path: Path) -> None:
     for d in range(6):
         assert np.array_equal(users[f"user_a{d + 1}"].to_numpy(), drawn.attributes[:, d])
         assert np.array_equal(items[f"item_a{d + 1}"].to_numpy(), drawn.world.item_attributes[:, d])
+
+
+def test_the_log_is_to_the_bit_what_it_was_before_there_were_dials(tmp_path: Path) -> None:
+    for day in range(SPEC.days):
+        write_log_file(SPEC, tmp_path, day, 0)
+
+    rows = read_log(tmp_path)
+
+    digest = hashlib.sha256()
+    for name in ("user_id", "item_id", "play_ms", "is_click", "is_long_view", "is_like", "event_time"):
+        digest.update(rows[name].cast(pa.int64()).to_numpy().tobytes())
+    assert digest.hexdigest() == GOLDEN
 
 
 def test_a_date_in_several_files_has_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
