@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from core.config_model import ConfigModel, Name, Positive
+from core.encoder import Arriving
 
 
 class IdDefault(ConfigModel):
@@ -18,12 +19,15 @@ class InputLayer(ConfigModel):
     """How inputs are embedded and trained.
 
     id_dropout: categorical column -> share of training rows whose value is hidden, so that the row of
-    missing and unseen values is learnt. id_default: column of these -> other columns, of which the
-    embedding of such a value is made, beside that row. sparse_rows: tables with at least as many rows get
-    sparse gradients, whose cost grows with the batch and not with the table; they know no weight decay.
+    missing and unseen values is learnt. history_dropout: user or item -> share of training rows in which
+    all that is made of its events is as if it had just arrived. id_default: column of id_dropout -> other
+    columns, of which the embedding of such a value is made, beside that row. sparse_rows: tables with at
+    least as many rows get sparse gradients, whose cost grows with the batch and not with the table; they
+    know no weight decay.
     """
 
     id_dropout: dict[Name, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    history_dropout: dict[Arriving, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     id_default: dict[Name, IdDefault] = Field(default_factory=dict)
     sparse_rows: Positive | None = None
 

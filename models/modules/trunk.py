@@ -93,6 +93,12 @@ class Trunk(nn.Module, ABC):
         found = [penalty for trunk in inner if (penalty := trunk.penalty()) is not None]
         return torch.stack(found).sum() if found else None
 
+    def after_step(self) -> None:
+        """Note what a step of training has left in the gradients, which are those of all ranks."""
+
+    def after_epoch(self, rows: int) -> None:
+        """Learn from the notes of an epoch of so many rows of all ranks; weights are the averaged ones."""
+
     def check(self, tasks: Sequence[Task]) -> None:
         """Check that the trunk can learn the tasks; default: it can learn any.
 

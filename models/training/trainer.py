@@ -36,8 +36,9 @@ class Epoch:
     Attributes:
         epoch: from 1.
         train_loss: mean over the epoch, of the model before each step.
-        validation_loss: of the averaged model after the epoch; weights of tasks as at the start, so that epochs
-            can be compared. Where weights are learnt, both losses are `UncertaintyWeighting.at_best_noise`.
+        validation_loss: of the averaged model after the epoch; weights of tasks as at the start, so that
+            epochs can be compared. Where weights of tasks are learnt, both losses are
+            `UncertaintyWeighting.at_best_noise`.
         validation_metrics: task, and task|user group -> metric -> value over all validation rows, of logits
             before calibration; None for a single class, or for no row.
         rows_per_second: training rows of all ranks, padding not counted, validation time included.
@@ -124,6 +125,7 @@ class Trainer:
             with self._average.applied():
                 validation_loss, metrics = self._validate()
                 self._check_finite(epoch, train_loss, validation_loss)
+                self.model.network.trunk.after_epoch(rows)
                 if is_best := validation_loss < best_loss:
                     best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             rate = rows / (time.monotonic() - started)
@@ -163,6 +165,7 @@ class Trainer:
         self._optimisers.clear()
         loss.backward()
         self._optimisers.step(self.ranks)
+        self.model.network.trunk.after_step()
         self._average.after_step()
         self._steps += 1
         return Update(loss.detach(), sums_KG.detach(), own_KG)
