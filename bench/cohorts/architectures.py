@@ -114,8 +114,8 @@ def ple_on_level0(width: int) -> dict[str, Any]:
 
 
 def pooled(width: int) -> dict[str, Any]:
-    """Return a narrow bottom with linear towers that are sums over subsets of facets."""
-    return {**FACETS, "widths": [width, max(width // 4, 1)], "norm": "layer"}
+    """Return a bottom with towers that are sums over subsets of facets."""
+    return {**FACETS, **bottom(width)}
 
 
 def star(width: int) -> dict[str, Any]:
@@ -166,12 +166,12 @@ def tower_per_cell(**options: Any) -> Variant:
 VARIANTS: dict[str, Variant] = {
     "mfh of the paper": Variant("mfh", of_paper),
     "ple": Variant("ple", ple),
-    "ple, history dropout": Variant("ple", ple, hidden_history=HIDDEN),
+    "pooled towers": Variant("pooled", pooled),
     "ple on level 0": Variant("flat", ple_on_level0),
     "shared bottom, tower per cell": tower_per_cell(),
     "shared bottom, tower per cell, history dropout": tower_per_cell(hidden_history=HIDDEN),
     "shared bottom": Variant("shared_bottom", bottom),
-    "pooled towers": Variant("pooled", pooled, tower=()),
+    "pooled towers, history dropout": Variant("pooled", pooled, hidden_history=HIDDEN),
     "mfh, one expert each": Variant("mfh", lambda w: of_paper(w, experts=1)),
     "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
     "mlora": Variant("mlora", mlora),
@@ -181,6 +181,7 @@ VARIANTS: dict[str, Variant] = {
     "poso": Variant("poso", poso),
     "biasnet": Variant("biasnet", biasnet),
     "ple, last weights": Variant("ple", ple, average_last=0.0),
+    "ple, history dropout": Variant("ple", ple, hidden_history=HIDDEN),
     "mfh of the paper, history dropout": Variant("mfh", of_paper, hidden_history=HIDDEN),
     "shared bottom, tower per cell, last weights": tower_per_cell(average_last=0.0),
 }
