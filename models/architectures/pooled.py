@@ -100,20 +100,21 @@ class PooledTrunk(Trunk):
 
     def penalty(self) -> Tensor | None:
         """Return the negative log density of the deviations under their priors, an update's share of it."""
-        return self.priors.penalty(self._squares())
+        return self.priors.penalty(self._values())
 
-    def after_step(self, row_weights_KG: Tensor) -> None:
+    def before_step(self, row_weights_KG: Tensor) -> None:
         """Keep the gradients of each cell's own term, which are those of its tower."""
-        own = [self._terms_of(cell)[-1] for cell in self.out_dims]
-        gradients = (
-            torch.stack([torch.cat([_grad(x.weight), _grad(x.bias)[:, None]], dim=1) for x in layers])
-            for layers in self._layers(own)
-        )
-        self.priors.add(row_weights_KG.flatten(), gradients)
+        own = self._layers(self._terms_of(cell)[-1] for cell in self.out_dims)
+        gradients = [
+            _stacked((cast(Tensor, x.weight.grad), cast(Tensor, x.bias.grad)) for x in layers)
+            for layers in own
+        ]
+        with torch.no_grad():
+            self.priors.add(row_weights_KG.flatten(), gradients, self._values())
 
     def after_epoch(self) -> None:
-        """Learn the precisions anew."""
-        self.priors.learn(self._squares().detach())
+        """Learn the variances of the priors anew."""
+        self.priors.learn()
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw the bottom and the terms."""
@@ -132,17 +133,13 @@ class PooledTrunk(Trunk):
         subsets = chain.from_iterable(combinations(named, size) for size in range(len(named) + 1))
         return [" ".join(subset) or ALL for subset in subsets]
 
-    def _layers(self, names: Iterable[str]) -> Iterator[Sequence[nn.Linear]]:
+    def _layers(self, names: Iterable[str]) -> Iterator[tuple[nn.Linear, ...]]:
         """Yield the linear maps of some terms, layer by layer of a tower."""
         yield from zip(*(cast(list[nn.Linear], linears_of(self.terms[name])) for name in names), strict=True)
 
-    def _squares(self) -> Tensor:
-        """Return the sums of squares of the terms' parameters, layers x T."""
-        sums = [
-            [layer.weight.square().sum() + layer.bias.square().sum() for layer in layers]
-            for layers in self._layers(self.terms)
-        ]
-        return torch.stack([torch.stack(of_layer) for of_layer in sums])
+    def _values(self) -> list[Tensor]:
+        """Return the parameters of all terms, (T, H, J) for each layer."""
+        return [_stacked((x.weight, x.bias) for x in layers) for layers in self._layers(self.terms)]
 
 
 def _subset_of(name: str) -> str:
@@ -150,8 +147,9 @@ def _subset_of(name: str) -> str:
     return " ".join(part.partition("=")[0] for part in name.split())
 
 
-def _grad(parameter: Tensor) -> Tensor:
-    return cast(Tensor, parameter.grad)
+def _stacked(layers: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return weights, (H, J), with biases, (H,), as their last column, of several layers."""
+    return torch.stack([torch.cat([weight, bias[:, None]], dim=1) for weight, bias in layers])
 
 
 ARCHITECTURE = Architecture(PooledConfig, PooledTrunk, is_by_cell=True)

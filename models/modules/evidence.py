@@ -1,30 +1,37 @@
-"""Priors of the terms that cells are sums of, with precisions that are learnt from the data.
+"""Priors of the terms that cells are sums of, with variances that are learnt from the data.
 
-The parameters of cell c in one layer are the sum of the terms t that it reads, theta_t ~ N(0, 1 / p_s), s being
-the subset of t. The information of cell c, F_c, is the sum over its rows of outer products of gradients, a large
-matrix. Kept of it are its second moments by output and by input, as in Kronecker-factored approximations
-(Martens, Grosse: ICML 2015); for a layer of one output that is all of it. In the eigenvectors of their sums over
-all cells F_c is taken for diagonal, so that each place (h, j) of the layer is a problem of its own:
+The parameters of cell c in one layer are the sum W_c of the terms t that it reads, theta_t ~ N(0, v_s), s the
+subset of t. What an epoch's rows say of W_c is summed up by its information F_c and by b_c, as in
 
-    covariance at (h, j) = (reads' diag(F_c,hj) reads + diag(p_s(t)))^-1        of all terms, (T, T)
-    gamma_s = sum over the terms t of subset s and all (h, j) of 1 - p_s covariance_tt
-    1 / p_s = sum of theta_t^2 / gamma_s        over the same
+    gradient of the sum of their losses by W_c = F_c W_c - b_c
+
+F_c is the sum over updates of outer products of gradients, less those of their mean. Kept of this matrix are
+its second moments by output and by input, as in Kronecker-factored approximations (Martens, Grosse: ICML
+2015); for a layer of one output that is all of it. In the eigenvectors of their sums over all cells F_c is
+taken for diagonal, so that each place (h, j) of the layer is a problem of its own, of T unknowns. With R the
+matrix of who reads what:
+
+    covariance = (R' diag(F_c) R + diag(1 / v_s(t)))^-1        of all terms at a place
+    mean       = covariance R' b
+    gamma_s    = sum over the terms t of s and all places of 1 - covariance_tt / v_s
+    v_s        = sum of mean_t^2 / gamma_s        over the same
 
 gamma_s is the number of a subset's parameters that rows determine, the last line MacKay's fixed point
-("Bayesian Interpolation", Neural Computation 4, 1992). Terms are kept together since they compete for the same
-rows: with a covariance that is diagonal in t, too, a subset shrinks to nothing wherever another can stand in.
+("Bayesian Interpolation", Neural Computation 4, 1992). It is iterated between epochs, on posterior means and
+not on the trained terms: training moves weight from one term to another too slowly.
 docs/models/pooled.md derives this.
 
-Letters: L layers, C cells, T terms, S subsets, U updates of an epoch; H output width of a layer, J its input
+Letters: L layers, C cells, T terms, S subsets, P places of a layer; H output width of a layer, J its input
 width, with the constant input that the bias is the weight of.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+ITERATIONS = 50
 FLAT = 1e-6
 """Precision of a term without a prior: above 0, so that no matrix is singular where a unit is dead."""
 LEAST = 1e-8
@@ -37,75 +44,83 @@ class TermPriors(nn.Module):
     """The prior of each term in each layer; what an epoch's gradients say is kept until it is learnt from.
 
     Args:
-        reads: terms of each cell.
+        reads: terms of each cell, the one that it alone reads last.
         subsets: of each term; 0: it has no prior.
         layers: L.
     """
 
     def __init__(self, reads: Sequence[Sequence[int]], subsets: Sequence[int], layers: int) -> None:
         super().__init__()
+        self._reads, self._own = [list(terms) for terms in reads], [terms[-1] for terms in reads]
         self._reads_CT = torch.zeros(len(reads), len(subsets), dtype=torch.float64, device="cpu")
         self._of_ST = torch.zeros(max(subsets), len(subsets), dtype=torch.float64, device="cpu")
-        for cell, terms in enumerate(reads):
-            self._reads_CT[cell, list(terms)] = 1
+        for cell, terms in enumerate(self._reads):
+            self._reads_CT[cell, terms] = 1
         for term, subset in enumerate(subsets):
-            self._of_ST[:, term] = torch.arange(1, max(subsets) + 1, device="cpu") == subset
-        self.register_buffer("precisions", torch.ones(layers, max(subsets)))
+            if subset:
+                self._of_ST[subset - 1, term] = 1
+        self.register_buffer("variances", torch.ones(layers, max(subsets)))
         self.register_buffer("strengths", torch.zeros(layers, len(subsets)))
-        self._moments: list[tuple[Tensor, Tensor]] = []
+        self._layers: list[Updates] = []
         self._weights: list[Tensor] = []
 
-    def penalty(self, squares_LT: Tensor) -> Tensor:
+    def penalty(self, terms: Sequence[Tensor]) -> Tensor:
         """Return an update's share of the negative log density: 0 until the first epoch is over.
 
         Args:
-            squares_LT: sums of squares of the terms' parameters.
+            terms: parameters of all terms, (T, H, J) for each layer.
         """
+        squares_LT = torch.stack([of_layer_THJ.square().sum((1, 2)) for of_layer_THJ in terms])
         return (cast(Tensor, self.strengths) * squares_LT).sum() / 2
 
-    def add(self, row_weights_C: Tensor, gradients: Iterable[Tensor]) -> None:
+    def add(self, row_weights_C: Tensor, gradients: Sequence[Tensor], terms: Sequence[Tensor]) -> None:
         """Keep what an update says.
 
         Args:
             row_weights_C: what the loss of a row of each cell counts in that of the update.
-            gradients: of the update's loss by the parameters of all cells, (C, H, J) for each layer.
+            gradients: of the update's loss, penalty included, by each cell's own term, (C, H, J) per layer.
+            terms: as of `penalty`, as they were.
         """
-        of_sums_C = torch.where(
-            row_weights_C > 0, 1 / row_weights_C, 0.0
-        )  # from weighted sums to sums over rows
-        of_rows = [of_layer_CHJ * of_sums_C[:, None, None] for of_layer_CHJ in gradients]
-        new = [(g_CHJ @ g_CHJ.mT, g_CHJ.mT @ g_CHJ) for g_CHJ in of_rows]
-        old = self._moments or [(torch.zeros_like(o), torch.zeros_like(i)) for o, i in new]
-        self._moments = [(o + p, i + q) for (o, i), (p, q) in zip(old, new, strict=True)]
+        # From gradients of weighted sums to those of sums over rows.
+        of_rows_C11 = torch.where(row_weights_C > 0, 1 / row_weights_C, 0.0)[:, None, None]
+        self._layers = self._layers or [Updates(own_CHJ) for own_CHJ in gradients]
+        for layer, (own_CHJ, terms_THJ) in enumerate(zip(gradients, terms, strict=True)):
+            strength_C = cast(Tensor, self.strengths)[layer, self._own]
+            of_loss_CHJ = own_CHJ - strength_C[:, None, None] * terms_THJ[self._own]
+            cells_CHJ = torch.stack([terms_THJ[reads].sum(0) for reads in self._reads])
+            self._layers[layer].add(of_loss_CHJ * of_rows_C11, cells_CHJ)
         self._weights.append(row_weights_C)
 
-    def learn(self, squares_LT: Tensor) -> None:
-        """Learn precisions from the updates since the last call, and what of the prior each update gets.
-
-        Args:
-            squares_LT: as of `penalty`.
-        """
+    def learn(self) -> None:
+        """Learn the variances, and with them the strengths, from the updates since the last call."""
         if not self._weights:
             return
         weights_UC = torch.stack(self._weights).double().cpu()
         weight_C = weights_UC.sum(0) / (weights_UC > 0).sum(0).clamp(min=1)
-        for layer, (moments, squares_T) in enumerate(
-            zip(self._moments, squares_LT.double().cpu(), strict=True)
-        ):
-            precision_S, strength_T = (cast(Tensor, of)[layer] for of in (self.precisions, self.strengths))
-            information_CHJ = rotated(*moments)
-            old_S = precision_S.double().cpu()
-            gamma_T = determined(information_CHJ, self._reads_CT, self._by_term(old_S) + FLAT)
-            count_S = self._of_ST.sum(1) * information_CHJ[0].numel()
-            new_S = 1 / updated(1 / old_S, self._of_ST @ gamma_T, self._of_ST @ squares_T, count_S)
-            precision_S.copy_(new_S)
-            weight_T = self._weights_of_terms(weight_C, information_CHJ.sum((1, 2)))
-            strength_T.copy_(self._by_term(new_S) * weight_T / len(weights_UC))
-        self._moments, self._weights = [], []
+        for layer, updates in enumerate(self._layers):
+            variance_S, strength_T = (cast(Tensor, of)[layer] for of in (self.variances, self.strengths))
+            information_CP, pull_CP = updates.rotated()
+            new_S = self._fixed_point(variance_S.double().cpu(), information_CP, pull_CP)
+            variance_S.copy_(new_S)
+            weight_T = self._weights_of_terms(weight_C, information_CP.sum(1))
+            strength_T.copy_((1 / new_S) @ self._of_ST * weight_T / len(weights_UC))
+        self._layers, self._weights = [], []
 
-    def _by_term(self, values_S: Tensor) -> Tensor:
-        """Return the value of each term's subset, 0 without one, (T,)."""
-        return values_S @ self._of_ST
+    def _fixed_point(self, variance_S: Tensor, information_CP: Tensor, pull_CP: Tensor) -> Tensor:
+        """Return the variances that F and b lead to."""
+        reads_CT, of_ST = self._reads_CT, self._of_ST
+        data_PTT = torch.einsum("ct,cp,cu->ptu", reads_CT, information_CP, reads_CT)
+        pull_PT1 = (reads_CT.T @ pull_CP).T[:, :, None]
+        for _ in range(ITERATIONS):
+            precision_T = (1 / variance_S) @ of_ST
+            covariance_PTT = torch.linalg.inv(data_PTT + (precision_T + FLAT).diag())
+            known_PT = 1 - precision_T * covariance_PTT.diagonal(dim1=1, dim2=2)
+            gamma_S = of_ST @ known_PT.clamp(0, 1).sum(0)
+            square_S = of_ST @ (covariance_PTT @ pull_PT1).square().sum((0, 2))
+            is_known_S = gamma_S > 1e-9 * known_PT.numel()  # else no row reads the subset
+            mackay_S = (square_S / gamma_S.clamp(min=TINY)).clamp(min=LEAST)
+            variance_S = torch.where(is_known_S, mackay_S, variance_S)
+        return variance_S
 
     def _weights_of_terms(self, weight_C: Tensor, known_C: Tensor) -> Tensor:
         """Return what the loss of a row counts for each term, (T,), if cells weigh and know so much.
@@ -116,54 +131,41 @@ class TermPriors(nn.Module):
         return (weight_C**2 @ known_CT) / (weight_C @ known_CT).clamp(min=TINY**2)
 
 
-def rotated(outputs_CHH: Tensor, inputs_CJJ: Tensor) -> Tensor:
-    """Return the diagonals of F in the eigenvectors that cells have in common, (C, H, J).
+class Updates:
+    """Sums over the updates of an epoch, of one layer in each cell.
 
     Args:
-        outputs_CHH: second moments by output.
-        inputs_CJJ: the same by input; both have the same traces.
+        like: a gradient, (C, H, J).
     """
-    by_output_CH, by_input_CJ = (_in_common_eigenvectors(of) for of in (outputs_CHH, inputs_CJJ))
-    return (
-        by_output_CH[:, :, None] * (by_input_CJ / by_input_CJ.sum(1, keepdim=True).clamp(min=TINY))[:, None]
-    )
+
+    def __init__(self, like: Tensor) -> None:
+        self._count = 0
+        self._gradients, self._cells = torch.zeros_like(like), torch.zeros_like(like)
+        self._outputs, self._inputs = (torch.zeros_like(g @ g.mT) for g in (like, like.mT))
+
+    def add(self, gradients_CHJ: Tensor, cells_CHJ: Tensor) -> None:
+        """Add the gradients of an update's rows by the cells' parameters, and these."""
+        self._count += 1
+        self._gradients += gradients_CHJ
+        self._cells += cells_CHJ
+        self._outputs.baddbmm_(gradients_CHJ, gradients_CHJ.mT)
+        self._inputs.baddbmm_(gradients_CHJ.mT, gradients_CHJ)
+
+    def rotated(self) -> tuple[Tensor, Tensor]:
+        """Return F and b, (C, P) each, in the eigenvectors of F that cells have in common."""
+        gradients, cells, outputs, inputs = (
+            sums.double().cpu() for sums in (self._gradients, self._cells, self._outputs, self._inputs)
+        )
+        by_output_CH, of_H = _in_common_eigenvectors(outputs - gradients @ gradients.mT / self._count)
+        by_input_CJ, of_J = _in_common_eigenvectors(inputs - gradients.mT @ gradients / self._count)
+        shares_CJ = by_input_CJ / by_input_CJ.sum(1, keepdim=True).clamp(min=TINY)
+        information_CHJ = by_output_CH[:, :, None] * shares_CJ[:, None, :]
+        pull_CHJ = information_CHJ * (of_H.T @ cells @ of_J) / self._count - of_H.T @ gradients @ of_J
+        return information_CHJ.flatten(1), pull_CHJ.flatten(1)
 
 
-def determined(information_CHJ: Tensor, reads_CT: Tensor, precision_T: Tensor) -> Tensor:
-    """Return how many parameters of each term the rows determine, (T,), from 0 to H J.
-
-    Args:
-        information_CHJ: diagonals of F.
-        reads_CT: 1 where a cell reads a term, else 0.
-        precision_T: of the terms' priors, above 0.
-    """
-    variances_HJT = []
-    for information_CJ in information_CHJ.unbind(1):  # one output at a time: J T T numbers in memory
-        inverse_JTT = torch.einsum("ct,cj,cu->jtu", reads_CT, information_CJ, reads_CT) + precision_T.diag()
-        variances_HJT.append(torch.linalg.inv(inverse_JTT).diagonal(dim1=1, dim2=2))
-    return (1 - precision_T * torch.stack(variances_HJT)).clamp(0, 1).sum((0, 1))
-
-
-def updated(variance_S: Tensor, gamma_S: Tensor, square_S: Tensor, count_S: Tensor) -> Tensor:
-    """Return the variances of priors after one step to the fixed point, (S,).
-
-    A variance falls to MacKay's at once, and rises by the step of the EM algorithm, which has the same
-    fixed point: what an optimiser's noise leaves of a subset that is not there would lift it again and again.
-
-    Args:
-        variance_S: so far.
-        gamma_S: number of a subset's parameters that rows determine.
-        square_S: sum of their squares.
-        count_S: their number.
-    """
-    mackay_S = square_S / gamma_S.clamp(min=TINY)
-    em_S = (square_S + (count_S - gamma_S) * variance_S) / count_S
-    falls_S = (mackay_S < variance_S) & (gamma_S > 1e-9 * count_S)  # else nothing is known of the subset
-    return torch.where(falls_S, mackay_S, em_S).clamp(min=LEAST)
-
-
-def _in_common_eigenvectors(moments_CNN: Tensor) -> Tensor:
-    """Return the diagonals of matrices in the eigenvectors of their sum, (C, N)."""
+def _in_common_eigenvectors(moments_CNN: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the diagonals of matrices in the eigenvectors of their sum, (C, N), and these, (N, N)."""
     moments_CNN = moments_CNN.double().cpu()
     vectors_NN = torch.linalg.eigh(moments_CNN.sum(0)).eigenvectors
-    return torch.einsum("nk,cnm,mk->ck", vectors_NN, moments_CNN, vectors_NN).clamp(min=0)
+    return torch.einsum("nk,cnm,mk->ck", vectors_NN, moments_CNN, vectors_NN).clamp(min=0), vectors_NN

@@ -165,8 +165,9 @@ class Trainer:
         self._optimisers.clear()
         sums_KG.retain_grad()
         loss.backward()
-        self._optimisers.step(self.ranks)
-        self.model.network.trunk.after_step(cast(Tensor, sums_KG.grad) / self.ranks.size)
+        self._optimisers.average(self.ranks)
+        self.model.network.trunk.before_step(cast(Tensor, sums_KG.grad) / self.ranks.size)
+        self._optimisers.step()
         self._average.after_step()
         self._steps += 1
         return Update(loss.detach(), sums_KG.detach(), own_KG)
