@@ -35,7 +35,7 @@ ITERATIONS = 50
 FLAT = 1e-6
 """Precision of a term without a prior: above 0, so that no matrix is singular where a unit is dead."""
 LEAST = 1e-8
-"""The smallest variance of a prior: what its terms add to a logit cannot be seen."""
+"""The smallest variance of a prior, whose terms add nothing that can be seen; 1 / LEAST is the largest."""
 TINY = 1e-12
 """What divisors are at least."""
 
@@ -51,11 +51,11 @@ class TermPriors(nn.Module):
 
     def __init__(self, reads: Sequence[Sequence[int]], subsets: Sequence[int], layers: int) -> None:
         super().__init__()
-        self._reads, self._own = [list(terms) for terms in reads], [terms[-1] for terms in reads]
+        self._own = [terms[-1] for terms in reads]
         self._reads_CT = torch.zeros(len(reads), len(subsets), dtype=torch.float64, device="cpu")
         self._of_ST = torch.zeros(max(subsets), len(subsets), dtype=torch.float64, device="cpu")
-        for cell, terms in enumerate(self._reads):
-            self._reads_CT[cell, terms] = 1
+        for cell, terms in enumerate(reads):
+            self._reads_CT[cell, list(terms)] = 1
         for term, subset in enumerate(subsets):
             if subset:
                 self._of_ST[subset - 1, term] = 1
@@ -87,7 +87,7 @@ class TermPriors(nn.Module):
         for layer, (own_CHJ, terms_THJ) in enumerate(zip(gradients, terms, strict=True)):
             strength_C = cast(Tensor, self.strengths)[layer, self._own]
             of_loss_CHJ = own_CHJ - strength_C[:, None, None] * terms_THJ[self._own]
-            cells_CHJ = torch.stack([terms_THJ[reads].sum(0) for reads in self._reads])
+            cells_CHJ = torch.einsum("ct,thj->chj", self._reads_CT.to(terms_THJ), terms_THJ)
             self._layers[layer].add(of_loss_CHJ * of_rows_C11, cells_CHJ)
         self._weights.append(row_weights_C)
 
@@ -118,7 +118,7 @@ class TermPriors(nn.Module):
             gamma_S = of_ST @ known_PT.clamp(0, 1).sum(0)
             square_S = of_ST @ (covariance_PTT @ pull_PT1).square().sum((0, 2))
             is_known_S = gamma_S > 1e-9 * known_PT.numel()  # else no row reads the subset
-            mackay_S = (square_S / gamma_S.clamp(min=TINY)).clamp(min=LEAST)
+            mackay_S = (square_S / gamma_S.clamp(min=TINY)).clamp(LEAST, 1 / LEAST)
             variance_S = torch.where(is_known_S, mackay_S, variance_S)
         return variance_S
 

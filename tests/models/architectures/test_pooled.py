@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.optimize import minimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +21,7 @@ from core.model import Loss, Model, Optimiser
 from core.schema import Task
 from models.architectures.pooled import PooledConfig, PooledTrunk
 from models.model import MultiTaskModel, build_model
+from models.modules.evidence import TermPriors
 from models.modules.made import fold
 from models.modules.network import Network
 from models.serving.bundle import Manifest, read_bundle, write_bundle
@@ -91,7 +93,7 @@ def test_all_cells_start_as_one_and_a_cells_own_term_has_its_towers_gradient() -
     terms = network.trunk.terms
     own = "task=like user_cohort=low item_cohort=young"
     assert torch.equal(terms[own][0].weight.grad, terms["all"][0].weight.grad)
-    read = {name for name, term in terms.items() if term[0].weight.grad is not None}
+    read = {name for name, term in terms.items() if bool(term[2].bias.grad.any())}
     assert read == {name for name in terms if name == "all" or set(name.split()) <= set(own.split())}
 
 
@@ -103,14 +105,16 @@ def test_folded_for_scoring_a_cell_is_a_plain_tower_with_the_same_numbers() -> N
 
     torch.testing.assert_close(network(x), before, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(network.for_group(x, 5), before_5, rtol=1e-12, atol=1e-12)
-    shapes = [(m.in_features, m.out_features) for m in network.towers["click|new|old_tower"] if hasattr(m, "weight")]
+    shapes = [
+        (m.in_features, m.out_features) for m in network.towers["click|new|old_tower"] if hasattr(m, "weight")
+    ]
     assert shapes == [(4, 3), (3, 1)]
     assert all(type(layer) in (nn.Linear, nn.ReLU) for tower in network.towers.values() for layer in tower)
 
 
 def test_towers_of_unequal_shape_are_refused() -> None:
     config = PooledConfig(facets=("user_cohort",), widths=(4,))
-    with pytest.raises(ConfigError, match="towers: .* have other widths than click"):
+    with pytest.raises(ConfigError, match=r"towers: .* have other widths than click"):
         Network(PooledTrunk(6, FACETS, config), FACETS["task"], (3,), {"new": (2,)})
 
 
@@ -145,7 +149,9 @@ def truth_of(variances: dict[str, float], seed: int = 3) -> MultiTaskModel:
     with torch.no_grad():
         for name, term in model.network.trunk.terms.items():
             for parameter in term.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=drawn) * variances[subset_of(name)] ** 0.5)
+                parameter.copy_(
+                    torch.randn(parameter.shape, generator=drawn) * variances[subset_of(name)] ** 0.5
+                )
     return model.eval()
 
 
@@ -154,7 +160,9 @@ def logits(model: MultiTaskModel, dense: Tensor, group: Tensor) -> Tensor:
         return model.eval()(torch.zeros(len(dense), 0, dtype=torch.int64), dense, group)
 
 
-def rows_of(truth: MultiTaskModel, count: int, seed: int, shares: tuple[float, ...] = (0.05, 0.25, 0.7)) -> Rows:
+def rows_of(
+    truth: MultiTaskModel, count: int, seed: int, shares: tuple[float, ...] = (0.05, 0.25, 0.7)
+) -> Rows:
     random = np.random.default_rng(seed)
     dense, group = random.normal(size=(count, WIDTH)).astype(np.float32), random.choice(3, count, p=shares)
     chances = logits(truth, torch.from_numpy(dense), torch.from_numpy(group)).sigmoid().numpy()
@@ -194,12 +202,17 @@ def test_a_cell_without_rows_predicts_exactly_as_its_parents() -> None:
 
     trainer_of(model, config, rows).fit()
 
-    terms, x = model.network.trunk.terms, model.input(torch.zeros(5, 0, dtype=torch.int64), x_of(5, WIDTH).float())
+    terms, x = (
+        model.network.trunk.terms,
+        model.input(torch.zeros(5, 0, dtype=torch.int64), x_of(5, WIDTH).float()),
+    )
     h = model.network.trunk.bottom(x).squeeze(1)
 
     def tower(*names: str) -> Tensor:
         own = [terms[name] for name in ("all", *names)]
-        y = torch.relu(F.linear(h, *(torch.stack([getattr(o[0], p) for o in own]).sum(0) for p in ("weight", "bias"))))
+        y = torch.relu(
+            F.linear(h, *(torch.stack([getattr(o[0], p) for o in own]).sum(0) for p in ("weight", "bias")))
+        )
         return F.linear(y, *(torch.stack([getattr(o[2], p) for o in own]).sum(0) for p in ("weight", "bias")))
 
     cells = model.network(x)
@@ -211,37 +224,40 @@ def test_a_cell_without_rows_predicts_exactly_as_its_parents() -> None:
 
 
 def test_a_cell_with_many_rows_is_free() -> None:
-    """The distance to towers without a prior falls as 1 / rows, as F^-1 theta / v does."""
-    truth = truth_of({"task": 0.1, "user_cohort": 0.1, "task+user_cohort": 0.1})
-    dense = torch.randn(50, WIDTH, generator=torch.Generator().manual_seed(1))
-    distance = {}
-    for count in (2_000, 20_000, 200_000):
-        rows = rows_of(truth, count, seed=5, shares=(0.3, 0.3, 0.4))
-        h, group, labels = (torch.from_numpy(a) for a in (rows.dense, rows.user_group.astype(np.int64), rows.labels))
-        found = []
-        for strength in (1 / 0.1 / count, 0.0):  # of prior variance .1
-            model = with_the_bottom_of(truth, model_of())
-            priors, network = model.network.trunk.priors, model.network.double()
-            priors.strengths[:, 1:] = strength
-            x = network.trunk.bottom(h.double()).detach()
-            moving = [p for term in network.trunk.terms.values() for p in term.parameters()]
-            optimiser = torch.optim.LBFGS(moving, max_iter=300, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+    """Linear towers and squared errors, so that the minimum of the loss has a closed form."""
+    variance, truth = 0.1, truth_of({"task": 0.1, "user_cohort": 0.1, "task+user_cohort": 0.1}).double()
+    config = PooledConfig(facets=("user_cohort",), widths=(8,), norm="layer")
+    network = Network(PooledTrunk(WIDTH, {"task": NAMES, **COHORTS}, config), NAMES, (), {}).double()
+    trunk, drawn = network.trunk, torch.Generator().manual_seed(1)
+    names, distance = list(trunk.terms), {}
+    for count in (500, 5_000, 50_000):  # in each cell
+        trunk.priors.strengths[:, 1:] = 1 / variance / count
+        moments, pulls, free, loss = torch.zeros(180, 180).double(), torch.zeros(180).double(), {}, []
+        for cell, tower in network.towers.items():
+            x = torch.randn(count, WIDTH, generator=drawn, dtype=torch.float64)
+            h = F.pad(trunk.bottom(x).squeeze(1).detach(), (0, 1), value=1.0)
+            y = truth.network.towers[cell](h[:, :-1]).detach() + torch.randn(
+                count, 1, generator=drawn, dtype=torch.float64
+            )
+            reads = torch.tensor([n in trunk._terms_of(cell.removesuffix("_tower")) for n in names]).double()
+            moments += torch.kron(reads.outer(reads), h.T @ h / count)
+            pulls += torch.kron(reads, (h.T @ y)[:, 0] / count)
+            free[cell] = torch.linalg.lstsq(h, y).solution
+            loss.append(lambda tower=tower, h=h, y=y: (tower(h[:, :-1]) - y).square().mean() / 2)
+        solved = torch.linalg.solve(moments + trunk.priors.strengths[0].double().repeat_interleave(9).diag()
+                                    + 1e-12 * torch.eye(180), pulls).view(20, 9)  # fmt: skip
+        with torch.no_grad():
+            for name, own in zip(names, solved, strict=True):
+                trunk.terms[name][0].weight.copy_(own[None, :-1])
+                trunk.terms[name][0].bias.copy_(own[-1:])
+        total = torch.stack([of_cell() for of_cell in loss]).sum() + trunk.penalty()
+        gradients = torch.autograd.grad(total, list(trunk.terms.parameters()))
+        assert max(g.abs().max().item() for g in gradients) < 1e-9  # it is the minimum of training's loss
+        apart = [network.towers[cell](h[:100, :-1]) - h[:100] @ own for cell, own in free.items()]
+        distance[count] = torch.cat(apart).abs().mean().item()
 
-            def loss() -> Tensor:
-                optimiser.zero_grad()
-                z = torch.cat([t(x[:, 0]) for t in network.towers.values()], 1).view(len(x), 3, 4)
-                own = z.gather(2, group[:, None, None].expand(-1, 3, 1)).squeeze(2)
-                total = F.binary_cross_entropy_with_logits(own, labels.double()) * 3 + network.trunk.penalty()
-                total.backward()
-                return total
-
-            optimiser.step(loss)
-            found.append(network(dense.double())[..., :3].detach())
-        distance[count] = float((found[0] - found[1]).abs().mean())
-
-    assert distance[2_000] > 0.02
-    assert distance[20_000] == pytest.approx(distance[2_000] / 10, rel=0.4)
-    assert distance[200_000] == pytest.approx(distance[20_000] / 10, rel=0.4)
+    assert distance[500] > 0.03
+    assert distance[50_000] == pytest.approx(distance[5_000] / 10, rel=0.2)
 
 
 def excess(model: MultiTaskModel, truth: MultiTaskModel, cohort: int) -> float:
@@ -249,7 +265,7 @@ def excess(model: MultiTaskModel, truth: MultiTaskModel, cohort: int) -> float:
     dense = torch.randn(4000, WIDTH, generator=torch.Generator().manual_seed(9))
     z, best = (logits(m, dense, torch.full((4000,), cohort)) for m in (model, truth))
     p = best.sigmoid()
-    return float((F.binary_cross_entropy_with_logits(z, p) - F.binary_cross_entropy_with_logits(best, p)))
+    return float(F.binary_cross_entropy_with_logits(z, p) - F.binary_cross_entropy_with_logits(best, p))
 
 
 def test_training_finds_which_facets_differ_and_helps_the_smallest_cohort() -> None:
@@ -273,3 +289,232 @@ def test_training_finds_which_facets_differ_and_helps_the_smallest_cohort() -> N
     assert excess(pooled, truth, 0) < 0.8 * excess(free, truth, 0)
     for other in (1, 2):
         assert excess(pooled, truth, other) < 1.05 * excess(free, truth, other)
+
+
+# --- the evidence, and what updates are made of ---------------------------------------------------------
+
+READS = [[0, 1 + a, 4 + g, 7 + 3 * a + g] for a in range(3) for g in range(3)]
+"""Of nine cells: what all share, three values of each of two facets, their combinations."""
+SUBSETS = [0, *[1] * 3, *[2] * 3, *[3] * 9]
+INPUTS = 5
+
+
+def gaussian_cells(seed: int, variances: tuple[float, float, float]) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs, (n, J), and labels with noise of variance 1, (n,), of each cell; cells have unequal rows."""
+    drawn = torch.Generator().manual_seed(seed)
+    scale = torch.tensor([1.0, *variances], dtype=torch.float64)[SUBSETS].sqrt()
+    terms = torch.randn(16, INPUTS, generator=drawn, dtype=torch.float64) * scale[:, None]
+    mixing = torch.randn(INPUTS, INPUTS, generator=drawn, dtype=torch.float64)
+    xs = [
+        torch.randn(400 * (1 + c % 3), INPUTS, generator=drawn, dtype=torch.float64) @ mixing
+        for c in range(9)
+    ]
+    for x in xs:
+        x[:, -1] = 1
+    noise = [torch.randn(len(x), generator=drawn, dtype=torch.float64) for x in xs]
+    return xs, [x @ terms[reads].sum(0) + e for x, reads, e in zip(xs, READS, noise, strict=True)]
+
+
+def log_evidence(log_variances: np.ndarray, xs: list[Tensor], ys: list[Tensor]) -> float:
+    """Log density of all labels, terms integrated out, but for a constant."""
+    design = torch.cat(
+        [torch.cat([x * (t in reads) for t in range(16)], 1) for x, reads in zip(xs, READS, strict=True)]
+    )
+    precision = torch.tensor([1e-6, *np.exp(-log_variances)])[SUBSETS].repeat_interleave(INPUTS)
+    posterior, pull = design.T @ design + precision.diag(), design.T @ torch.cat(ys)
+    return float(precision.log().sum() - posterior.logdet() + pull @ torch.linalg.solve(posterior, pull)) / 2
+
+
+def learnt(xs: list[Tensor], ys: list[Tensor], weight_C: Tensor, start: float = 0.0) -> TermPriors:
+    """Priors after an epoch of 200 updates, at terms that are far from any minimum if `start` is."""
+    priors = TermPriors(READS, SUBSETS, 1).double()
+    terms = torch.full((16, 1, INPUTS), start, dtype=torch.float64)
+    for u in range(200):
+        gradients = []
+        for c, (x, y) in enumerate(zip(xs, ys, strict=True)):
+            own, labels = x[u::200], y[u::200]
+            error = own @ terms[READS[c], 0].sum(0) - labels
+            gradients.append(weight_C[c] * error @ own)
+        priors.add(weight_C, [torch.stack(gradients)[:, None]], [terms])
+    priors.learn()
+    return priors
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_variances_are_those_of_greatest_evidence(seed: int) -> None:
+    xs, ys = gaussian_cells(seed, (0.05, 0.2, 0.02))
+    free = [torch.linalg.lstsq(x, y[:, None]).solution[:, 0] for x, y in zip(xs, ys, strict=True)]
+    # Gradients are those of errors; at a minimum these have the variance of the noise.
+    around = [y - x @ w for x, y, w in zip(xs, ys, free, strict=True)]
+
+    priors = TermPriors(READS, SUBSETS, 1).double()
+    terms = torch.zeros(16, 1, INPUTS, dtype=torch.float64)
+    terms[7:, 0] = torch.stack(free)  # the cells' own terms
+    for u in range(200):
+        g = torch.stack([-(e[u::200] @ x[u::200]) for x, e in zip(xs, around, strict=True)])
+        priors.add(torch.ones(9, dtype=torch.float64), [g[:, None]], [terms])
+    priors.learn()
+
+    best = minimize(
+        lambda v: -log_evidence(v, xs, ys), np.log([0.1] * 3), method="Nelder-Mead", bounds=[(-18, 5)] * 3
+    )
+    assert np.log(priors.variances[0]).tolist() == pytest.approx(best.x, abs=0.25)
+
+
+def test_what_rows_weigh_in_the_loss_does_not_change_what_they_tell() -> None:
+    xs, ys = gaussian_cells(1, (0.05, 0.2, 0.02))
+    one, twice = (learnt(xs, ys, torch.full((9,), w, dtype=torch.float64)) for w in (1.0, 2.0))
+    unequal = learnt(xs, ys, torch.linspace(0.5, 4, 9, dtype=torch.float64))
+
+    torch.testing.assert_close(twice.variances, one.variances)
+    torch.testing.assert_close(unequal.variances, one.variances)
+    torch.testing.assert_close(twice.strengths, 2 * one.strengths)
+    weights = unequal.strengths[0] / one.strengths[0]
+    assert weights[7:].tolist() == pytest.approx(np.linspace(0.5, 4, 9).tolist())  # cells
+    assert all(0.5 < weight < 4 for weight in weights[1:7])
+
+
+def test_rows_that_say_nothing_leave_the_variances_as_they_were() -> None:
+    priors = TermPriors(READS, SUBSETS, 1)
+    priors.learn()
+    assert not priors.strengths.any()
+
+    for _ in range(3):
+        priors.add(torch.zeros(9), [torch.zeros(9, 2, 4)], [torch.zeros(16, 2, 4)])
+    priors.learn()
+
+    assert priors.variances.tolist() == [[1.0, 1.0, 1.0]]
+    assert bool(priors.strengths.isfinite().all())
+
+
+@pytest.mark.parametrize("normalise", ["per_task", "per_cell", "global"])
+def test_a_trunk_is_told_what_a_row_weighs_in_a_step(normalise: Normalise) -> None:
+    config, truth = model_of(normalise, batch_rows=200), truth_of(DEVIATIONS)
+    rows = rows_of(truth, 200, seed=5)
+    rows.mask[::3, 1] = False
+    rows.weight[:] = np.linspace(0.5, 1.5, 200)
+    rows.weight[-20:] = 0  # padding
+    model, told = build(config), []
+    tasks = (TASKS[0].model_copy(update={"weight": 0.5}), *TASKS[1:])
+    trainer = trainer_of(model, config, rows, tasks)
+    model.network.trunk.before_step = told.append
+
+    trainer._train_epoch(0)
+
+    by_cell = np.stack([(rows.mask * rows.weight[:, None])[rows.user_group == g].sum(0) for g in range(4)], 1)
+    entries = (rows.mask & (rows.weight[:, None] > 0)).sum()
+    with np.errstate(divide="ignore"):
+        expected = {
+            "per_task": np.repeat(1 / by_cell.sum(1, keepdims=True), 4, 1),
+            "per_cell": np.where(by_cell > 0, 1 / by_cell, 0),
+            "global": np.full((3, 4), 1 / entries),
+        }[normalise]
+    expected = expected * np.array([[0.5], [1], [1]])
+    np.testing.assert_allclose(told[0], expected, rtol=1e-5)
+
+
+@dataclass
+class Both:
+    """What two ranks in two threads hand to each other."""
+
+    barrier: Barrier
+    values: list[Any]
+
+
+class Rank(Single):
+    """One of two ranks."""
+
+    def __init__(self, rank: int, both: Both) -> None:
+        super().__init__()
+        self.rank, self.size, self.both = rank, 2, both
+
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
+        self.both.values[self.rank] = values
+        self.both.barrier.wait()
+        total: Tensor = self.both.values[0] + self.both.values[1]
+        self.both.barrier.wait()
+        return total
+
+    def average_gradients(self, parameters: Any) -> None:
+        parameters = list(parameters)
+        super().average_gradients(parameters)
+        for parameter in parameters:
+            parameter.grad = self.all_reduce_sum(parameter.grad) / 2
+
+
+@dataclass(frozen=True)
+class Given:
+    """The same batches in each epoch."""
+
+    parts: list[Rows]
+
+    def batches(self, batch_rows: int) -> Iterator[Rows]:
+        return iter(self.parts)
+
+    def shuffled_batches(self, batch_rows: int, window: int, seed: int, epoch: int) -> Iterator[Rows]:
+        return iter(self.parts)
+
+
+def test_two_ranks_learn_the_priors_of_one_and_have_the_same_penalty() -> None:
+    truth, config = truth_of(DEVIATIONS), model_of(max_epochs=2, average_last=0.0)
+    rows = rows_of(truth, 1200, seed=5)
+    batches = [rows.take(slice(start, start + 60)) for start in range(0, 1200, 60)]
+    splits = [
+        [batch.take(slice(0, 40)) for batch in batches],
+        [batch.take(slice(40, 60)) for batch in batches],
+    ]
+    spec = FitSpec(model=config, tasks=TASKS, cohorts=COHORTS, seed=1)
+
+    def fit(model: MultiTaskModel, parts: list[Rows], ranks: Single) -> None:
+        run = Trainer(model, spec, Given(parts), Given(parts), ranks)
+        for epoch in range(2):
+            run._train_epoch(epoch)
+            model.network.trunk.after_epoch()
+
+    alone, pair = build(config), [build(config), build(config)]
+    fit(alone, batches, Single())
+    both = Both(Barrier(2, timeout=60), [None, None])
+    threads = [Thread(target=fit, args=(pair[r], splits[r], Rank(r, both))) for r in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    ours = alone.network.trunk
+    for model in pair:
+        trunk = model.network.trunk
+        torch.testing.assert_close(trunk.priors.variances, ours.priors.variances, rtol=2e-3, atol=0)
+        torch.testing.assert_close(trunk.priors.strengths, ours.priors.strengths, rtol=2e-3, atol=0)
+        torch.testing.assert_close(trunk.penalty(), ours.penalty(), rtol=2e-3, atol=0)
+    assert pair[0].network.trunk.penalty().item() == pair[1].network.trunk.penalty().item() > 0
+
+
+def test_a_bundle_keeps_the_priors_and_training_goes_on_from_them(tmp_path: Path) -> None:
+    config, rows = model_of(max_epochs=1), rows_of(truth_of(DEVIATIONS), 1000, seed=5)
+    model = build(config)
+    run = trainer_of(model, config, rows)
+    run.fit()
+    found = run.predict_validation()
+    priors, penalty = model.network.trunk.priors, model.network.trunk.penalty().item()
+    assert penalty > 0
+    save_file(model.state_dict(), tmp_path / "trained.safetensors")
+    manifest = Manifest(
+        model_version="m", training_set="t1", tasks=TASKS, cohorts=COHORTS, rule_versions={"user_cohort": 1},
+        columns={}, table_versions={}, code_revision="abc", seed=1,
+    )  # fmt: skip
+    calibration = fit_calibration(
+        found.logits, found.labels, found.mask, found.weight, found.user_group, TASKS, COHORTS["user_cohort"]
+    )
+    write_bundle(
+        tmp_path / "bundle", tmp_path / "trained.safetensors", config, ENCODER, calibration, manifest
+    )
+
+    again = build(config, seed=2)
+    again.load_state_dict(read_bundle(tmp_path / "bundle").model().state_dict())
+
+    assert torch.equal(again.network.trunk.priors.variances, priors.variances)
+    assert again.network.trunk.penalty().item() == penalty
+    second = trainer_of(again, config, rows)
+    second._train_epoch(1)
+    again.network.trunk.after_epoch()
+    assert not torch.equal(again.network.trunk.priors.variances, priors.variances)
