@@ -35,7 +35,9 @@ ITERATIONS = 50
 FLAT = 1e-6
 """Precision of a term without a prior: above 0, so that no matrix is singular where a unit is dead."""
 LEAST = 1e-8
-"""The smallest variance of a prior, whose terms add nothing that can be seen; 1 / LEAST is the largest."""
+"""The smallest variance of a prior: what its terms add to a logit cannot be seen."""
+MOST = 1e4
+"""The largest, of terms that are free."""
 TINY = 1e-12
 """What divisors are at least."""
 
@@ -53,6 +55,7 @@ class TermPriors(nn.Module):
         super().__init__()
         self._own = [terms[-1] for terms in reads]
         self._reads_CT = torch.zeros(len(reads), len(subsets), dtype=torch.float64, device="cpu")
+        self._flat_T = torch.tensor([0.0 if subset else FLAT for subset in subsets], device="cpu").double()
         self._of_ST = torch.zeros(max(subsets), len(subsets), dtype=torch.float64, device="cpu")
         for cell, terms in enumerate(reads):
             self._reads_CT[cell, list(terms)] = 1
@@ -113,12 +116,12 @@ class TermPriors(nn.Module):
         pull_PT1 = (reads_CT.T @ pull_CP).T[:, :, None]
         for _ in range(ITERATIONS):
             precision_T = (1 / variance_S) @ of_ST
-            covariance_PTT = torch.linalg.inv(data_PTT + (precision_T + FLAT).diag())
+            covariance_PTT = torch.linalg.inv(data_PTT + (precision_T + self._flat_T).diag())
             known_PT = 1 - precision_T * covariance_PTT.diagonal(dim1=1, dim2=2)
             gamma_S = of_ST @ known_PT.clamp(0, 1).sum(0)
             square_S = of_ST @ (covariance_PTT @ pull_PT1).square().sum((0, 2))
             is_known_S = gamma_S > 1e-9 * known_PT.numel()  # else no row reads the subset
-            mackay_S = (square_S / gamma_S.clamp(min=TINY)).clamp(LEAST, 1 / LEAST)
+            mackay_S = (square_S / gamma_S.clamp(min=TINY)).clamp(LEAST, MOST)
             variance_S = torch.where(is_known_S, mackay_S, variance_S)
         return variance_S
 
