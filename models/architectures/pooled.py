@@ -5,25 +5,17 @@ Ours. One shared bottom; every parameter of the tower of cell (a, g), behaviour 
     theta_ag = theta + theta_a + theta_g + theta_(a,g)        a term for each subset of the facets
 
 whose deviations (all terms but the first) start at zero and have a prior N(0, 1 / p_s), one precision p_s for
-each subset s and tensor. The loss of N rows, a mean, gets their negative log density / N:
-sum over s of p_s |theta_s|^2 / 2 N. So a cell without rows predicts as its parents do, one with many rows is
-free, and in between counts what rows say against the prior (Gelman, Hill: "Data Analysis Using Regression
-and Multilevel/Hierarchical Models", 2007, chapter 12, for linear models).
-
-Precisions are learnt from the data, once per epoch, by empirical Bayes (MacKay: "Bayesian Interpolation",
-Neural Computation 4, 1992, eq. 4.9, with a diagonal Hessian): with F_j the sum over the epoch's rows of squared
-gradients of parameter j,
-
-    gamma_j = F_j / (F_j + p_s)                    how far the data determine it, from 0 to 1
-    p_s = (sum of gamma_j) / (sum of theta_j^2)    over all j of a subset and tensor
-
-In the first epoch deviations are free. For scoring all terms of a cell fold into one matrix per layer.
+each subset s and layer. Their negative log density is part of the loss. So a cell without rows predicts as
+its parents do, one with many rows is free, and in between counts what rows say against the prior (Gelman,
+Hill: "Data Analysis Using Regression and Multilevel/Hierarchical Models", 2007, chapter 12, for linear
+models). Precisions are learnt from the data after each epoch by empirical Bayes (models/modules/evidence.py);
+in the first epoch deviations are free. For scoring all terms of a cell fold into one matrix per layer.
 docs/models/pooled.md derives this.
 
-Letters: B rows, D input width, J and H widths of a layer, N rows of an epoch.
+Letters: B rows, D input width, J and H widths of a layer, C cells, T terms, K tasks, G groups.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from typing import Annotated, cast
 
@@ -32,10 +24,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from core.config_model import Positive
-from models.modules.experts import ExpertOptions, Experts, to_logit
-from models.modules.facets import CellsConfig, cells_of, one_shape, own_facets
+from models.modules.evidence import TermPriors
+from models.modules.experts import ExpertOptions, Experts
+from models.modules.facets import CellsConfig, cells_of, own_facets
 from models.modules.graph import Graph
-from models.modules.made import MadeLinear, linears_of, to_made_tower
+from models.modules.made import MadeLinear, linears_of, to_made_towers
 from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Architecture, Facets, Trunk
 
@@ -52,9 +45,9 @@ class PooledConfig(CellsConfig, ExpertOptions):
 class SumLinear(MadeLinear):
     """A linear map whose weight and bias are sums of those of others, which the trunk registers."""
 
-    def __init__(self, terms: Sequence[nn.Linear]) -> None:
+    def __init__(self, *terms: nn.Linear) -> None:
         super().__init__()
-        self._terms = tuple(terms)
+        self._terms = terms
 
     def made(self) -> tuple[Tensor, Tensor]:
         """Return weight, (H, J), and bias, (H,)."""
@@ -80,8 +73,6 @@ class PooledTrunk(Trunk):
         self.bottom = Experts(1, in_dim, config.widths, config)
         self.terms = nn.ModuleDict()
         self.out_dims = dict.fromkeys(cells_of(self.facets), config.widths[-1])
-        self._squares: dict[str, list[Tensor]] = {}
-        self._updates = 0
 
     def forward(self, x_BD: Rows, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Map (B, D) to the bottom's output, (B, H), the very same for each wanted cell (default: all)."""
@@ -93,54 +84,37 @@ class PooledTrunk(Trunk):
         Raises:
             ConfigError: `towers` gives some of them other widths.
         """
-        hidden, width = one_shape(widths), self.bottom.layers()[-1].bias.shape[1]
-        names = dict.fromkeys(name for cell in self.out_dims for name in self._terms_of(cell))
-        self.terms.update({name: to_logit(width, hidden) for name in names})
-        for name in names:
+        towers = to_made_towers(self.out_dims, widths, self.terms, self._terms_of, SumLinear)
+        for name in self.terms:
             if name != ALL:
                 for parameter in self.terms[name].parameters():
                     nn.init.zeros_(parameter)
-        subsets = dict.fromkeys(self._subset_of(name) for name in names if name != ALL)
-        sizes = len(list(self.terms[ALL].parameters()))
-        for subset in subsets:
-            self.register_buffer(f"{subset} precisions", torch.zeros(sizes))
-        self.register_buffer("rows", torch.ones(()))
-        self._subsets = {s: [n for n in names if n != ALL and self._subset_of(n) == s] for s in subsets}
-        return {cell: self._tower(cell, width, hidden) for cell in self.out_dims}
+        places = {name: place for place, name in enumerate(self.terms)}
+        subsets = {name: n for n, name in enumerate(dict.fromkeys(map(_subset_of, places)))}  # of ALL: 0
+        self.priors = TermPriors(
+            reads=[[places[name] for name in self._terms_of(cell)] for cell in self.out_dims],
+            subsets=[subsets[_subset_of(name)] for name in places],
+            layers=len(linears_of(self.terms[ALL])),
+        )
+        return towers
 
     def penalty(self) -> Tensor | None:
-        """Return the negative log density of the deviations under their prior, per row of an epoch."""
-        parts = [
-            precision * torch.stack([p.square().sum() for p in parameters]).sum()
-            for subset in self._subsets
-            for precision, parameters in zip(self._precisions(subset), self._tensors(subset), strict=True)
+        """Return the negative log density of the deviations under their priors, an update's share of it."""
+        return self.priors.penalty(self._values())
+
+    def before_step(self, row_weights_KG: Tensor) -> None:
+        """Keep the gradients of each cell's own term, which are those of its tower."""
+        own = self._layers(self._terms_of(cell)[-1] for cell in self.out_dims)
+        gradients = [
+            _stacked((cast(Tensor, x.weight.grad), cast(Tensor, x.bias.grad)) for x in layers)
+            for layers in own
         ]
-        return torch.stack(parts).sum() / (2 * cast(Tensor, self.rows))
+        with torch.no_grad():
+            self.priors.add(row_weights_KG.flatten(), gradients, self._values())
 
-    def after_step(self) -> None:
-        """Add squared gradients."""
-        self._updates += 1
-        for subset in self._subsets:
-            for place, parameters in enumerate(self._tensors(subset)):
-                squares = torch.stack([cast(Tensor, p.grad).square() for p in parameters])
-                sums = self._squares.setdefault(subset, [])
-                if len(sums) <= place:
-                    sums.append(squares)
-                else:
-                    sums[place] += squares
-
-    def after_epoch(self, rows: int) -> None:
-        """Learn the precisions anew."""
-        per_update = rows / max(self._updates, 1)
-        for subset, sums in self._squares.items():
-            precisions = self._precisions(subset)
-            for place, (squares, parameters) in enumerate(zip(sums, self._tensors(subset), strict=True)):
-                information = squares * per_update**2
-                determined = information / (information + precisions[place]).clamp(min=1e-12)
-                size = torch.stack([p.detach() for p in parameters]).square().sum()
-                precisions[place] = determined.sum() / size.clamp(min=1e-12)
-        cast(Tensor, self.rows).fill_(rows)
-        self._squares, self._updates = {}, 0
+    def after_epoch(self) -> None:
+        """Learn the variances of the priors anew."""
+        self.priors.learn()
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw the bottom and the terms."""
@@ -153,27 +127,29 @@ class PooledTrunk(Trunk):
         """Return the terms of an output's tower."""
         return [graph.name_of(f"terms.{name}") for name in self._terms_of(output)]
 
-    def _terms_of(self, cell: str) -> Iterator[str]:
-        """Yield the names of a cell's terms, those that most cells have first."""
+    def _terms_of(self, cell: str) -> list[str]:
+        """Return the names of a cell's terms: what all have in common first, the cell's own last."""
         named = [f"{facet}={value}" for facet, value in zip(self.facets, cell.split(CELL), strict=True)]
         subsets = chain.from_iterable(combinations(named, size) for size in range(len(named) + 1))
-        return (" ".join(subset) or ALL for subset in subsets)
+        return [" ".join(subset) or ALL for subset in subsets]
 
-    @staticmethod
-    def _subset_of(name: str) -> str:
-        """Return the facets of a term."""
-        return " ".join(part.partition("=")[0] for part in name.split())
+    def _layers(self, names: Iterable[str]) -> Iterator[tuple[nn.Linear, ...]]:
+        """Yield the linear maps of some terms, layer by layer of a tower."""
+        yield from zip(*(cast(list[nn.Linear], linears_of(self.terms[name])) for name in names), strict=True)
 
-    def _precisions(self, subset: str) -> Tensor:
-        return cast(Tensor, getattr(self, f"{subset} precisions"))
+    def _values(self) -> list[Tensor]:
+        """Return the parameters of all terms, (T, H, J) for each layer."""
+        return [_stacked((x.weight, x.bias) for x in layers) for layers in self._layers(self.terms)]
 
-    def _tensors(self, subset: str) -> Iterator[tuple[nn.Parameter, ...]]:
-        """Yield the parameters of a subset's terms, tensor by tensor of a tower."""
-        return zip(*(self.terms[name].parameters() for name in self._subsets[subset]), strict=True)
 
-    def _tower(self, cell: str, width: int, hidden: Sequence[int]) -> nn.Module:
-        terms = zip(*(linears_of(self.terms[name]) for name in self._terms_of(cell)), strict=True)
-        return to_made_tower([SumLinear([cast(nn.Linear, t) for t in each]) for each in terms], width, hidden)
+def _subset_of(name: str) -> str:
+    """Return the facets of a term."""
+    return " ".join(part.partition("=")[0] for part in name.split())
+
+
+def _stacked(layers: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return weights, (H, J), with biases, (H,), as their last column, of several layers."""
+    return torch.stack([torch.cat([weight, bias[:, None]], dim=1) for weight, bias in layers])
 
 
 ARCHITECTURE = Architecture(PooledConfig, PooledTrunk, is_by_cell=True)

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -125,7 +125,7 @@ class Trainer:
             with self._average.applied():
                 validation_loss, metrics = self._validate()
                 self._check_finite(epoch, train_loss, validation_loss)
-                self.model.network.trunk.after_epoch(rows)
+                self.model.network.trunk.after_epoch()
                 if is_best := validation_loss < best_loss:
                     best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             rate = rows / (time.monotonic() - started)
@@ -163,9 +163,11 @@ class Trainer:
         sums_KG = self._sums(logits_BK, batch)
         loss = self._total_loss(sums_KG, counts_KG, epoch) + self._penalty(logits_BK, batch.weight)
         self._optimisers.clear()
+        sums_KG.retain_grad()
         loss.backward()
-        self._optimisers.step(self.ranks)
-        self.model.network.trunk.after_step()
+        self._optimisers.average(self.ranks)
+        self.model.network.trunk.before_step(cast(Tensor, sums_KG.grad) / self.ranks.size)
+        self._optimisers.step()
         self._average.after_step()
         self._steps += 1
         return Update(loss.detach(), sums_KG.detach(), own_KG)
