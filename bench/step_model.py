@@ -54,7 +54,8 @@ class Ple:
         loss = self._loss(rows)
         self.optimisers.clear()
         loss.backward()
-        self.optimisers.step(Single())
+        self.optimisers.average(Single())
+        self.optimisers.step()
 
     def predict(self, rows: Rows) -> None:
         """Do one forward pass."""

@@ -13,6 +13,10 @@ Entity = Literal["user", "item", "context", "pair"]
 """Whose a column is: `pair` is of a user and an item together, as the features of a cross are."""
 
 
+Arriving = Literal["user", "item"]
+"""What arrives without a history: columns made of its events have nothing to be made of yet."""
+
+
 def _side_of_name(column: str) -> Entity:
     """Return the side that the name of a column suggests, for encoders that are written by hand."""
     if column.startswith("user_"):
@@ -26,7 +30,8 @@ class CategoricalEncoding(BaseModel):
     `vocabulary` holds the values of ids 1, 2, ... as strings (kind "vocabulary"); a hashed column
     (kind "hash") has none and maps into [1, size). A bag, a string to `split` or an array, has `max_values`
     ids, 0 where it has fewer values. Columns of one `table` share vocabulary and embedding.
-    `side` says whose column it is; `fit_encoder` takes it from the configuration.
+    `side` says whose column it is; `fit_encoder` takes it from the configuration. `history_of` is whose
+    events it is made of, or whose id it is: without events its own ids are 0.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +45,7 @@ class CategoricalEncoding(BaseModel):
     split: str | None = None
     max_values: int = 1
     table: str | None = None
+    history_of: Arriving | None = None
 
     @property
     def table_name(self) -> str:
@@ -59,7 +65,8 @@ class DenseEncoding(BaseModel):
 
     mean and std are of the transformed, non-null values of the training days; std is 1 for a
     constant column. Null is NaN on the way and becomes the mean. `quantiles`, ascending and each once, are
-    where the transform `quantile` has the values `levels`, and is linear between. `side` as above.
+    where the transform `quantile` has the values `levels`, and is linear between. `side` and `history_of` as
+    above; without events its value is `at_arrival`, None for null.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +78,8 @@ class DenseEncoding(BaseModel):
     std: float
     quantiles: tuple[float, ...] = ()
     levels: tuple[float, ...] = ()
+    history_of: Arriving | None = None
+    at_arrival: float | None = None
 
 
 class Encoder(BaseModel):

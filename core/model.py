@@ -18,12 +18,17 @@ class InputLayer(ConfigModel):
     """How inputs are embedded and trained.
 
     id_dropout: categorical column -> share of training rows whose value is hidden, so that the row of
-    missing and unseen values is learnt. id_default: column of these -> other columns, of which the
-    embedding of such a value is made, beside that row. sparse_rows: tables with at least as many rows get
-    sparse gradients, whose cost grows with the batch and not with the table; they know no weight decay.
+    missing and unseen values is learnt. history_dropout: user or item -> share of training rows in which
+    all that is made of its events is as if it had just arrived. id_default: column of id_dropout -> other
+    columns, of which the embedding of such a value is made, beside that row. sparse_rows: tables with at
+    least as many rows get sparse gradients, whose cost grows with the batch and not with the table; they
+    know no weight decay.
     """
 
     id_dropout: dict[Name, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    history_dropout: dict[Literal["user", "item"], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default_factory=dict
+    )
     id_default: dict[Name, IdDefault] = Field(default_factory=dict)
     sparse_rows: Positive | None = None
 
@@ -51,10 +56,15 @@ class Loss(ConfigModel):
 
 
 class Optimiser(ConfigModel):
-    """Adam; an epoch is one pass over the training blocks."""
+    """Adam; an epoch is one pass over the training blocks.
+
+    average_last: share of the steps so far over which the weights are averaged that are validated and kept;
+    0 keeps the last ones (models/training/averaging.py).
+    """
 
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    average_last: Annotated[float, Field(ge=0, lt=1)] = 0.1
     batch_rows: Positive  # of one rank
     max_epochs: Positive
     patience: Positive  # epochs without a better validation loss

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from core.columns import feature_columns, input_sides
 from core.errors import LamplighterError
 from core.training_days import pinned_date, training_days
+from features.arrivals import with_history
 from features.encoding import fit_encoder
 from features.packing import to_blocks
 from features.sampling import counting, with_fewer_negatives
@@ -57,7 +58,7 @@ def pack(run: Run) -> None:
     split = len(days) - run.config.training.validation_days
     train = run.compute(run.read("examples", days[0], days[split - 1]))
     validation = run.read("examples", days[split], days[-1])
-    encoder = fit_encoder(train, run.config.inputs, input_sides(run.config))
+    encoder = with_history(fit_encoder(train, run.config.inputs, input_sides(run.config)), run.config)
     of_set = {"training_set": training_set, "first_data_date": days[0], "last_data_date": days[-1]}
     run.commit_rows("encoders", [of_set | {"encoder": encoder.model_dump_json()}], training_set=training_set)
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.fit import trunk_parameters
 from bench.widths import closest_width
 from core.encoder import Encoder
-from core.model import Loss, Model, Optimiser
+from core.model import InputLayer, Loss, Model, Optimiser
 from core.schema import Task
 from models.model import build_model
 from models.modules.trunk import Facets
@@ -36,6 +36,8 @@ class Variant:
         models: how many there are of it: 1, or one per cohort.
         normalise, towers: as in the model YAML.
         tower: hidden widths of the towers.
+        hidden_history: share of training rows that are as of a user who has just arrived.
+        average_last: as in the model YAML.
         tuned_as: the variant whose learning rate it takes; itself where there is none.
         width: not matched to a number of parameters but given.
     """
@@ -46,6 +48,8 @@ class Variant:
     normalise: Normalise = "per_task"
     towers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     tower: tuple[int, ...] = TOWER
+    hidden_history: float = 0.0
+    average_last: float = 0.1
     tuned_as: str | None = None
     width: int | None = None
 
@@ -109,6 +113,11 @@ def ple_on_level0(width: int) -> dict[str, Any]:
     return flat({"kind": "ple", "trunk": ple(width // 2)}, "item_cohort", **level0(width))
 
 
+def pooled(width: int) -> dict[str, Any]:
+    """Return a bottom with towers that are sums over subsets of facets."""
+    return {**FACETS, **bottom(width)}
+
+
 def star(width: int) -> dict[str, Any]:
     """Return STAR, a bottom's own factors per cohort."""
     return {**FACETS, **bottom(width), "auxiliary_width": 16}
@@ -145,22 +154,36 @@ def biasnet(width: int) -> dict[str, Any]:
     }
 
 
+HIDDEN = 0.3
+"""Share of rows whose history is hidden, in variants with history dropout."""
+
+
+def tower_per_cell(**options: Any) -> Variant:
+    """Return one bottom for all, with a tower per cell of behaviour and cohort."""
+    return Variant("flat", lambda w: flat({"kind": "shared_bottom", "trunk": bottom(w)}), **options)
+
+
 VARIANTS: dict[str, Variant] = {
-    "ple": Variant("ple", ple),
     "mfh of the paper": Variant("mfh", of_paper),
-    "shared bottom": Variant("shared_bottom", bottom),
-    "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
-    "shared bottom, tower per cell": Variant(
-        "flat", lambda w: flat({"kind": "shared_bottom", "trunk": bottom(w)})
-    ),
-    "star": Variant("star", star),
+    "ple": Variant("ple", ple),
+    "pooled towers": Variant("pooled", pooled),
     "ple on level 0": Variant("flat", ple_on_level0),
-    "poso": Variant("poso", poso),
-    "mfh, one-level switchers": Variant("mfh", lambda w: of_paper(w, levels=1)),
-    "mlora": Variant("mlora", mlora),
+    "shared bottom, tower per cell": tower_per_cell(),
+    "shared bottom, tower per cell, history dropout": tower_per_cell(hidden_history=HIDDEN),
+    "shared bottom": Variant("shared_bottom", bottom),
+    "pooled towers, history dropout": Variant("pooled", pooled, hidden_history=HIDDEN),
     "mfh, one expert each": Variant("mfh", lambda w: of_paper(w, experts=1)),
+    "mfh of the paper, no level 0": Variant("mfh", lambda w: of_paper(w, has_level0=False)),
+    "mlora": Variant("mlora", mlora),
+    "mfh, one-level switchers": Variant("mfh", lambda w: of_paper(w, levels=1)),
+    "star": Variant("star", star),
     "pepnet": Variant("pepnet", pepnet, tower=()),
+    "poso": Variant("poso", poso),
     "biasnet": Variant("biasnet", biasnet),
+    "ple, last weights": Variant("ple", ple, average_last=0.0),
+    "ple, history dropout": Variant("ple", ple, hidden_history=HIDDEN),
+    "mfh of the paper, history dropout": Variant("mfh", of_paper, hidden_history=HIDDEN),
+    "shared bottom, tower per cell, last weights": tower_per_cell(average_last=0.0),
 }
 """What the regime map compares, by name: a line here adds to it. All read the cohort as a feature.
 
@@ -186,10 +209,12 @@ def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: f
         trunk=dict(variant.trunk(width)),
         tower=variant.tower,
         towers={key: tuple(widths) for key, widths in variant.towers.items()},
+        input=InputLayer(history_dropout={"user": variant.hidden_history} if variant.hidden_history else {}),
         loss=Loss(normalise=variant.normalise),
         optimiser=Optimiser(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
+            average_last=variant.average_last,
             batch_rows=BATCH_ROWS // variant.models,  # of a third of the rows: about as many steps
             max_epochs=100,
             patience=3,

@@ -185,14 +185,32 @@ def _to_encoder(world: World, log: Log, train: Rows, users: int) -> Encoder:
     mean, std = train.dense.mean(0, dtype=np.float64), train.dense.std(0, dtype=np.float64)
     return Encoder(
         categorical=tuple(
-            CategoricalEncoding(column=name, kind="hash", size=1 + size, dim=dim)
+            CategoricalEncoding(
+                column=name,
+                kind="vocabulary",
+                size=1 + size,
+                dim=dim,
+                history_of="user" if name == "user_id" else None,
+            )
             for name, (size, dim) in sizes.items()
         ),
         dense=tuple(
-            DenseEncoding(column=name, transform="identity", mean=mean[place], std=std[place])
+            DenseEncoding(
+                column=name,
+                transform="identity",
+                mean=mean[place],
+                std=std[place],
+                history_of="user" if _is_history(name) else None,
+                at_arrival=0.0 if _is_history(name) else None,
+            )
             for place, name in enumerate(_dense_columns(log))
         ),
     )
+
+
+def _is_history(column: str) -> bool:
+    """Return whether a dense column is made of a user's past, and 0 without one."""
+    return column.startswith("user_") and not column.startswith("user_attribute_")
 
 
 def _dense_columns(log: Log) -> Mapping[str, NDArray[np.float64]]:

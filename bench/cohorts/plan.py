@@ -24,13 +24,21 @@ TUNING_SEED = 1000
 RATES = (0.004, 0.008, 0.016, 0.032)
 DECAYS = (0.0, 1e-5)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
-LARGEST = ("ple", "shared bottom", "shared bottom, tower per cell", "mfh of the paper")
+CELLS = "shared bottom, tower per cell"
+HIDING_CELLS = f"{CELLS}, history dropout"
+POOLED = "pooled towers"
+HIDING_POOLED = f"{POOLED}, history dropout"
+LARGEST = ("ple", CELLS, HIDING_CELLS, "mfh of the paper")
 """Variants that are trained on 2 million rows."""
 PAIRS = (
+    (HIDING_CELLS, "ple"),
+    (HIDING_POOLED, "ple"),
+    (CELLS, "ple"),
+    (CELLS, "shared bottom"),
+    (POOLED, CELLS),
+    (HIDING_CELLS, CELLS),
     ("mfh of the paper", "ple"),
-    ("shared bottom, tower per cell", "ple"),
-    ("shared bottom, tower per cell", "shared bottom"),
-    ("mfh of the paper", "mfh of the paper, no level 0"),
+    ("mfh of the paper", "ple on level 0"),
 )
 """(ours, theirs): whose differences are tested, and corrected for their number."""
 
@@ -66,14 +74,16 @@ class Plan:
 
 
 DIALS, CONTROL, NAMED, MAP, OWN_SIZE = "one dial", "controls", "named pairs", "map", "own size"
-PARTS, CANDIDATES = "parts of mfh", "candidates"
+PARTS, CANDIDATES, TRAINING = "parts of mfh", "candidates", "training"
 MAIN = (
     "ple",
     "ple on level 0",
     "shared bottom",
-    "shared bottom, tower per cell",
+    CELLS,
+    HIDING_CELLS,
     "mfh of the paper",
-    "mfh of the paper, no level 0",
+    POOLED,
+    HIDING_POOLED,
 )
 """Variants of all worlds, controls and numbers of rows but the largest; PAIRS and LARGEST are among them."""
 OF_MFH = (
@@ -83,6 +93,13 @@ OF_MFH = (
     "mfh, one expert each",
 )
 """What of MFH's gain is level 0, which the two levels of switchers, which the number of experts."""
+OF_TRAINING = (
+    "ple, last weights",
+    f"{CELLS}, last weights",
+    "ple, history dropout",
+    "mfh of the paper, history dropout",
+)
+"""What averaging the weights and hiding histories bring; the others of the comparison are in MAIN."""
 PUBLISHED = ("star", "poso", "pepnet", "mlora", "biasnet")
 PAIRED = tuple(dict.fromkeys(name for pair in PAIRS for name in pair))
 SIGMAS = (NOTHING_SHARED, BASE, ALL_SHARED)
@@ -94,6 +111,7 @@ FULL = Plan(
         Block(DIALS, ONE_DIAL, ROWS[0], MAIN, FIVE),
         Block(CONTROL, CONTROLS, ROWS[0], MAIN, FIVE),
         Block(PARTS, SIGMAS, ROWS[0], OF_MFH, FIVE),
+        Block(TRAINING, SIGMAS, ROWS[0], OF_TRAINING, FIVE),
         Block(CANDIDATES, SIGMAS, ROWS[0], PUBLISHED, FIVE),
         Block(NAMED, (BASE,), ROWS[0], PAIRED, (6, 7, 8, 9, 10)),
         Block(OWN_SIZE, (BASE,), ROWS[0], MAIN, FIVE, is_own_size=True),

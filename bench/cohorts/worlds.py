@@ -51,6 +51,7 @@ ONE_DIAL = (
     World("separate representations", Dials(0.5, 0.5, 0.3, separation=0.5)),
     World("ids", BASE.dials, items=MANY_ITEMS, has_user_ids=True),
     World("six behaviours", Dials(0.5, 0.5, 0.3, behaviours=6)),
+    World("0.5 % new users", BASE.dials, share_of_new=0.005),
     World("20 % new users", BASE.dials, share_of_new=0.2),
 )
 """`base` and, one each, sigma, base rates, sample spaces, representations, ids, behaviours, new users."""

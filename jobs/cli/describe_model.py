@@ -15,6 +15,7 @@ from core.columns import input_sides
 from core.errors import ConfigError
 from core.load import load_config
 from core.schema import Config
+from features.arrivals import with_history
 from models.describe.mermaid import to_mermaid
 from models.describe.shapes import Description, ModelPart, describe, flops_of, largest_encoder, parameters_of
 from models.model import build_model
@@ -33,7 +34,7 @@ def describe_config(
     Raises:
         ConfigError: the architecture cannot read `model.trunk`, or does not know a name in it.
     """
-    encoder = largest_encoder(config.inputs, input_sides(config))
+    encoder = with_history(largest_encoder(config.inputs, input_sides(config)), config)
     with torch.device("meta"):  # shapes only: tables of any size cost nothing
         model = build_model(config.model, encoder, tasks, cohorts, config.training.seed)
     return describe(model)

@@ -17,6 +17,7 @@ Letters: B rows, D input width, J and H widths of a layer, R rank.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, cast
 
 import torch
@@ -24,10 +25,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from core.config_model import Positive
-from models.modules.experts import ExpertOptions, Experts, Layer, run_experts, to_logit
-from models.modules.facets import CellsConfig, cells_of, one_shape, own_facets
+from models.modules.experts import ExpertOptions, Experts, Layer, run_experts
+from models.modules.facets import CellsConfig, cells_of, own_facets
 from models.modules.graph import Graph
-from models.modules.made import MadeExperts, MadeLinear, linears_of, to_made_tower
+from models.modules.made import MadeExperts, MadeLinear, to_made_towers
 from models.modules.pairs import Rows
 from models.modules.trunk import CELL, Architecture, Facets, Trunk
 
@@ -133,10 +134,8 @@ class MloraTrunk(Trunk):
         Raises:
             ConfigError: `towers` gives some of them other widths.
         """
-        hidden = one_shape(widths)
-        width = next(iter(self.out_dims.values()))
-        self.task_towers.update({f"{task}_tower": to_logit(width, hidden) for task in self.tasks})
-        return {cell: self._tower(cell, width, hidden) for cell in self.out_dims}
+        make = partial(LoraLinear, rank=self.rank)
+        return to_made_towers(self.out_dims, widths, self.task_towers, lambda cell: [_tower_of(cell)], make)
 
     def draw(self, graph: Graph, x: str) -> dict[str, str]:
         """Draw the shared layers, those of the cells, and the towers' shared parts."""
@@ -147,11 +146,11 @@ class MloraTrunk(Trunk):
 
     def draw_terms(self, graph: Graph, output: str) -> Sequence[str]:
         """Return the shared tower of the output's task."""
-        return (graph.name_of(f"task_towers.{output.partition(CELL)[0]}_tower"),)
+        return (graph.name_of(f"task_towers.{_tower_of(output)}"),)
 
-    def _tower(self, cell: str, width: int, hidden: Sequence[int]) -> nn.Module:
-        shared = linears_of(self.task_towers[f"{cell.partition(CELL)[0]}_tower"])
-        return to_made_tower([LoraLinear(cast(nn.Linear, each), self.rank) for each in shared], width, hidden)
+
+def _tower_of(cell: str) -> str:
+    return f"{cell.partition(CELL)[0]}_tower"
 
 
 ARCHITECTURE = Architecture(MloraConfig, MloraTrunk, is_by_cell=True)

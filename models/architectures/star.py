@@ -27,10 +27,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from core.config_model import Positive
-from models.modules.experts import ExpertOptions, Experts, Layer, run_experts, to_logit
-from models.modules.facets import CellsConfig, cells_of, one_shape, own_facets
+from models.modules.experts import ExpertOptions, Experts, Layer, run_experts
+from models.modules.facets import CellsConfig, cells_of, own_facets
 from models.modules.graph import Graph
-from models.modules.made import MadeExperts, MadeLinear, linears_of, to_made_tower
+from models.modules.made import MadeExperts, MadeLinear, to_made_towers
 from models.modules.pairs import Rows, linear
 from models.modules.trunk import CELL, Architecture, Facets, Trunk
 
@@ -154,10 +154,7 @@ class StarTrunk(Trunk):
         Raises:
             ConfigError: `towers` gives some of them other widths.
         """
-        hidden = one_shape(widths)
-        width = next(iter(self.out_dims.values()))
-        self.task_towers.update({f"{task}_tower": to_logit(width, hidden) for task in self.tasks})
-        return {cell: self._tower(cell, width, hidden) for cell in self.out_dims}
+        return to_made_towers(self.out_dims, widths, self.task_towers, lambda c: [_tower_of(c)], StarLinear)
 
     def link(self, logits: dict[str, Tensor], x_BD: Rows) -> dict[str, Tensor]:
         """Return the logits, (B, 1) each, with those of the auxiliary network added."""
@@ -178,19 +175,19 @@ class StarTrunk(Trunk):
 
     def draw_terms(self, graph: Graph, output: str) -> Sequence[str]:
         """Return the shared tower of the output's task."""
-        return (graph.name_of(f"task_towers.{_task(output)}_tower"),)
+        return (graph.name_of(f"task_towers.{_tower_of(output)}"),)
 
     def draw_logit(self, graph: Graph, output: str, towers: Mapping[str, str]) -> Sequence[str]:
         """Return an output's tower, and the auxiliary network of its cohort."""
         return (towers[output], graph.name_of(f"auxiliary.own.{_group(output)}_bias"))
 
-    def _tower(self, cell: str, width: int, hidden: Sequence[int]) -> nn.Module:
-        shared = linears_of(self.task_towers[f"{_task(cell)}_tower"])
-        return to_made_tower([StarLinear(cast(nn.Linear, each)) for each in shared], width, hidden)
-
 
 def _task(cell: str) -> str:
     return cell.partition(CELL)[0]
+
+
+def _tower_of(cell: str) -> str:
+    return f"{_task(cell)}_tower"
 
 
 def _group(cell: str) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from core.encoder import CategoricalEncoding, DenseEncoding, Encoder, Entity
 from core.errors import ConfigError
 from core.model import InputLayer as InputLayerConfig
+from models.modules.history import History
 from models.modules.id_default import LearntDefault, check_sources, width_of
 
 SIDES: tuple[Entity, ...] = get_args(Entity)
@@ -28,8 +29,9 @@ class InputLayer(nn.Module):
 
     Row 0 of a table is for missing and unseen values. Id dropout, in training only, replaces a
     value by it, so that the row is trained for what is unseen later (Volkovs et al., NeurIPS 2017, drop
-    whole inputs of a recommender for its cold starts). A learnt default adds to it what other columns of the
-    side say (models/modules/id_default.py).
+    whole inputs of a recommender for its cold starts). History dropout hides all columns at once that are
+    made of a user's or an item's events (models/modules/history.py). A learnt default adds to row 0 what
+    other columns of the side say (models/modules/id_default.py).
 
     Args:
         encoder: columns, table sizes and widths, means and standard deviations.
@@ -48,6 +50,9 @@ class InputLayer(nn.Module):
             {f"{c.table_name}_table": _table(c, config.sparse_rows) for c in encoder.categorical}
         )
         self.id_dropout = dict(config.id_dropout)
+        self.histories = nn.ModuleDict(
+            {f"{of}_history": History(of, share, encoder) for of, share in config.history_dropout.items()}
+        )
         self.sources = {column: each.columns for column, each in config.id_default.items()}
         dims = {c.column: c.dim for c in encoder.categorical}
         for column, each in config.id_default.items():
@@ -88,6 +93,8 @@ class InputLayer(nn.Module):
 
     def forward(self, ids_BC: Tensor, dense_BF: Tensor) -> Tensor:
         """Map ids (B, C) int64 and raw dense values (B, F), NaN for null, to x (B, D)."""
+        for history in self.histories.values():
+            ids_BC, dense_BF = history(ids_BC, dense_BF)
         sides = (
             self._pieces(
                 side, ids_BC[:, self.categorical_columns[side]], dense_BF[:, self.dense_columns[side]]

@@ -8,13 +8,14 @@ Letters: B rows, J input width, H output width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.modules.experts import Layer, Stack, to_logit
+from models.modules.facets import one_shape
 
 
 class MadeLinear(nn.Module, ABC):
@@ -84,7 +85,31 @@ def linears_of(tower: nn.Module) -> list[nn.Module]:
     return [layer for layer in tower.children() if not isinstance(layer, nn.ReLU)]
 
 
-def to_made_tower(linears: Sequence[MadeLinear], in_dim: int, widths: Sequence[int]) -> nn.Sequential:
-    """Return a tower of these linear maps, in this order."""
-    own = iter(linears)
-    return to_logit(in_dim, widths, to_linear=lambda *_: next(own))
+def to_made_towers(
+    out_dims: Mapping[str, int],
+    widths: Mapping[str, Sequence[int]],
+    terms: nn.ModuleDict,
+    terms_of: Callable[[str], Sequence[str]],
+    make: Callable[..., MadeLinear],
+) -> dict[str, nn.Module]:
+    """Make towers that cells have in common as terms, and the tower of each cell of its terms.
+
+    Args:
+        out_dims: cell -> width of its tower's input, the same for all.
+        widths: cell -> widths of its tower's hidden layers.
+        terms: of the trunk, empty; the terms' towers are added.
+        terms_of: names of a cell's terms.
+        make: makes a linear map of a cell of those of its terms.
+
+    Raises:
+        ConfigError: towers have unequal widths.
+    """
+    hidden, in_dim = one_shape(widths), next(iter(out_dims.values()))
+    names = dict.fromkeys(name for cell in out_dims for name in terms_of(cell))
+    terms.update({name: to_logit(in_dim, hidden) for name in names})
+
+    def tower_of(cell: str) -> nn.Module:
+        layers = zip(*(linears_of(terms[name]) for name in terms_of(cell)), strict=True)
+        return to_logit(in_dim, hidden, to_linear=lambda *_: make(*next(layers)))
+
+    return {cell: tower_of(cell) for cell in out_dims}

@@ -93,6 +93,17 @@ class Trunk(nn.Module, ABC):
         found = [penalty for trunk in inner if (penalty := trunk.penalty()) is not None]
         return torch.stack(found).sum() if found else None
 
+    def before_step(self, row_weights_KG: Tensor) -> None:
+        """Keep what a step of training is made from: gradients of all ranks, weights not yet changed.
+
+        Args:
+            row_weights_KG: what the loss of a row of each cell counts in that of the step, 0 where the step
+                has no such row.
+        """
+
+    def after_epoch(self) -> None:
+        """Learn from what the epoch's steps were made from."""
+
     def check(self, tasks: Sequence[Task]) -> None:
         """Check that the trunk can learn the tasks; default: it can learn any.
 

@@ -43,9 +43,12 @@ class Optimisers:
         for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
 
-    def step(self, ranks: Distributed) -> None:
-        """Average the gradients over ranks, and take one step."""
+    def average(self, ranks: Distributed) -> None:
+        """Average the gradients over ranks."""
         ranks.average_gradients(self._dense)
         ranks.average_sparse_gradients(self._sparse)
+
+    def step(self) -> None:
+        """Take one step."""
         for optimiser in self._optimisers:
             optimiser.step()

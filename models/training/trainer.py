@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from models.metrics.device_states import DeviceStates, metrics_by_cell
 from models.model import MultiTaskModel
 from models.modules.trunk import CELL
 from models.training import losses
+from models.training.averaging import Average
 from models.training.distributed import Distributed
 from models.training.optimisers import Optimisers
 from models.training.reader import Batch, Rows
@@ -35,8 +36,9 @@ class Epoch:
     Attributes:
         epoch: from 1.
         train_loss: mean over the epoch, of the model before each step.
-        validation_loss: of the model after the epoch; weights of tasks as at the start, so that epochs
-            can be compared. Where weights are learnt, both losses are `UncertaintyWeighting.at_best_noise`.
+        validation_loss: of the averaged model after the epoch; weights of tasks as at the start, so that
+            epochs can be compared. Where weights of tasks are learnt, both losses are
+            `UncertaintyWeighting.at_best_noise`.
         validation_metrics: task, and task|user group -> metric -> value over all validation rows, of logits
             before calibration; None for a single class, or for no row.
         rows_per_second: training rows of all ranks, padding not counted, validation time included.
@@ -103,10 +105,13 @@ class Trainer:
         self._optimisers = Optimisers(
             model, list(self.weighting.parameters()) if is_learnt else [], self.optimiser
         )
+        self._average = Average(model, self.optimiser.average_last)
         self._steps = 0
 
     def fit(self) -> list[Epoch]:
         """Train until the validation loss has not fallen for `patience` epochs; keep the best weights.
+
+        Validated and kept is the average of the weights (models/training/averaging.py).
 
         Raises:
             LamplighterError: a loss is not finite.
@@ -117,9 +122,12 @@ class Trainer:
         for epoch in range(self.optimiser.max_epochs):
             started = time.monotonic()
             train_loss, rows = self._train_epoch(epoch)
-            validation_loss, metrics = self._validate()
-            self._check_finite(epoch, train_loss, validation_loss)
-            is_best = validation_loss < best_loss
+            with self._average.applied():
+                validation_loss, metrics = self._validate()
+                self._check_finite(epoch, train_loss, validation_loss)
+                self.model.network.trunk.after_epoch()
+                if is_best := validation_loss < best_loss:
+                    best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             rate = rows / (time.monotonic() - started)
             history.append(Epoch(epoch + 1, train_loss, validation_loss, metrics, rate, is_best))
             if self.ranks.rank == 0:
@@ -129,7 +137,6 @@ class Trainer:
                 )  # fmt: skip
             if is_best:
                 best_loss, waited = validation_loss, 0
-                best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             elif (waited := waited + 1) >= self.optimiser.patience:
                 break
         self.model.load_state_dict(best_weights)
@@ -156,8 +163,12 @@ class Trainer:
         sums_KG = self._sums(logits_BK, batch)
         loss = self._total_loss(sums_KG, counts_KG, epoch) + self._penalty(logits_BK, batch.weight)
         self._optimisers.clear()
+        sums_KG.retain_grad()
         loss.backward()
-        self._optimisers.step(self.ranks)
+        self._optimisers.average(self.ranks)
+        self.model.network.trunk.before_step(cast(Tensor, sums_KG.grad) / self.ranks.size)
+        self._optimisers.step()
+        self._average.after_step()
         self._steps += 1
         return Update(loss.detach(), sums_KG.detach(), own_KG)
 

@@ -44,6 +44,7 @@ TRUNKS: dict[str, tuple[str, dict[str, Any]]] = {
     "biasnet": ("biasnet", {"main": TWO_LEVELS, "reads": PRIOR, "bias_tower": [6, 5]}),
     "star": ("star", {"facets": ["user_cohort"], "widths": [6, 5], "auxiliary_width": 4}),
     "mlora": ("mlora", {"facets": ["user_cohort"], "widths": [6, 5], "rank": 2}),
+    "pooled": ("pooled", {"facets": ["user_cohort"], "widths": [6, 5]}),
 }
 """Name in tests -> architecture and trunk, small, for tasks that have `click` and `like` among them."""
 

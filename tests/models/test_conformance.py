@@ -165,6 +165,16 @@ def test_7_names_that_are_prefixes_of_each_other_or_of_methods_stay_apart(
         ]
         for name in names
     }
+    if architecture == "pooled":  # towers are sums, and the trunk has what is summed
+        of_task = {
+            name: [
+                p
+                for key, term in model.network.trunk.terms.items()
+                if f"task={name}" in key.split()
+                for p in term.parameters()
+            ]
+            for name in names
+        }
     assert all(of_task.values())
     assert {name: has_gradient(own) for name, own in of_task.items()} == {
         "click": True,

@@ -39,7 +39,7 @@ def model_of(make_model: Make) -> Callable[[str], MultiTaskModel]:
     def make(name: str) -> MultiTaskModel:
         architecture, trunk = VARIANTS[name]
         base = next(known for known, (kind, _) in TRUNKS.items() if kind == architecture)
-        towers = {} if base in ("star", "mlora") else {"like": (7, 3)}  # made of terms of one shape
+        towers = {} if base in ("star", "mlora", "pooled") else {"like": (7, 3)}  # made of terms of one shape
         return make_model(base, TASKS, GROUPS, trunk=trunk, towers=towers)
 
     return make

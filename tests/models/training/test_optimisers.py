@@ -16,7 +16,8 @@ def test_a_sparse_table_changes_only_in_rows_that_a_batch_has_read() -> None:
     optimisers = Optimisers(model, [], CONFIG)
 
     (model["large"](torch.tensor([1])) + model["small"](torch.tensor([1]))).sum().backward()
-    optimisers.step(Single())
+    optimisers.average(Single())
+    optimisers.step()
 
     moved = {
         name: (parameter != before[name]).any(1).tolist() for name, parameter in model.named_parameters()
@@ -33,7 +34,8 @@ def test_parameters_beside_the_model_have_no_weight_decay() -> None:
     weight = model.weight.item()
 
     (0.0 * model.weight.sum() + 0.0 * beside.sum()).backward()
-    optimisers.step(Single())
+    optimisers.average(Single())
+    optimisers.step()
 
     assert beside.item() == 3.0
     assert model.weight.item() != weight
