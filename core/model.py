@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from core.config_model import ConfigModel, Name, Positive
-from core.encoder import Arriving
 
 
 class IdDefault(ConfigModel):
@@ -27,7 +26,9 @@ class InputLayer(ConfigModel):
     """
 
     id_dropout: dict[Name, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
-    history_dropout: dict[Arriving, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
+    history_dropout: dict[Literal["user", "item"], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default_factory=dict
+    )
     id_default: dict[Name, IdDefault] = Field(default_factory=dict)
     sparse_rows: Positive | None = None
 

@@ -18,8 +18,31 @@ UNKNOWN = {"binary": 0.5, "regression": 0.0}  # of a task without an example
 EXACT = "decimal(28,6)"  # sums do not depend on the order of rows
 
 
+def to_daily_sums(examples: DataFrame, baselines: Baselines, tasks: Sequence[Task]) -> DataFrame:
+    """Return the sums of weights and of weighted labels of each day.
+
+    Grain: (data_date, user_cohort, group_value), with an array `tasks` of task, rows and positives.
+    Cost: one scan, and one shuffle of (days x cohorts x values) partial rows.
+
+    Args:
+        examples: of the days.
+        baselines: the attribute.
+        tasks: their names.
+    """
+    value = F.coalesce(F.col(baselines.group).cast("string"), F.lit(ANY)).alias("group_value")
+    sums = [
+        F.struct(
+            F.lit(task.name).alias("task"),
+            F.sum(_weight(task).try_cast(EXACT)).alias("rows"),
+            F.sum((_weight(task) * F.col(f"label_{task.name}")).try_cast(EXACT)).alias("positives"),
+        )
+        for task in tasks
+    ]
+    return examples.groupBy("data_date", "user_cohort", value).agg(F.array(*sums).alias("tasks"))
+
+
 def to_group_means(
-    examples: DataFrame,
+    by_day: DataFrame,
     baselines: Baselines,
     tasks: Sequence[Task],
     first: date,
@@ -36,26 +59,17 @@ def to_group_means(
     final then.
     Units: rows and positives are sums of weights, positives of a regression those of the label; rate is the
     mean, of a binary task in [0, 1].
-    Cost: one shuffle of (dates x tasks x cohorts x values) partial rows.
+    Cost: reads its input six times, and shuffles (dates x tasks x cohorts x values) rows.
 
     Args:
-        examples: of the data dates whose labels any date of the result averages; others do not count.
-        baselines: the attribute and the strength.
+        by_day: `to_daily_sums` of the data dates whose labels any date of the result averages, computed
+            already; others do not count.
+        baselines: the strength.
         tasks: their names and kinds, and when their labels are final.
         first: first data date of the result.
         last: last data date of the result.
         window_days: days of examples that a data date averages.
     """
-    value = F.coalesce(F.col(baselines.group).cast("string"), F.lit(ANY)).alias("group_value")
-    sums = [
-        F.struct(
-            F.lit(task.name).alias("task"),
-            F.sum(_weight(task).try_cast(EXACT)).alias("rows"),
-            F.sum((_weight(task) * F.col(f"label_{task.name}")).try_cast(EXACT)).alias("positives"),
-        )
-        for task in tasks
-    ]
-    by_day = examples.groupBy("data_date", "user_cohort", value).agg(F.array(*sums).alias("tasks"))
     wait = wait_days(tasks)
     seen_to = F.least(F.date_add("data_date", wait + window_days - 1), F.lit(last))
     seen_from = F.greatest(F.date_add("data_date", wait), F.lit(first))

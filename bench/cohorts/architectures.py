@@ -154,7 +154,7 @@ def biasnet(width: int) -> dict[str, Any]:
     }
 
 
-HIDDEN = 0.2
+HIDDEN = 0.3
 """Share of rows whose history is hidden, in variants with history dropout."""
 
 

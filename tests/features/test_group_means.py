@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from core.schema import Config
-from features.group_means import popularity, to_group_means, with_group_means
+from features.group_means import popularity, to_daily_sums, to_group_means, with_group_means
 from tests.features.small import rows_of
 
 EXAMPLES = """data_date date, user_cohort string, item_tag string, weight double,
@@ -22,7 +22,8 @@ FIRST, LAST = date(2022, 5, 5), date(2022, 5, 7)
 
 def means_of(spark: SparkSession, rows: list[tuple[object, ...]], config: Config, days: int = 3) -> DataFrame:
     examples = spark.createDataFrame(rows, EXAMPLES)
-    return to_group_means(examples, config.baselines, config.tasks, FIRST, LAST, days)
+    by_day = to_daily_sums(examples, config.baselines, config.tasks)
+    return to_group_means(by_day, config.baselines, config.tasks, FIRST, LAST, days)
 
 
 def test_a_mean_leans_towards_the_cohort_and_that_towards_the_task(

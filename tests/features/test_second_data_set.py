@@ -15,7 +15,7 @@ from core.training_days import date_range
 from features.encoding import encoded, fit_encoder
 from features.entities import to_entities
 from features.events import to_events, with_row_status
-from features.group_means import to_group_means
+from features.group_means import to_daily_sums, to_group_means
 from features.outcomes import to_outcomes
 from features.packing import to_blocks
 from features.pools import to_pools
@@ -108,7 +108,8 @@ def test_lists_are_made_without_a_model_and_looked_back_at(
     tables: Tables, judged: DataFrame, library: Config
 ) -> None:
     day = LAST - timedelta(days=1)
-    means = to_group_means(tables.examples, library.baselines, library.tasks, day, day, 4)
+    by_day = to_daily_sums(tables.examples, library.baselines, library.tasks)
+    means = to_group_means(by_day, library.baselines, library.tasks, day, day, 4)
     items = tables.item_features.where(F.col("data_date") == day).join(
         tables.item_cohorts.withColumnRenamed("cohort", "item_cohort"), on=["item_id", "data_date"]
     )

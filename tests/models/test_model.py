@@ -33,11 +33,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
     assert all(torch.equal(first[name], again[name]) for name in first)
     fixed = ("alpha", "beta", "scales", "shifts")  # they start as they must
     drawn = [name for name in first if not any(part in name for part in fixed)]
-    if architecture in (
-        "star",
-        "mlora",
-        "pooled",
-    ):  # what is a cohort's or a cell's own starts as if there were none
+    if architecture in ("star", "mlora", "pooled"):  # a cohort's or a cell's own starts as if there were none
         drawn = [name for name in drawn if len(first[name].unique()) > 1]
     assert not any(torch.equal(first[name], other[name]) for name in drawn)
 

@@ -25,6 +25,7 @@ TOWER = (3,)
 
 def network_of(kind: str, norm: str = "none") -> Network:
     """As built, in double."""
+    torch.manual_seed(1)
     common: dict[str, Any] = {"facets": ["user_cohort"], "widths": WIDTHS, "norm": norm}
     trunk = (
         StarTrunk(6, FACETS, StarConfig(**common, auxiliary_width=5))

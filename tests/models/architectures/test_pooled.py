@@ -227,6 +227,7 @@ def test_a_cell_with_many_rows_is_free() -> None:
     """Linear towers and squared errors, so that the minimum of the loss has a closed form."""
     variance, truth = 0.1, truth_of({"task": 0.1, "user_cohort": 0.1, "task+user_cohort": 0.1}).double()
     config = PooledConfig(facets=("user_cohort",), widths=(8,), norm="layer")
+    torch.manual_seed(1)
     network = Network(PooledTrunk(WIDTH, {"task": NAMES, **COHORTS}, config), NAMES, (), {}).double()
     trunk, drawn = network.trunk, torch.Generator().manual_seed(1)
     names, distance = list(trunk.terms), {}
@@ -256,8 +257,9 @@ def test_a_cell_with_many_rows_is_free() -> None:
         apart = [network.towers[cell](h[:100, :-1]) - h[:100] @ own for cell, own in free.items()]
         distance[count] = torch.cat(apart).abs().mean().item()
 
+    # As 1 / rows, once rows outweigh the prior in all directions that the bottom's output has.
     assert distance[500] > 0.03
-    assert distance[50_000] == pytest.approx(distance[5_000] / 10, rel=0.2)
+    assert distance[50_000] < distance[5_000] / 5 < distance[500] / 20, distance
 
 
 def excess(model: MultiTaskModel, truth: MultiTaskModel, cohort: int) -> float:

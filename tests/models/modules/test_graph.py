@@ -112,13 +112,15 @@ def test_the_towers_with_a_path_to_an_output_are_those_that_get_a_gradient_from_
 ) -> None:
     network = network_of(name)
     graph = network.draw()
+    added = {name: torch.zeros(1, requires_grad=True) for name in network.towers}  # to each tower's logit
+    for name_of_tower, tower in network.towers.items():
+        tower.register_forward_hook(lambda _, __, z_B1, name=name_of_tower: z_B1 + added[name])
     logits_BKG = network(x_of(network))
-    biases = [tower[-1].bias for tower in network.towers.values()]
 
     for k, row in enumerate(network.cells_KG):
         for g, cell in enumerate(row):
             gradients = torch.autograd.grad(
-                logits_BKG[:, k, g].sum(), biases, retain_graph=True, allow_unused=True
+                logits_BKG[:, k, g].sum(), [*added.values()], retain_graph=True, allow_unused=True
             )
             moved = {
                 f"towers.{tower}"
