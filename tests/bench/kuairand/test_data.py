@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cohorts.architectures import VARIANTS, matched_width, to_model
+from bench.cohorts.architectures import HIDDEN, VARIANTS, matched_width, to_model
 from bench.fit import fit
 from bench.kuairand import data as module
 from bench.kuairand.data import SPLITS, kuairand
@@ -74,5 +74,5 @@ def test_all_variants_are_of_equal_size_on_these_columns(exported: None) -> None
 def test_a_variant_with_history_dropout_trains(exported: None) -> None:
     model = to_model(VARIANTS[HIDING_PLE], 8, 0.01)
 
-    assert model.input.history_dropout == {"user": 0.2}
+    assert model.input.history_dropout == {"user": HIDDEN}
     assert np.isfinite(fit(model, kuairand().data, seed=1).validation_loss)
