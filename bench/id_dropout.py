@@ -6,7 +6,8 @@ python -m bench.id_dropout --table    print the table only
 PLE on KuaiRand-Pure with the user id as an input of its own (a vocabulary of all users of the training days,
 8 numbers each) and a share of the ids hidden in training, against the same model without the id. Test days
 are 05-07 and 05-08; a user without a row in the training days is unseen, and reads row 0 of the table. Three
-seeds; the learning rate is that of PLE in bench.kuairand. Intervals are by bootstrap over users, paired.
+seeds; the learning rate is that of PLE in bench.kuairand.first. Intervals are by bootstrap over users,
+paired.
 """
 
 from functools import lru_cache, partial
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from bench.cohorts.architectures import COMPARED, matched_width, to_model
 from bench.command_line import is_table_only
 from bench.fit import Dataset, fit, predict
-from bench.kuairand.__main__ import tuned_rate
 from bench.kuairand.data import kuairand, with_column
+from bench.kuairand.first import tuned_rate
 from bench.kuairand.measures import (
     cells_in_order,
     cells_of,

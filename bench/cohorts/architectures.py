@@ -197,7 +197,7 @@ COMPARED: dict[str, Variant] = {
     "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
     "mfh": Variant("mfh", lambda w: trees(cgc(w))),
 }
-"""What bench.kuairand compares: one model per cohort, PLE with the cohort as a feature, flat PLE over
+"""What bench.kuairand.first compares: one model per cohort, PLE with the cohort as a feature, flat PLE over
 cells, one tree, one tree per facet."""
 
 

@@ -65,13 +65,23 @@ def compare(differences: Sequence[Floats], replicates: int = REPLICATES) -> list
         )
     means_WF = np.stack([of_world.mean(0) for of_world in differences])
     mean_F, error_F = means_WF.mean(0), _error(means_WF)
-    t_RF = np.abs(_replicates(differences, replicates))
+    return to_compared(mean_F, error_F, _replicates(differences, replicates), np.concatenate(differences))
+
+
+def to_compared(mean_F: Floats, error_F: Floats, t_RF: Floats, all_pairs: Floats) -> list[Compared]:
+    """Return each comparison of a family.
+
+    Args:
+        mean_F, error_F: of the sample, with its standard error.
+        t_RF: of each replicate, its distance from the mean in its own standard errors.
+        all_pairs: the differences that are counted, (pairs, F).
+    """
+    t_RF = np.abs(t_RF)
     alone_F = np.quantile(t_RF, LEVEL, axis=0, method="higher")
     largest_R = t_RF.max(1)
     together = np.quantile(largest_R, LEVEL, method="higher")
-    own_F = _ratio(np.abs(mean_F), error_F)
-    p_F = (1 + (largest_R[:, None] >= own_F).sum(0)) / (1 + replicates)
-    all_pairs = np.concatenate(differences)
+    own_F = to_t(np.abs(mean_F), error_F)
+    p_F = (1 + (largest_R[:, None] >= own_F).sum(0)) / (1 + len(t_RF))
     return [
         Compared(
             alone=_around(mean_F[f], alone_F[f] * error_F[f]),
@@ -113,7 +123,7 @@ def _replicates(differences: Sequence[Floats], replicates: int) -> Floats:
         is_drawn = np.arange(most) < seeds_RW[..., None]
         drawn_RWSF = values_WSF[world_RW[..., None], seed_RWS]
         means_RWF = np.einsum("rws,rwsf->rwf", is_drawn / seeds_RW[..., None], drawn_RWSF)
-        found.append(_ratio(means_RWF.mean(1) - mean_F, _error(means_RWF)))
+        found.append(to_t(means_RWF.mean(1) - mean_F, _error(means_RWF)))
     return np.concatenate(found)
 
 
@@ -123,7 +133,7 @@ def _error(means: Floats) -> Floats:
     return error
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def to_t(above: Floats, below: Floats) -> Floats:
     """Return above / below; without any spread a difference is infinitely many errors, and 0 is none."""
     return np.divide(above, below, out=np.where(above == 0, 0.0, np.inf), where=below > 0)
 

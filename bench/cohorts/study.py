@@ -5,7 +5,7 @@ A variant's tunings and finals belong to one part, so that several processes sha
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant
@@ -14,22 +14,12 @@ from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_t
 from bench.cohorts.plan import OWN_SIZES, TUNING_SEED, Block, Plan
 from bench.cohorts.teacher import TaughtBed, taught
 from bench.cohorts.trial import rows_of, train
+from bench.cohorts.tuning import Tuned, best_inside, or_failed
 from bench.cohorts.worlds import BASE, World
 from bench.results import Results
-from core.errors import LamplighterError
 from jobs.workers.synthetic.dials import COHORTS
 
 Key = dict[str, Any]
-RATE_LIMITS = (1e-5, 1.0)
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The best of a grid."""
-
-    learning_rate: float
-    weight_decay: float
-    validation_loss: float
 
 
 @dataclass(frozen=True)
@@ -100,16 +90,7 @@ class Study:
             start = self.tuned(name, first)
             grid = [(start.learning_rate * factor, start.weight_decay) for factor in (0.5, 1, 2)]
         found = [self._tried(name, rows, parameters, *place) for place in grid]
-        while True:
-            best, rates = min(found, key=lambda t: t.validation_loss), [t.learning_rate for t in found]
-            if min(rates) < best.learning_rate < max(rates):
-                return best
-            beyond = best.learning_rate * (2 if best.learning_rate == max(rates) else 0.5)
-            if not RATE_LIMITS[0] < beyond < RATE_LIMITS[1]:
-                raise LamplighterError(
-                    f"{name}: no best learning rate in {RATE_LIMITS}; look at its trainings"
-                )
-            found.append(self._tried(name, rows, parameters, beyond, best.weight_decay))
+        return best_inside(name, found, partial(self._tried, name, rows, parameters))
 
     def ceiling(self, world: World, rows: int, seed: int) -> Key:
         """Return AUC of the ceilings of a data set by cohort and task."""
@@ -127,10 +108,9 @@ class Study:
 
         def find() -> Key:
             data = _inner(self._bed(BASE, rows, TUNING_SEED)).data
-            try:
-                summary = train(self.variants[name], data, rate, TUNING_SEED, decay, parameters).summary
-            except LamplighterError as error:  # a loss that is not finite: this rate is too high
-                summary = {"validation_loss": 1e9, "error": str(error)}
+            summary = or_failed(
+                lambda: train(self.variants[name], data, rate, TUNING_SEED, decay, parameters).summary
+            )
             print("tune", name, rows, parameters, rate, decay, summary["validation_loss"], flush=True)
             return summary
 

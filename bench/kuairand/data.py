@@ -24,6 +24,7 @@ from core.declared_config import hashes_of_keys
 from core.encoder import CategoricalEncoding, Encoder
 from core.load import PROJECT_DIR
 from core.schema import Config
+from features.arrivals import with_history
 from features.encoding import encoded, fit_encoder
 from jobs.runtime.arguments import Arguments
 from jobs.runtime.code import hash_of
@@ -44,7 +45,8 @@ class KuaiRand:
     """The data set.
 
     Attributes:
-        data: training and validation rows, the user's cohort among their columns.
+        data: training and validation rows, the user's cohort among their columns; the encoder knows which
+            columns are made of a user's or an item's events.
         test: test rows.
         users, items: ids of each split's rows, split -> (n,).
     """
@@ -70,7 +72,7 @@ def kuairand() -> KuaiRand:
         "item_cohort": project.config.cohorts.item.names,
     }
     groups = cohorts["user_cohort"]
-    encoder = Encoder.model_validate_json(str(arrays["encoder"]))
+    encoder = with_history(Encoder.model_validate_json(str(arrays["encoder"])), project.config)
     cohort = CategoricalEncoding(column="user_cohort", kind="hash", size=1 + len(groups), dim=4)
     rows = {split: _with_cohort(_rows_of(arrays, split)) for split in SPLITS}
     return KuaiRand(

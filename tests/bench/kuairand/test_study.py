@@ -1,0 +1,88 @@
+"""The comparison resumes one training at a time, with rates inside of what was tried."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.cohorts.architectures import VARIANTS
+from bench.cohorts.trial import Trained
+from bench.kuairand import study as module
+from bench.kuairand.plan import NAMES, PAIRS, RATES, RESULTS, SEEDS, TUNING_SEED
+from bench.kuairand.study import run, tuned
+from bench.results import Results
+from core.errors import LamplighterError
+from tests.bench.cohorts.made_up import in_folder
+
+
+class Trainings:
+    """Trainings whose validation loss is the distance of the rate's logarithm from that of `best`."""
+
+    def __init__(self, best: float, end_at: int | None = None) -> None:
+        self.best, self.end_at = best, end_at
+        self.done: list[tuple[str, float, int]] = []
+
+    def __call__(self, variant: Any, _data: Any, rate: float, seed: int, _decay: float = 0.0) -> Trained:
+        if len(self.done) == self.end_at:
+            raise KeyboardInterrupt
+        name = next(name for name, known in VARIANTS.items() if known is variant)
+        self.done.append((name, rate, seed))
+        if rate > 0.1:
+            raise LamplighterError("the loss is not finite")
+        trained = Trained([], {"validation_loss": abs(math.log2(rate / self.best)), "seconds": 0.0})
+        object.__setattr__(trained, "logits", lambda *_: None)
+        return trained
+
+
+@pytest.fixture(autouse=True)
+def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SimpleNamespace(tasks=(), cohorts={})
+    monkeypatch.setattr(Results, "__init__", in_folder(tmp_path))
+    monkeypatch.setattr(
+        module, "kuairand", lambda: SimpleNamespace(data=data, test=None, users={"test": None})
+    )
+    monkeypatch.setattr(module, "groups_of", lambda *_: {})
+    monkeypatch.setattr(module, "to_cells", lambda *_: {})
+
+
+def test_a_run_that_was_ended_goes_on_seed_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after, again = Trainings(0.004, end_at=40), Trainings(0.004), Trainings(0.004)
+
+    monkeypatch.setattr(module, "train", before)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    monkeypatch.setattr(module, "train", after)
+    run()
+    monkeypatch.setattr(module, "train", again)
+    run()
+
+    assert again.done == []
+    done = before.done + after.done
+    tunings, finals = done[: len(NAMES) * len(RATES)], done[len(NAMES) * len(RATES) :]
+    assert {seed for *_, seed in tunings} == {TUNING_SEED}
+    assert [(name, seed) for name, _, seed in finals] == [(name, seed) for seed in SEEDS for name in NAMES]
+    assert {rate for _, rate, _ in finals} == {0.004}
+    assert len(Results(RESULTS).all()) == len(done)
+
+
+@pytest.mark.parametrize(("best", "tried"), [(0.004, 3), (0.016, 5), (0.0005, 6), (0.06, 7)])
+def test_the_grid_of_rates_grows_until_the_best_lies_inside(
+    best: float, tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings = Trainings(best)
+    monkeypatch.setattr(module, "train", trainings)
+
+    found = tuned("ple")
+
+    rates = sorted(rate for _, rate, _ in trainings.done)
+    assert rates[0] < found.learning_rate < rates[-1]
+    assert abs(math.log2(found.learning_rate / best)) <= 0.5
+    assert len(rates) == tried
+
+
+def test_the_named_pairs_are_of_variants_that_are_trained() -> None:
+    assert {name for pair in PAIRS for name in pair} == set(NAMES)
+    assert set(NAMES) <= VARIANTS.keys()
+    assert TUNING_SEED not in SEEDS
