@@ -59,14 +59,7 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    spark = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.sql.shuffle.partitions", "8")
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .config("spark.driver.memory", "4g")
-        .config("spark.ui.enabled", "false")
-        .getOrCreate()
-    )
+    spark = two_tasks()
     with tempfile.TemporaryDirectory(prefix="lists-") as folder:
         rows = [
             row
@@ -76,6 +69,18 @@ def main() -> None:
     spark.stop()
     head = ["PLE", "way", "users", "pairs/s", "ours / it (over turns)", "largest difference of scores"]
     print_table(head, rows)
+
+
+def two_tasks() -> SparkSession:
+    """Return a session of this machine that runs two tasks at once."""
+    return (
+        SparkSession.builder.master("local[2]")
+        .config("spark.sql.shuffle.partitions", "8")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        .config("spark.driver.memory", "4g")
+        .config("spark.ui.enabled", "false")
+        .getOrCreate()
+    )
 
 
 def measure(

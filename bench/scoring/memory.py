@@ -14,11 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
 from bench.results import PROJECT
 from bench.scale.processes import watched
-from bench.scoring.lists import our_lists, to_encoded_pool, to_items, to_users
+from bench.scoring.lists import our_lists, to_encoded_pool, to_items, to_users, two_tasks
 from bench.scoring.models import to_bundle
 from bench.tables import print_table
 
@@ -52,14 +50,7 @@ def largest_worker(users: int) -> int:
 def score(users: int) -> None:
     """Make the lists of so many users, and write them nowhere."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    spark = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.sql.shuffle.partitions", "8")
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .config("spark.driver.memory", "4g")
-        .config("spark.ui.enabled", "false")
-        .getOrCreate()
-    )
+    spark = two_tasks()
     with tempfile.TemporaryDirectory(prefix="memory-") as folder:
         bundle = to_bundle(Path(folder), "ple", "demo")
         pool = to_encoded_pool(to_items(spark, bundle.encoder), bundle.encoder)
