@@ -58,11 +58,13 @@ class Loss(ConfigModel):
 class Optimiser(ConfigModel):
     """Adam; an epoch is one pass over the training blocks.
 
+    warmup_steps: in step n of so many the learning rate is n / warmup_steps times `learning_rate`.
     average_last: share of the steps so far over which the weights are averaged that are validated and kept;
     0 keeps the last ones (models/training/averaging.py).
     """
 
     learning_rate: Annotated[float, Field(gt=0)]
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     average_last: Annotated[float, Field(ge=0, lt=1)] = 0.1
     batch_rows: Positive  # of one rank

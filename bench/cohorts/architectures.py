@@ -21,6 +21,8 @@ PARAMETERS = 60_000
 
 TOWER = (16,)
 BATCH_ROWS = 1024
+WARMUP_STEPS = 100
+"""At the rates that are best, the first steps without a warm-up leave few ReLUs of a tower alive."""
 FACETS = {"facets": ["user_cohort"]}
 HOW_NEW = ["user_cohort", "user_event_count"]
 """Columns that say how new a user is: what gates and bias towers read."""
@@ -213,6 +215,7 @@ def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: f
         loss=Loss(normalise=variant.normalise),
         optimiser=Optimiser(
             learning_rate=learning_rate,
+            warmup_steps=WARMUP_STEPS,
             weight_decay=weight_decay,
             average_last=variant.average_last,
             batch_rows=BATCH_ROWS // variant.models,  # of a third of the rows: about as many steps

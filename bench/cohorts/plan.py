@@ -21,7 +21,7 @@ from bench.cohorts.data import ROWS, TEST_USERS, VALIDATION_USERS
 from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, NOTHING_SHARED, ONE_DIAL, World
 
 TUNING_SEED = 1000
-RATES = (0.004, 0.008, 0.016, 0.032)
+RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.0, 1e-5)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
 CELLS = "shared bottom, tower per cell"
@@ -126,6 +126,6 @@ QUICK = Plan(
         Block(CONTROL, CONTROLS, ROWS[0], MAIN, (1, 2)),
         Block(MAP, (BASE,), ROWS[1], LARGEST, (1,)),
     ),
-    rates=(0.008, 0.016),
+    rates=(0.016, 0.032),
     decays=(0.0,),
 )

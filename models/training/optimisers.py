@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LinearLR
 
 from core.model import Optimiser
 from models.training.distributed import Distributed
@@ -20,7 +21,7 @@ class Optimisers:
     Args:
         model: `sparse` of its embeddings is the kind of their gradient.
         beside: parameters outside of the model, without weight decay.
-        config: learning rate and weight decay.
+        config: learning rate, its first steps, and weight decay.
     """
 
     def __init__(self, model: nn.Module, beside: Sequence[nn.Parameter], config: Optimiser) -> None:
@@ -37,6 +38,12 @@ class Optimisers:
         self._optimisers: list[Optimizer] = [torch.optim.Adam(groups, lr=config.learning_rate, fused=True)]
         if tables:
             self._optimisers.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
+        first = config.warmup_steps
+        self._warmups = [
+            LinearLR(each, start_factor=1 / first, total_iters=first - 1)
+            for each in self._optimisers
+            if first > 1
+        ]
 
     def clear(self) -> None:
         """Clear all gradients."""
@@ -52,3 +59,5 @@ class Optimisers:
         """Take one step."""
         for optimiser in self._optimisers:
             optimiser.step()
+        for warmup in self._warmups:
+            warmup.step()

@@ -1,5 +1,6 @@
 """Which optimiser updates which parameter."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -39,6 +40,27 @@ def test_parameters_beside_the_model_have_no_weight_decay() -> None:
 
     assert beside.item() == 3.0
     assert model.weight.item() != weight
+
+
+def test_the_rate_grows_in_equal_parts_until_the_warmup_ends() -> None:
+    """In its first steps Adam moves a parameter of constant gradient by the learning rate."""
+    model = nn.ModuleDict({"large": nn.Embedding(1, 1, sparse=True), "small": nn.Embedding(1, 1)})
+    optimisers = Optimisers(model, [], CONFIG.model_copy(update={"warmup_steps": 4, "weight_decay": 0.0}))
+
+    lengths = [step_lengths(model, optimisers) for _ in range(6)]
+
+    for table in (0, 1):
+        of_table = [length[table] for length in lengths]
+        assert of_table == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1, 0.1], rel=1e-4)
+
+
+def step_lengths(model: nn.ModuleDict, optimisers: Optimisers) -> list[float]:
+    """Take a step of gradient 1 for both tables; return how far each has moved."""
+    before = [parameter.item() for parameter in model.parameters()]
+    optimisers.clear()
+    (model["large"](torch.tensor([0])) + model["small"](torch.tensor([0]))).sum().backward()
+    optimisers.step()
+    return [was - parameter.item() for was, parameter in zip(before, model.parameters(), strict=True)]
 
 
 def test_gradients_are_cleared() -> None:
