@@ -1,7 +1,7 @@
 """One training on rows in memory, by the trainer of models/, and its predictions on held-out rows."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from models.training.reader import Batch, Rows
 from models.training.run_spec import FitSpec
 from models.training.trainer import Trainer
 
+Build = Callable[[Model, Encoder, Sequence[str], Mapping[str, Sequence[str]], int], MultiTaskModel]
+"""As `models.model.build_model`."""
 ONE_COHORT: dict[str, tuple[str, ...]] = {"user_cohort": ("all",)}
 """Cohorts of data that have none: metrics want at least one group."""
 
@@ -47,11 +49,11 @@ class Fit:
     seconds: float
 
 
-def fit(model: Model, data: Dataset, seed: int) -> Fit:
-    """Train until the validation loss falls no more; the best epoch's weights stay."""
+def fit(model: Model, data: Dataset, seed: int, build: Build = build_model) -> Fit:
+    """Train what `build` makes until the validation loss falls no more; the best epoch's weights stay."""
     torch.manual_seed(seed)
     began = time.perf_counter()
-    network = build_model(model, data.encoder, [task.name for task in data.tasks], data.cohorts, seed)
+    network = build(model, data.encoder, [task.name for task in data.tasks], data.cohorts, seed)
     spec = FitSpec(model=model, tasks=data.tasks, cohorts=data.cohorts, seed=seed)
     trainer = Trainer(network, spec, MemoryRows(data.train), MemoryRows(data.validation), Single())
     history = trainer.fit()

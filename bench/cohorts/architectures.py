@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.fit import trunk_parameters
+from bench.fit import Build, trunk_parameters
 from bench.widths import closest_width
 from core.encoder import Encoder
 from core.model import InputLayer, Loss, Model, Optimiser
@@ -42,6 +42,7 @@ class Variant:
         average_last: as in the model YAML.
         tuned_as: the variant whose learning rate it takes; itself where there is none.
         width: not matched to a number of parameters but given.
+        build: makes the model, where it is none of models/architectures.
     """
 
     architecture: str
@@ -54,6 +55,7 @@ class Variant:
     average_last: float = 0.1
     tuned_as: str | None = None
     width: int | None = None
+    build: Build = build_model
 
 
 def level(width: int, **options: Any) -> dict[str, Any]:
@@ -237,7 +239,7 @@ def matched_width(
 
     def count(width: int) -> int:
         model = to_model(variant, width, 0.001)
-        return trunk_parameters(build_model(model, encoder, names, cohorts, seed=1))
+        return trunk_parameters(variant.build(model, encoder, names, cohorts, 1))
 
     if variant.width is not None:
         return variant.width, count(variant.width)

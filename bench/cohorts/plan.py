@@ -11,6 +11,8 @@
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
   Pairs x cohorts are one family of simultaneous intervals (bench/cohorts/intervals.py).
 - A control holds where its teacher's architecture beats every other variant of MAIN, each with 95 %.
+- What the rows leave open even to who knows the form of the truth (bench/cohorts/true_form.py) is the block
+  "bound".
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
@@ -74,6 +76,7 @@ class Plan:
 
 
 DIALS, CONTROL, NAMED, MAP, OWN_SIZE = "one dial", "controls", "named pairs", "map", "own size"
+BOUND, TRUE_FORM_NAME = "bound", "true form"
 PARTS, CANDIDATES, TRAINING = "parts of mfh", "candidates", "training"
 MAIN = (
     "ple",
@@ -102,6 +105,12 @@ OF_TRAINING = (
 """What averaging the weights and hiding histories bring; the others of the comparison are in MAIN."""
 PUBLISHED = ("star", "poso", "pepnet", "mlora", "biasnet")
 PAIRED = tuple(dict.fromkeys(name for pair in PAIRS for name in pair))
+OF_TRUE_FORM = tuple(
+    world
+    for world in ONE_DIAL
+    if not (world.dials.separation or world.has_user_ids or world.has_sample_space)
+)
+"""Worlds in which bench/cohorts/true_form.py has the form of the truth."""
 SIGMAS = (NOTHING_SHARED, BASE, ALL_SHARED)
 FIVE = (1, 2, 3, 4, 5)
 
@@ -113,6 +122,7 @@ FULL = Plan(
         Block(PARTS, SIGMAS, ROWS[0], OF_MFH, FIVE),
         Block(TRAINING, SIGMAS, ROWS[0], OF_TRAINING, FIVE),
         Block(CANDIDATES, SIGMAS, ROWS[0], PUBLISHED, FIVE),
+        Block(BOUND, OF_TRUE_FORM, ROWS[0], (TRUE_FORM_NAME,), FIVE),
         Block(NAMED, (BASE,), ROWS[0], PAIRED, (6, 7, 8, 9, 10)),
         Block(OWN_SIZE, (BASE,), ROWS[0], MAIN, FIVE, is_own_size=True),
         Block(MAP, SIGMAS, ROWS[1], MAIN, FIVE),
@@ -124,6 +134,7 @@ QUICK = Plan(
     (
         Block(DIALS, ONE_DIAL, ROWS[0], MAIN, (1, 2)),
         Block(CONTROL, CONTROLS, ROWS[0], MAIN, (1, 2)),
+        Block(BOUND, OF_TRUE_FORM, ROWS[0], (TRUE_FORM_NAME,), (1, 2)),
         Block(MAP, (BASE,), ROWS[1], LARGEST, (1,)),
     ),
     rates=(0.016, 0.032),

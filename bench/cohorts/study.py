@@ -11,9 +11,10 @@ from typing import Any
 from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant
 from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_tasks, rounded
-from bench.cohorts.plan import OWN_SIZES, TUNING_SEED, Block, Plan
+from bench.cohorts.plan import OWN_SIZES, TRUE_FORM_NAME, TUNING_SEED, Block, Plan
 from bench.cohorts.teacher import TaughtBed, taught
 from bench.cohorts.trial import rows_of, train
+from bench.cohorts.true_form import TRUE_FORM
 from bench.cohorts.tuning import Tuned, best_inside, or_failed
 from bench.cohorts.worlds import BASE, World
 from bench.results import Results
@@ -33,7 +34,7 @@ class Study:
     """
 
     plan: Plan
-    variants: Mapping[str, Variant] = field(default_factory=lambda: VARIANTS)
+    variants: Mapping[str, Variant] = field(default_factory=lambda: VARIANTS | {TRUE_FORM_NAME: TRUE_FORM})
     part: int = 1
     parts: int = 1
 

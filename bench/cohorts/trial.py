@@ -46,9 +46,9 @@ def train(
     width, found = matched_width(variant, data.encoder, data.tasks, data.cohorts, parameters)
     model = to_model(variant, width, rate, weight_decay)
     if variant.models == 1:
-        fits = [fit(model, data, seed)]
+        fits = [fit(model, data, seed, variant.build)]
     else:
-        fits = [fit(model, _of_group(data, group), seed) for group in range(variant.models)]
+        fits = [fit(model, _of_group(data, group), seed, variant.build) for group in range(variant.models)]
     return Trained(
         fits,
         {

@@ -9,7 +9,17 @@ import torch
 
 from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant, matched_width, of_paper, ple, to_model
 from bench.cohorts.data import TestBed, to_test_bed
-from bench.cohorts.plan import FULL, LARGEST, MAIN, OWN_SIZES, PAIRED, QUICK, TUNING_SEED, Plan
+from bench.cohorts.plan import (
+    FULL,
+    LARGEST,
+    MAIN,
+    OWN_SIZES,
+    PAIRED,
+    QUICK,
+    TRUE_FORM_NAME,
+    TUNING_SEED,
+    Plan,
+)
 from bench.cohorts.teacher import PARAMETERS as OF_TEACHER
 from bench.cohorts.worlds import BASE, World
 from models.architectures.flat import FlatTrunk
@@ -56,7 +66,7 @@ def test_own_sizes_can_be_had_within_10_percent_in_the_base_world(
 @pytest.mark.parametrize("plan", [FULL, QUICK])
 def test_blocks_name_what_there_is(plan: Plan) -> None:
     for block in plan.blocks:
-        assert set(block.variants) <= set(VARIANTS), block.name
+        assert set(block.variants) <= {*VARIANTS, TRUE_FORM_NAME}, block.name
         assert len(set(block.seeds)) == len(block.seeds)
         assert TUNING_SEED not in block.seeds  # no final on the data that rates were chosen on
     assert {*LARGEST, *PAIRED} <= set(MAIN)  # else a pair has no worlds to be compared in
