@@ -7,12 +7,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
+TREE_SECONDS = 5.0
+"""For what a process has started, after it has ended."""
 
 
 class ServiceError(Exception):
@@ -110,10 +113,7 @@ class Service:
     def kill(self) -> None:
         """Kill -9 the process and all that it started, as a machine that loses its power would."""
         for each in self._tree():
-            try:
-                each.kill()
-            except psutil.NoSuchProcess:
-                continue
+            _kill(each)
         self.process.wait()
 
     def stop(self) -> None:
@@ -126,6 +126,21 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        _, alive = psutil.wait_procs(tree, timeout=5.0)
-        for each in alive:
-            each.kill()
+        # Not psutil.wait_procs, which fails where the system says of an ended one that there is no such file.
+        until = time.monotonic() + TREE_SECONDS
+        while any(map(_is_alive, tree)) and time.monotonic() < until:
+            time.sleep(0.1)
+        for each in filter(_is_alive, tree):
+            _kill(each)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
