@@ -114,7 +114,8 @@ def test_an_empty_date_may_be_allowed_and_is_scored_as_of_itself(
     spark: SparkSession, used_project: SampleProject
 ) -> None:
     ask = used_project.ask(AFTER_THE_LAST, allow_empty=True)
-    for job in (scan_sources, ingest, check, build_features, label_cohorts, fit_group_means, score, publish):
+    before_lists = scan_sources, ingest, check, build_features, label_cohorts, fit_group_means, build_pools
+    for job in (*before_lists, score, publish):
         job(ask)
 
     store = used_project.opened().store
