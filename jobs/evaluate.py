@@ -19,7 +19,14 @@ from jobs.runtime.job import ONE, job
 from jobs.runtime.reads import day_before_evaluation, days_of_evaluation, rival, same_day
 from jobs.runtime.run import Run
 from jobs.workers.baselines import measure_baselines
-from jobs.workers.evaluation import MetricCell, gains, gate_state, measure_model, with_cohort_axes
+from jobs.workers.evaluation import (
+    MetricCell,
+    constant_scores,
+    gains,
+    gate_state,
+    measure_model,
+    with_cohort_axes,
+)
 from models.metrics.gate_report import collapsed, gate_weights
 from models.serving.bundle import Bundle, read_bundle
 from quality.served import BASELINES
@@ -59,7 +66,7 @@ def evaluate(run: Run) -> None:
     cells += measure_baselines(examples, means, run.config)
     against = (champion, *BASELINES)
     cells += [gain for other in against for gain in gains(cells, candidate, other)]
-    write_gates(run, examples, bundles[candidate], days[0])
+    write_gates(run, examples, bundles[candidate], days[0], [*constant_scores(cells, candidate)])
     write_cells(run, cells, examples, days[0])
     run.note(" and ".join(versions))
 
@@ -97,12 +104,12 @@ def curve_rows(cells: Sequence[MetricCell], last: date) -> list[dict[str, Any]]:
     ]
 
 
-def write_gates(run: Run, examples: DataFrame, bundle: Bundle, first: date) -> None:
-    """Replace the candidate's rows of `gate_weights`, and what its gates lack in `model_warnings`."""
+def write_gates(run: Run, examples: DataFrame, bundle: Bundle, first: date, constant: Sequence[str]) -> None:
+    """Replace the candidate's rows of `gate_weights`, and in `model_warnings` what has collapsed in it."""
     candidate = bundle.manifest.model_version
     state = gate_state(examples, bundle)
     key: dict[str, Any] = {"model_version": candidate, "last_data_date": run.data_date}
-    warnings = [key | {"warning": text} for text in collapsed(state)]
+    warnings = [key | {"warning": text} for text in (*collapsed(state), *constant)]
     weights = [key | {"first_data_date": first} | asdict(weight) for weight in gate_weights(state)]
     run.commit_rows("model_warnings", warnings, model_version=candidate)
     run.commit_rows("gate_weights", weights, model_version=candidate)

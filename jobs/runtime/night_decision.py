@@ -71,7 +71,7 @@ def gates_of(run: Run, decision: Decision | None) -> Iterator[GateBar]:
 
 
 def warnings_of(run: Run, decision: Decision | None) -> Iterator[str]:
-    """Return what is wrong with the candidate's gates, as sentences."""
+    """Return what has collapsed in the candidate, as sentences."""
     for row in run.rows("model_warnings", last_data_date=run.data_date):
         if decision is not None and row["model_version"] == decision.candidate:
             yield str(row["warning"])

@@ -65,7 +65,7 @@ def collect(run: Run) -> NightReport:
         decision=decision,
         calibration=tuple(calibration_of(run, decision)),
         gates=tuple(gates_of(run, decision)),
-        gate_warnings=tuple(warnings_of(run, decision)),
+        model_warnings=tuple(warnings_of(run, decision)),
         scores=_score_distribution(run, published),
         pools=tuple(_pools(run)),
         outcomes=tuple(_outcomes(run)),

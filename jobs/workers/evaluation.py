@@ -178,6 +178,24 @@ def gate_state(examples: DataFrame, bundle: Bundle) -> GateState:
     return merge({GateKey(*row[:keys]): GateSums(*row[keys:])} for row in rows.collect())
 
 
+def constant_scores(cells: Sequence[MetricCell], version: str) -> Iterator[str]:
+    """Return warnings of binary tasks whose score does not depend on the row, in all rows or in a cohort.
+
+    AUC is then exactly a half in the sample and in every replicate. A task that is constant in all rows is
+    not named per cohort.
+    """
+    constant = {
+        (cell.task, cell.cohort): cell.rows
+        for cell in cells
+        if (cell.model_version, cell.metric, cell.value) == (version, "auc", 0.5)
+        and cell.replicates
+        and all(value == 0.5 for value in cell.replicates if not np.isnan(value))
+    }
+    for (task, cohort), rows in constant.items():
+        if cohort == "all" or (task, "all") not in constant:
+            yield f"task {task} has the same score in all {rows:,} rows of cohort {cohort}"
+
+
 def gains(cells: Sequence[MetricCell], candidate: str, rival: str | None) -> Iterator[MetricCell]:
     """Return what the candidate is better by, paired: the same users drawn in each replicate.
 

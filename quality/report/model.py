@@ -329,7 +329,7 @@ class NightReport:
     decision: Decision | None = None
     calibration: tuple[CalibrationPoint, ...] = ()
     gates: tuple[GateBar, ...] = ()
-    gate_warnings: tuple[str, ...] = ()
+    model_warnings: tuple[str, ...] = ()
     scores: ScoreDistribution | None = None
     pools: tuple[PoolRow, ...] = ()
     outcomes: tuple[OutcomeRow, ...] = ()

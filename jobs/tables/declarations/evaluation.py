@@ -35,7 +35,7 @@ def evaluation_tables() -> list[Table]:
             ("model_version", "last_data_date", "warning"),
             {"model_version": STRING, "last_data_date": DATE, "warning": STRING},
             partition=("last_data_date",),
-            holds="what the gates of a model lack, such as experts without output",
+            holds="what has collapsed in a model: dead experts, gates of one expert, constant scores",
             date_column="last_data_date",
         ),
         Table(

@@ -17,7 +17,14 @@ from core.encoder import CategoricalEncoding, DenseEncoding, Encoder
 from core.model import Loss, Model, Optimiser
 from core.schema import CohortAxes, Cohorts, Evaluation, Task
 from jobs.workers import evaluation
-from jobs.workers.evaluation import MetricCell, for_model, gains, measure_model, with_cohort_axes
+from jobs.workers.evaluation import (
+    MetricCell,
+    constant_scores,
+    for_model,
+    gains,
+    measure_model,
+    with_cohort_axes,
+)
 from jobs.workers.inference import (
     STATE_SCHEMA,
     calibrated_logits,
@@ -321,3 +328,27 @@ def test_a_gain_is_what_the_candidate_is_better_by() -> None:
     assert found["mse_gain"]["low"] == pytest.approx(1.0)  # paired: both move together
     assert {row["baseline_version"] for row in found.values()} == {"old"}
     assert [*gains(cells, "new", None), *gains(cells, "new", "new")] == []
+
+
+@pytest.mark.parametrize(
+    ("by_cohort", "warned"),
+    [
+        ({"all": (0.5, 0.5), "user:new": (0.5, 0.5)}, ["all"]),
+        ({"all": (0.7, 0.7), "user:new": (0.5, 0.5)}, ["user:new"]),
+        ({"all": (0.5, 0.5, float("nan"))}, ["all"]),  # a replicate with a single class
+        ({"all": (0.5, 0.51)}, []),  # by chance a half
+        ({"all": ()}, []),  # too few of a class
+    ],
+)
+def test_a_score_that_is_the_same_in_all_rows_is_a_warning(
+    by_cohort: dict[str, tuple[float, ...]], warned: list[str]
+) -> None:
+    cells = [
+        MetricCell(version, "click", cohort, "auc", values[0] if values else None, 1234, 9, 9, 9, 9, values)
+        for version, found in (("new", by_cohort), ("old", {"all": (0.5, 0.5)}))
+        for cohort, values in found.items()
+    ]
+
+    assert [*constant_scores(cells, "new")] == [
+        f"task click has the same score in all 1,234 rows of cohort {cohort}" for cohort in warned
+    ]

@@ -121,7 +121,7 @@ def sample_night() -> NightReport:
         ),
         calibration=tuple(sample_calibration()),
         gates=tuple(sample_gates()),
-        gate_warnings=("expert SHARED.1 of levels.0 is dead: its output is zero in all 13,411 rows",),
+        model_warnings=("expert SHARED.1 of levels.0 is dead: its output is zero in all 13,411 rows",),
         scores=ScoreDistribution(
             edges=tuple(n / 20 for n in range(13)),
             tonight=(0.01, 0.04, 0.09, 0.16, 0.2, 0.18, 0.13, 0.09, 0.05, 0.03, 0.015, 0.005),

@@ -164,7 +164,7 @@ def test_every_name_from_data_is_escaped(night: NightReport) -> None:
             GateBar(HOSTILE, HOSTILE, "all", 9, 0.5, 0.1, 1.0),
             GateBar(HOSTILE, HOSTILE, HOSTILE, 9, 0.5, 0.1, 1),
         ),
-        gate_warnings=(HOSTILE,),
+        model_warnings=(HOSTILE,),
         pools=(PoolRow(HOSTILE, HOSTILE, 1, ((HOSTILE, 1),), 1, 0),),
         outcomes=tuple(OutcomeRow(name, "recall", HOSTILE, HOSTILE, 0.1, 1, 1) for name in ("home", HOSTILE)),
         samples=tuple(
@@ -246,7 +246,7 @@ def test_gates_are_a_plot_each_and_a_table_with_the_collapsed_experts_on_top(nig
         "all", "user:new", "user:low", "user:high", "user:old", "item:new"
     ]  # fmt: skip
     assert page.row("levels.0.click", "SHARED.0")[2:5] == ["90.00 %", "0.267 ± 0.053", "0.333 ± 0.067"]
-    sound = Page(render_night(replace(night, gate_warnings=()))).text
+    sound = Page(render_night(replace(night, model_warnings=()))).text
     assert "Every expert is active" in sound
     assert "Collapsed" not in sound
 
