@@ -62,6 +62,9 @@ def spark_session(config: Config) -> SparkSession:
         builder = builder.config(key, value)
     on_interrupt = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
+    if LEAST not in settings:  # a session that other settings began still has theirs
+        for name in {LEAST, *SCANS} - settings.keys():
+            spark.conf.unset(name)
     if threading.current_thread() is threading.main_thread():
         # PySpark's own handler talks to the JVM in the middle of a call to it, which ends in a stack trace.
         signal.signal(signal.SIGINT, on_interrupt)

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from pyspark.sql import SparkSession
 
 from core.errors import ConfigError
 from core.load import load_config
 from jobs.tables import session
-from jobs.tables.partitions import LEAST
+from jobs.tables.partitions import LEAST, SETTING
 from jobs.tables.session import spark_session, spark_settings
 
 
@@ -104,6 +105,22 @@ def test_an_error_in_a_worker_reaches_the_job_and_not_the_console() -> None:
     assert found.stdout.splitlines() == ["local[2] 2", "PythonException", "SparkRuntimeException"]
     lines = [line for line in found.stderr.splitlines() if "incubator modules" not in line]  # the JVM's
     assert lines == []
+
+
+@pytest.mark.spark
+def test_a_session_that_goes_on_has_the_partitions_that_are_given_now(spark: SparkSession) -> None:
+    before = spark.conf.get(SETTING)
+    fitted = load_config(overrides=["runtime.cores=2"])
+    given = load_config(overrides=["runtime.cores=2", f"runtime.spark={{{SETTING}: '3'}}"])
+
+    found = [
+        (session.conf.get(SETTING), session.conf.get(LEAST, None))
+        for session in map(spark_session, (fitted, given, fitted))
+    ]
+    spark.conf.set(SETTING, before)
+    spark.conf.unset(LEAST)
+
+    assert found == [("2", "2"), ("3", None), ("2", "2")]
 
 
 def test_a_session_of_spark_connect_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
