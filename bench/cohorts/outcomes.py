@@ -45,8 +45,7 @@ class Outcomes:
         ceiling = self._found.get(_text(ceiling_key(world, block.rows, seed)))
         if final is None or ceiling is None:
             return None
-        top, own = mean_over_tasks(ceiling["auc"]["expected"]), mean_over_tasks(final["auc"])
-        return {cohort: top[cohort] - own[cohort] for cohort in COHORTS}
+        return distance(ceiling, final)
 
     def distances(self, blocks: Iterable[Block], world: World, name: str) -> BySeed:
         """Return the distances of a variant in a world by seed, of all of these blocks."""
@@ -57,6 +56,12 @@ class Outcomes:
             for seed in block.seeds
             if (distance := self.distance(block, world, seed, name))
         }
+
+
+def distance(ceiling: Key, final: Key) -> ByCohort:
+    """Return AUC of the second ceiling minus that of a final."""
+    top, own = mean_over_tasks(ceiling["auc"]["expected"]), mean_over_tasks(final["auc"])
+    return {cohort: top[cohort] - own[cohort] for cohort in COHORTS}
 
 
 def _text(key: dict[str, Any]) -> str:

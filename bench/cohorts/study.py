@@ -62,7 +62,28 @@ class Study:
         """Return one training with its measures."""
         parameters = self.own_size(name) if block.is_own_size else PARAMETERS
         key = final_key(world, block.rows, seed, name, parameters)
-        return self.results.once(key, lambda: self._measured(world, block.rows, seed, name, parameters))
+        return self.results.once(key, lambda: self.measured(world, block.rows, seed, name, parameters))
+
+    def measured(self, world: World, rows: int, seed: int, name: str, parameters: int = PARAMETERS) -> Key:
+        """Return the measures of a training that is done now, at the rate and decay that `tuned` returns."""
+        tuned = self.tuned(name, rows, parameters)  # before the data set, which is the only one kept
+        bed = _inner(self._bed(world, rows, seed))
+        trained = train(
+            self.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay, parameters
+        )
+        tasks = bed.data.tasks
+        logits = trained.logits(bed.test, len(tasks))
+        new = rows_of(bed.data.train, COHORTS.index("new"))
+        auc = rounded(auc_by_cell(logits, bed.test, tasks))
+        train_auc = auc_by_cell(trained.logits(new, len(tasks)), new, tasks, ("new",))
+        means = {cohort: round(value, 4) for cohort, value in mean_over_tasks(auc).items()}
+        print(name, world.name, rows, seed, means, f"{trained.summary['seconds']} s", flush=True)
+        return {
+            **trained.summary,
+            "auc": auc,
+            "train_auc": rounded(train_auc),
+            **calibration_by_cell(logits, bed.test, tasks),
+        }
 
     def own_size(self, name: str) -> int:
         """Return the number of parameters with the lowest validation loss in the base world."""
@@ -95,13 +116,13 @@ class Study:
 
     def ceiling(self, world: World, rows: int, seed: int) -> Key:
         """Return AUC of the ceilings of a data set by cohort and task."""
+        return self.results.once(ceiling_key(world, rows, seed), lambda: self.ceilings(world, rows, seed))
 
-        def find() -> Key:
-            bed = self._bed(world, rows, seed)
-            test, tasks = _inner(bed).test, _inner(bed).data.tasks
-            return {"auc": {n: rounded(auc_by_cell(p, test, tasks)) for n, p in bed.ceilings().items()}}
-
-        return self.results.once(ceiling_key(world, rows, seed), find)
+    def ceilings(self, world: World, rows: int, seed: int) -> Key:
+        """Return the same, computed again."""
+        bed = self._bed(world, rows, seed)
+        test, tasks = _inner(bed).test, _inner(bed).data.tasks
+        return {"auc": {n: rounded(auc_by_cell(p, test, tasks)) for n, p in bed.ceilings().items()}}
 
     def _tried(self, name: str, rows: int, parameters: int, rate: float, decay: float) -> Tuned:
         key = {"step": "tune", "variant": name, "rows": rows, "size": parameters, "learning_rate": rate}
@@ -116,26 +137,6 @@ class Study:
             return summary
 
         return Tuned(rate, decay, self.results.once(key, find)["validation_loss"])
-
-    def _measured(self, world: World, rows: int, seed: int, name: str, parameters: int) -> Key:
-        tuned = self.tuned(name, rows, parameters)  # before the data set, which is the only one kept
-        bed = _inner(self._bed(world, rows, seed))
-        trained = train(
-            self.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay, parameters
-        )
-        tasks = bed.data.tasks
-        logits = trained.logits(bed.test, len(tasks))
-        new = rows_of(bed.data.train, COHORTS.index("new"))
-        auc = rounded(auc_by_cell(logits, bed.test, tasks))
-        train_auc = auc_by_cell(trained.logits(new, len(tasks)), new, tasks, ("new",))
-        means = {cohort: round(value, 4) for cohort, value in mean_over_tasks(auc).items()}
-        print(name, world.name, rows, seed, means, f"{trained.summary['seconds']} s", flush=True)
-        return {
-            **trained.summary,
-            "auc": auc,
-            "train_auc": rounded(train_auc),
-            **calibration_by_cell(logits, bed.test, tasks),
-        }
 
     def _bed(self, world: World, rows: int, seed: int) -> TestBed | TaughtBed:
         return _to_bed(world, rows, seed, self.plan.validation_users, self.plan.test_users)
