@@ -22,7 +22,7 @@ $(AIRFLOW_READY): constraints-airflow.txt tools/setup.sh
 setup: $(READY) ## make .venv: pinned packages, Horovod, Delta jars (about 10 minutes, once)
 	@echo "ready: .venv"
 
-demo: $(READY) ## history and two nights on the embedded log: train PLE and MFH, score all users, report
+demo: $(READY) ## history and two nights on the embedded log: train two models, score all users, report
 	@$(BIN)/lamplighter demo
 
 demo-reduced: $(READY) ## the same on fewer days and smaller models, in a warehouse of its own

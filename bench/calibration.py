@@ -4,12 +4,13 @@ python -m bench.calibration                train what is not yet in the results,
 python -m bench.calibration --table        print the tables only
 python -m bench.calibration --seeds 4 5    these seeds only
 
-Data of known truth (bench/cohorts): q = .5 and 1, 5 % new users. PLE with the cohort as a feature, a shared
-bottom with a tower per cell, and MFH, at the learning rates that bench.cohorts found for them. Each is
-calibrated on its validation rows (16,000, of which 800 are new users'), with several n0 of the slopes of
-cohorts (models/serving/calibration.py; inf: none, only offsets), and measured on 24,000 test rows of each
-cohort. Slopes, log losses and calibration errors are against the true probabilities of the test rows, so
-labels of the test add no noise. Calibration error: 15 groups of equal size, by prediction.
+Two worlds of known truth (bench/cohorts/worlds.py): base, and the one in which behaviours share nothing of
+what sets cohorts apart. VARIANTS are trained as in the regime map, at the rates and decays that it has found
+(results/regimes.jsonl). Each is calibrated on its validation rows (16,000, of which 800 are new users'), with
+several n0 of the slopes of cohorts (models/serving/calibration.py; inf: none, only offsets), and measured on
+24,000 test rows of each cohort. Slopes, log losses and calibration errors are against the true probabilities
+of the test rows, so labels of the test add no noise. Calibration error: 15 groups of equal size, by
+prediction.
 """
 
 import argparse
@@ -24,20 +25,19 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from bench.cohorts.architectures import COMPARED, matched_width, to_model
 from bench.cohorts.data import ROWS, TestBed, to_test_bed
-from bench.cohorts.first.level0 import LEVEL0
-from bench.cohorts.worlds import World
-from bench.fit import fit, predict
+from bench.cohorts.plan import CELLS, FULL, HIDING_POOLED
+from bench.cohorts.study import Study
+from bench.cohorts.trial import train
+from bench.cohorts.worlds import BASE, NOTHING_SHARED, World
 from bench.paired import paired_difference
 from bench.results import Results
 from bench.tables import print_table
-from jobs.workers.synthetic.dials import COHORTS, Dials
+from jobs.workers.synthetic.dials import COHORTS
 from models.serving.calibration import SLOPE_SHRINKAGE, fit_calibration
 
-BOTTOM = "shared bottom, tower per cell"
-VARIANTS = {"ple": (COMPARED["ple"], 0.008), BOTTOM: (LEVEL0[BOTTOM], 0.016), "mfh": (COMPARED["mfh"], 0.008)}
-DIFFERENCES, SHARE_OF_NEW, SEEDS = (0.5, 1.0), 0.05, (1, 2, 3, 4, 5)
+VARIANTS = ("ple", CELLS, "mfh of the paper", HIDING_POOLED)
+WORLDS, SEEDS = (BASE, NOTHING_SHARED), (1, 2, 3, 4, 5)
 SHRINKAGES = (math.inf, 2000, 1000, SLOPE_SHRINKAGE, 200, 50, 0)
 MEASURES = {"log_loss": "log loss", "calibration_error": "calibration error"}
 GROUPS = 15
@@ -46,16 +46,16 @@ RESULTS = Results("calibration")
 Floats = NDArray[np.float64]
 
 
-def train(name: str, difference: float, seed: int) -> dict[str, Any]:
+def calibrated(name: str, world: World, seed: int) -> dict[str, Any]:
     """Return one training, calibrated in each way, measured by task and cohort."""
-    world = World("cohorts apart", Dials(difference), SHARE_OF_NEW)
+    study = Study(FULL)
+    tuned = study.tuned(name, ROWS[0])
     bed = to_test_bed(world, ROWS[0], seed)
-    variant, rate = VARIANTS[name]
-    width, _ = matched_width(variant, bed.data.encoder, bed.data.tasks, bed.data.cohorts)
-    trained = fit(to_model(variant, width, rate), bed.data, seed)
-    cells = measured(predict(trained.model, bed.data.validation), predict(trained.model, bed.test), bed)
-    print(name, difference, seed, f"{trained.seconds} s", flush=True)
-    return {"epochs": trained.epochs, "seconds": trained.seconds, "cells": cells}
+    trained = train(study.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay)
+    tasks = len(bed.data.tasks)
+    cells = measured(trained.logits(bed.data.validation, tasks), trained.logits(bed.test, tasks), bed)
+    print(name, world.name, seed, f"{trained.summary['seconds']} s", flush=True)
+    return {**trained.summary, "cells": cells}
 
 
 def measured(validation: NDArray[Any], test: NDArray[Any], bed: TestBed) -> dict[str, dict[str, Any]]:
@@ -191,10 +191,10 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for seed, difference, name in product(arguments.seeds, DIFFERENCES, VARIANTS):
+    for seed, world, name in product(arguments.seeds, WORLDS, VARIANTS):
         if not arguments.table:
-            key = {"variant": name, "difference": difference, "seed": seed}
-            RESULTS.once(key, partial(train, name, difference, seed))
+            key = {"variant": name, "world": world.key(), "seed": seed}
+            RESULTS.once(key, partial(calibrated, name, world, seed))
     tables(arguments.seeds)
 
 

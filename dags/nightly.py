@@ -8,7 +8,7 @@ from typing import Any
 from lamplighter_airflow import data_sets, night_dag
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "kuairand": {"models": ["ple", "mfh"]},  # as in the demo; the embedded log ends on 2022-05-08
+    "kuairand": {"models": ["ple", "pooled"]},  # as in the demo; the embedded log ends on 2022-05-08
 }
 
 for dataset in data_sets():

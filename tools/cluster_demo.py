@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from jobs.cli.demo import FIRST_NIGHT, FULL, REDUCED, SECOND_NIGHT
+from jobs.cli.demo import FIRST_NIGHT, FULL, MODELS, REDUCED
 from tools.cluster.process import ServiceError
 from tools.cluster.servers import ROOT, Cluster, servers
 
@@ -58,8 +58,7 @@ def main() -> int:
             before = f"{days.first}..{FIRST_NIGHT - timedelta(days=1)}"
             for command in (
                 ["history", "--data-date", before],
-                ["night", "--data-date", str(FIRST_NIGHT), "--model", "ple"],
-                ["night", "--data-date", str(SECOND_NIGHT), "--model", "mfh"],
+                *(["night", "--data-date", str(day), "--model", model] for day, model in MODELS.items()),
             ):
                 ended = cluster.submit(*command, *settings).returncode
                 if ended:

@@ -15,7 +15,7 @@ AIRFLOW = ROOT / ".venv-airflow" / "bin"
 JOBS = json.loads((ROOT / "dags" / "jobs.json").read_text())
 NAMES = [job["name"] for job in JOBS]
 PER_MODEL = {job["name"] for job in JOBS if job["per_model"]}
-MODELS = ("ple", "mfh")
+MODELS = ("ple", "pooled")
 
 
 def test_the_dag_submits_files_that_exist() -> None:
@@ -105,7 +105,7 @@ def test_each_data_set_has_a_dag_that_is_a_chain_of_spark_submits(airflow_home: 
                 own = {f"{one.partition('.')[0]}.{job['name']}"}
                 both = before in PER_MODEL and job["name"] in PER_MODEL
                 after[one] |= own if both else tasks_of(job["name"])
-    after["ple.promote"].add("mfh.train")  # the second meets the champion that the first has become
+    after["ple.promote"].add("pooled.train")  # the second meets the champion that the first has become
     assert {name: set(edges) for name, edges in facts["edges"].items()} == after
     assert "SparkSubmitOperator" in facts["operators"]
     assert (facts["retries"], facts["pools"]) == ([2], ["default_pool"])
@@ -229,4 +229,4 @@ def test_the_file_of_the_how_to_makes_a_dag_per_data_set_of_a_project(
 
     assert facts["import_errors"] == {}
     assert "nightly_tiny" in facts["dags"]
-    assert {"ingest", "ple.train", "mfh.train"} <= set(facts["dags"]["nightly_tiny"])
+    assert {"ingest", "ple.train", "pooled.train"} <= set(facts["dags"]["nightly_tiny"])
