@@ -52,8 +52,7 @@ def calibrated(name: str, world: World, seed: int) -> dict[str, Any]:
     tuned = study.tuned(name, ROWS[0])
     bed = to_test_bed(world, ROWS[0], seed)
     trained = train(study.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay)
-    tasks = len(bed.data.tasks)
-    cells = measured(trained.logits(bed.data.validation, tasks), trained.logits(bed.test, tasks), bed)
+    cells = measured(trained.logits(bed.data.validation), trained.logits(bed.test), bed)
     print(name, world.name, seed, f"{trained.summary['seconds']} s", flush=True)
     return {**trained.summary, "cells": cells}
 

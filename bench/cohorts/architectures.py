@@ -17,7 +17,7 @@ from models.modules.trunk import Facets
 from models.training.losses import Normalise
 
 PARAMETERS = 60_000
-"""Of trunk and towers, to within 10 %; models of one cohort each have a third of it."""
+"""Of trunk and towers, to within 10 %."""
 
 TOWER = (16,)
 BATCH_ROWS = 1024
@@ -35,7 +35,6 @@ class Variant:
     Attributes:
         architecture: of the trunk.
         trunk: of a width.
-        models: how many there are of it: 1, or one per cohort.
         normalise, towers: as in the model YAML.
         tower: hidden widths of the towers.
         hidden_history: share of training rows that are as of a user who has just arrived.
@@ -47,7 +46,6 @@ class Variant:
 
     architecture: str
     trunk: Callable[[int], Mapping[str, Any]]
-    models: int = 1
     normalise: Normalise = "per_task"
     towers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     tower: tuple[int, ...] = TOWER
@@ -71,11 +69,6 @@ def ple(width: int, **options: Any) -> dict[str, Any]:
 def cgc(width: int, **options: Any) -> dict[str, Any]:
     """Return a switcher: CGC."""
     return {"kind": "ple", "trunk": {"levels": [level(width, **options)]}}
-
-
-def trees(switcher: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """Return trees of facets, one kind of switcher on both levels."""
-    return {**FACETS, "level1": switcher, "level2": switcher, **options}
 
 
 def of_paper(width: int, has_level0: bool = True, experts: int = 2, levels: int = 2) -> dict[str, Any]:
@@ -194,16 +187,6 @@ VARIANTS: dict[str, Variant] = {
 Of two parts of a run each trains every second one, and in this order both take about as long.
 """
 
-COMPARED: dict[str, Variant] = {
-    "per_cohort": Variant("ple", ple, models=3),
-    "ple": Variant("ple", ple),
-    "flat": Variant("flat", lambda w: flat({"kind": "ple", "trunk": ple(w)})),
-    "h_mtl": Variant("h_mtl", lambda w: trees(cgc(w))),
-    "mfh": Variant("mfh", lambda w: trees(cgc(w))),
-}
-"""What bench.kuairand.first compares: one model per cohort, PLE with the cohort as a feature, flat PLE over
-cells, one tree, one tree per facet."""
-
 
 def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: float = 0.0) -> Model:
     """Return the model configuration."""
@@ -220,7 +203,7 @@ def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: f
             warmup_steps=WARMUP_STEPS,
             weight_decay=weight_decay,
             average_last=variant.average_last,
-            batch_rows=BATCH_ROWS // variant.models,  # of a third of the rows: about as many steps
+            batch_rows=BATCH_ROWS,
             max_epochs=100,
             patience=3,
         ),
@@ -234,7 +217,7 @@ def matched_width(
     cohorts: Facets,
     parameters: int = PARAMETERS,
 ) -> tuple[int, int]:
-    """Return the even width at which a variant's models come closest to a size, and the size of one."""
+    """Return the even width at which a variant comes closest to a number of parameters, and its number."""
     names = [task.name for task in tasks]
 
     def count(width: int) -> int:
@@ -243,4 +226,4 @@ def matched_width(
 
     if variant.width is not None:
         return variant.width, count(variant.width)
-    return closest_width(count, parameters // variant.models)
+    return closest_width(count, parameters)

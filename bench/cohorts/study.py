@@ -72,10 +72,10 @@ class Study:
             self.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay, parameters
         )
         tasks = bed.data.tasks
-        logits = trained.logits(bed.test, len(tasks))
+        logits = trained.logits(bed.test)
         new = rows_of(bed.data.train, COHORTS.index("new"))
         auc = rounded(auc_by_cell(logits, bed.test, tasks))
-        train_auc = auc_by_cell(trained.logits(new, len(tasks)), new, tasks, ("new",))
+        train_auc = auc_by_cell(trained.logits(new), new, tasks, ("new",))
         means = {cohort: round(value, 4) for cohort, value in mean_over_tasks(auc).items()}
         print(name, world.name, rows, seed, means, f"{trained.summary['seconds']} s", flush=True)
         return {

@@ -5,7 +5,7 @@ python -m bench.kuairand --table    print the tables only
 
 All that is fixed before the first training is in bench/kuairand/plan.py. Intervals cover users of the test
 days and seeds, paired between variants (bench/kuairand/crossed.py); not other days or data sets. Log loss is
-of the logits as they are, with no calibration. The first comparison is `python -m bench.kuairand.first`.
+of the logits as they are, with no calibration.
 """
 
 from bench.command_line import is_table_only

@@ -89,14 +89,10 @@ def kuairand() -> KuaiRand:
     )
 
 
-def with_column(rows: Rows, ids: NDArray[np.int32]) -> Rows:
-    """Return rows with one more column of ids, the last."""
-    values = {field.name: getattr(rows, field.name) for field in fields(Rows)}
-    return Rows(**values | {"categorical": np.column_stack([rows.categorical, ids]).astype(np.int32)})
-
-
 def _with_cohort(rows: Rows) -> Rows:
-    return with_column(rows, rows.user_group.astype(np.int32) + 1)
+    values = {field.name: getattr(rows, field.name) for field in fields(Rows)}
+    cohort_ids = rows.user_group.astype(np.int32) + 1
+    return Rows(**values | {"categorical": np.column_stack([rows.categorical, cohort_ids])})
 
 
 def _cache(config: Config) -> Path:

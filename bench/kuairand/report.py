@@ -11,7 +11,6 @@ import numpy as np
 from bench.cohorts.intervals import Compared
 from bench.kuairand.cells import MEASURES, Cells, Measure, values_of
 from bench.kuairand.crossed import compare_crossed
-from bench.kuairand.measures import of_common_seeds
 from bench.kuairand.plan import FAMILY, NAMES, PAIRS
 from bench.tables import print_table
 from jobs.workers.synthetic.hashing import Floats
@@ -25,8 +24,7 @@ TITLES: dict[Measure, str] = {"auc": "AUC", "log_loss": "log loss"}
 
 def print_report(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print everything, each part under its title; only seeds that all variants present have."""
-    finals = [{**row, "name": row["variant"]} for row in rows if row["step"] == "final"]
-    trained = of_common_seeds(finals, NAMES)
+    trained = of_common_seeds(row for row in rows if row["step"] == "final")
     seeds = len(next(iter(trained.values()))) if trained else 0
     print(f"{seeds} seeds that all of {len(trained)} variants have")
     for measure in MEASURES if seeds else ():
@@ -37,6 +35,16 @@ def print_report(rows: Iterable[Mapping[str, Any]]) -> None:
         pair_table(trained, measure, is_in_family=True)
         print("\nBeside, not corrected for their number:\n")
         pair_table(trained, measure, is_in_family=False)
+
+
+def of_common_seeds(finals: Iterable[Mapping[str, Any]]) -> Trained:
+    """Return the cells of finals by variant, of the seeds that all variants present have."""
+    by_seed: dict[str, dict[int, Cells]] = {name: {} for name in NAMES}
+    for row in finals:
+        by_seed[row["variant"]][row["seed"]] = row["cells"]
+    trained = {name: of_seeds for name, of_seeds in by_seed.items() if of_seeds}
+    common = set.intersection(*(set(of_seeds) for of_seeds in trained.values())) if trained else set()
+    return {name: [of_seeds[seed] for seed in sorted(common)] for name, of_seeds in trained.items() if common}
 
 
 def level_table(trained: Trained, measure: Measure) -> None:

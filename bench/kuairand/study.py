@@ -32,7 +32,7 @@ def final(name: str, seed: int, rate: float) -> dict[str, Any]:
         found = kuairand()
         data, test = found.data, found.test
         trained = train(VARIANTS[name], data, rate, seed)
-        logits = trained.logits(test, len(data.tasks))
+        logits = trained.logits(test)
         cells = to_cells(logits, test, found.users["test"], data.tasks, groups_of(test, data.cohorts))
         means = {cell: kept["auc"]["value"] for cell, kept in cells.items() if "auc" in kept}
         print(name, seed, means, f"{trained.summary['seconds']} s", flush=True)

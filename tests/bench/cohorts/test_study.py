@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,8 +18,10 @@ from bench.cohorts.worlds import World
 from bench.results import Results
 from core.errors import LamplighterError
 from jobs.workers.synthetic.dials import COHORTS, Dials
+from models.model import MultiTaskModel
 from tests.bench.cohorts.made_up import in_folder
 
+NO_MODEL = cast(MultiTaskModel, None)
 WORLD = World("small", Dials(), share_of_new=0.3)
 NAMES = ("ple", "shared bottom")
 SMALL = Plan(
@@ -118,7 +120,7 @@ def test_the_grid_of_rates_grows_until_the_best_lies_inside(
     def losses(_v: Any, _d: Any, rate: float, _s: int, decay: float, _p: int) -> Trained:
         rates.append((rate, decay))
         loss = abs(math.log2(rate / best)) + abs(decay - 0.1)
-        return Trained([], {"validation_loss": loss})
+        return Trained(NO_MODEL, {"validation_loss": loss})
 
     monkeypatch.setattr(module, "train", losses)
     plan = replace(SMALL, rates=(0.004, 0.008, 0.016, 0.032), decays=(0.0, 0.1))
@@ -139,7 +141,7 @@ def test_another_size_begins_around_the_best_of_the_first(monkeypatch: pytest.Mo
     def losses(_v: Any, _d: Any, rate: float, _s: int, _decay: float, size: int) -> Trained:
         rates[size].append(rate)
         best = 0.024 if size == PARAMETERS else 0.18
-        return Trained([], {"validation_loss": abs(math.log2(rate / best))})
+        return Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / best))})
 
     monkeypatch.setattr(module, "train", losses)
 
@@ -156,13 +158,13 @@ def test_a_training_that_diverges_is_a_bad_rate_and_no_rate_at_all_is_an_error(
     def diverges(_v: Any, _d: Any, rate: float, *_rest: Any) -> Trained:
         if rate > 0.03:
             raise LamplighterError("the loss is not finite")
-        return Trained([], {"validation_loss": 0.5 - rate})
+        return Trained(NO_MODEL, {"validation_loss": 0.5 - rate})
 
     monkeypatch.setattr(module, "train", diverges)
     assert Study(SMALL).tuned("ple", SMALL.blocks[0].rows).learning_rate == 0.02
 
     def falls(_v: Any, _d: Any, rate: float, *_rest: Any) -> Trained:
-        return Trained([], {"validation_loss": rate})
+        return Trained(NO_MODEL, {"validation_loss": rate})
 
     monkeypatch.setattr(module, "train", falls)
     with pytest.raises(LamplighterError, match="shared bottom: no best learning rate in"):

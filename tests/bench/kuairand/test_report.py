@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.kuairand.measures import of_common_seeds
 from bench.kuairand.plan import FAMILY, NAMES, PAIRS, SEEDS, TUNING_SEED
-from bench.kuairand.report import compared, print_report
+from bench.kuairand.report import compared, of_common_seeds, print_report
 from jobs.workers.synthetic.hashing import Floats
 
 CELLS = [f"{task}|{of}" for task in ("click", "like") for of in ("all", *FAMILY, "new items")]
@@ -35,7 +34,7 @@ def line(name: str, seed: int) -> dict[str, Any]:
             "log_loss": measure(random, 0.5 - gain, users),
         }
     cells["like|new items"] = {"positives": 3, "negatives": 900}
-    return {"step": "final", "variant": name, "name": name, "seed": seed, "cells": cells}
+    return {"step": "final", "variant": name, "seed": seed, "cells": cells}
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +42,28 @@ def lines() -> list[dict[str, Any]]:
     return [line(name, seed) for seed in SEEDS for name in NAMES]
 
 
+def bare(name: str, seed: int) -> dict[str, Any]:
+    """Return a final whose cells name its variant and seed."""
+    return {"variant": name, "seed": seed, "cells": {f"click|{name}{seed}": {}}}
+
+
+def test_seeds_that_one_variant_lacks_are_left_out() -> None:
+    one, other = NAMES[:2]
+    rows = [bare(other, 2), bare(one, 1), bare(other, 1), bare(one, 3), bare(other, 3)]
+    assert of_common_seeds(rows) == {
+        one: [{f"click|{one}1": {}}, {f"click|{one}3": {}}],
+        other: [{f"click|{other}1": {}}, {f"click|{other}3": {}}],
+    }
+
+
+def test_variants_without_a_common_seed_are_not_compared() -> None:
+    assert of_common_seeds([bare(NAMES[0], 2), bare(NAMES[1], 1)]) == {}
+    assert of_common_seeds([]) == {}
+
+
 @pytest.mark.parametrize("of", ["auc", "log_loss"])
 def test_a_planted_gain_is_found_and_none_else(lines: list[dict[str, Any]], of: Any) -> None:
-    found = compared(of_common_seeds(lines, NAMES), of, is_in_family=True)
+    found = compared(of_common_seeds(lines), of, is_in_family=True)
 
     assert len(found) == len(PAIRS) * 2 * len(FAMILY)
     decided = {comparison for comparison, one in found.items() if one.p < 0.05}
@@ -60,13 +78,13 @@ def test_a_planted_gain_is_found_and_none_else(lines: list[dict[str, Any]], of: 
 
 def test_users_that_all_variants_share_cancel(lines: list[dict[str, Any]]) -> None:
     """Draws of users move every AUC by .005, and gains by .0001."""
-    found = compared(of_common_seeds(lines, NAMES), "auc", is_in_family=True)
+    found = compared(of_common_seeds(lines), "auc", is_in_family=True)
 
     assert all(one.alone.high - one.alone.low < 0.003 for one in found.values())
 
 
 def test_cells_beside_the_family_are_those_with_enough_rows(lines: list[dict[str, Any]]) -> None:
-    found = compared(of_common_seeds(lines, NAMES), "auc", is_in_family=False)
+    found = compared(of_common_seeds(lines), "auc", is_in_family=False)
 
     assert {cell for *_, cell in found} == {"click|all", "like|all", "click|new items"}
 

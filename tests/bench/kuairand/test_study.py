@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +14,10 @@ from bench.kuairand.plan import NAMES, PAIRS, RATES, RESULTS, SEEDS, TUNING_SEED
 from bench.kuairand.study import run, tuned
 from bench.results import Results
 from core.errors import LamplighterError
+from models.model import MultiTaskModel
 from tests.bench.cohorts.made_up import in_folder
+
+NO_MODEL = cast(MultiTaskModel, None)
 
 
 class Trainings:
@@ -31,7 +34,7 @@ class Trainings:
         self.done.append((name, rate, seed))
         if rate > 0.1:
             raise LamplighterError("the loss is not finite")
-        trained = Trained([], {"validation_loss": abs(math.log2(rate / self.best)), "seconds": 0.0})
+        trained = Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / self.best)), "seconds": 0.0})
         object.__setattr__(trained, "logits", lambda *_: None)
         return trained
 
