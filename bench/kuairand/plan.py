@@ -35,4 +35,4 @@ FAMILY = ("new", "low", "high")
 """User cohorts whose cells are compared with a correction."""
 SEEDS, TUNING_SEED = tuple(range(1, 11)), 1000
 RATES = (0.002, 0.004, 0.008)
-RESULTS = "kuairand_ten"
+RESULTS = "kuairand"

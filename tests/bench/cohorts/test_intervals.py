@@ -65,6 +65,19 @@ def test_a_planted_difference_is_found_among_others_that_are_none() -> None:
     assert planted.pairs == sum(SEEDS)
 
 
+def test_a_variant_that_fails_in_one_world_leaves_the_intervals_of_others_alone() -> None:
+    differences = study(np.random.default_rng(5), 6, 0.3, 1.0, mean=2.0)
+    alike = compare(differences)
+    differences[3][:, 0] -= 50.0
+
+    found = compare(differences)
+
+    widths = [(one.together.high - one.together.low) for one in found]
+    before = [(one.together.high - one.together.low) for one in alike]
+    assert widths[0] > 5 * before[0]
+    assert widths[1:] == pytest.approx(before[1:], rel=0.1)
+
+
 def test_worlds_count_equally_however_many_seeds_they_have() -> None:
     differences = [np.full((10, 1), 4.0), np.full((5, 1), 1.0), np.full((5, 1), 1.0)]
 
