@@ -12,6 +12,7 @@ from core.columns import input_sides
 from core.encoder import CategoricalEncoding
 from core.errors import ConfigError
 from core.load import CONF_DIR, load_config
+from features.arrivals import with_history
 from jobs.cli.describe_model import describe_file, description_sheet, picture
 from jobs.cli.main import app
 from models.describe.shapes import largest_encoder, parameters_of
@@ -33,7 +34,7 @@ def test_parameters_are_those_of_the_model_that_would_be_trained_on_full_vocabul
     config = load_config(model=name)
     model = build_model(
         config.model,
-        largest_encoder(config.inputs, input_sides(config)),
+        with_history(largest_encoder(config.inputs, input_sides(config)), config),
         [task.name for task in config.tasks],
         {"user_cohort": config.cohorts.user.names, "item_cohort": config.cohorts.item.names},
         seed=1,
