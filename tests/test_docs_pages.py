@@ -277,7 +277,7 @@ def test_the_notebook_runs_from_top_to_bottom(
     for code, is_of_parameters in cells_of(NOTEBOOK):
         exec(compile(code, str(NOTEBOOK), "exec"), found)
         if is_of_parameters:
-            found["settings"] = list(after_two_nights.settings)
+            found |= {"settings": list(after_two_nights.settings), "model": "mfh"}
 
     assert (
         found["users"]
