@@ -140,9 +140,9 @@ class _Mix(torch.autograd.Function):
             for s in sorted(range(count), key=lambda s: -len(readers[s])):
                 active = stacks[s][rows].add_(biases[s]).clamp_min_(0.0)
                 if len(readers[s]) == len(seen) and not written:
-                    torch.bmm(spread[s][rows], active, out=mixed)
+                    _product(spread[s][rows], active, out=mixed)
                 else:
-                    part = torch.bmm(spread[s][rows], active)
+                    part = _product(spread[s][rows], active)
                     for g, y_BH in zip(readers[s], part.unbind(1), strict=True):
                         (mixed[:, g].add_ if g in written else mixed[:, g].copy_)(y_BH)
                 written.update(readers[s])
@@ -167,11 +167,16 @@ class _Mix(torch.autograd.Function):
                 own_BGH = _columns(g_BGH, readers)
                 torch.bmm(own_BGH, active.transpose(1, 2), out=of_spread[s][rows])
                 of_active = memory[: active.numel()].view(active.shape)
-                torch.bmm(spread[s][rows].transpose(1, 2), own_BGH, out=of_active)
+                _product(spread[s][rows].transpose(1, 2), own_BGH, out=of_active)
                 torch.ops.aten.threshold_backward.grad_input(of_active, active, 0, grad_input=of_stack)
                 of_biases[s] += of_stack.sum(0, dtype=of_biases[s].dtype)
         biases = [sums_NH.to(stack.dtype) for sums_NH, stack in zip(of_biases, stacks, strict=True)]
         return None, None, *of_stacks, *biases, *_gather(ctx.seen, ctx.readers, of_spread)
+
+
+def _product(a_BMN: Tensor, b_BNH: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return the products of each row's matrices, (B, M, H); torch.bmm is slow on a CPU where N is 1."""
+    return (torch.mul if a_BMN.shape[2] == 1 else torch.bmm)(a_BMN, b_BNH, out=out)
 
 
 def _is_memory_of_a_leaf(y: Tensor) -> bool:
