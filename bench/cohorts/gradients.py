@@ -29,7 +29,6 @@ from bench.tables import print_table
 from models.describe.gradients import GradientShare, gradient_shares
 from models.model import build_model
 from models.training.distributed import Single
-from models.training.reader import Batch
 from models.training.run_spec import FitSpec
 from models.training.trainer import Trainer
 
@@ -73,9 +72,7 @@ def train(name: str, seed: int, rows: int = ROWS[0]) -> Line:
                 if share.cohort == COHORT and COHORT in share.group.cohorts
             ]
         if epoch < EPOCHS[-1]:
-            for batch in seen.shuffled_batches(config.optimiser.batch_rows, 1, seed, epoch):
-                group = model.group_of(batch.user_group, batch.item_group)
-                trainer.step(Batch.of(batch, group, trainer.ranks.device), epoch)
+            trainer.train_epoch(epoch)
     print(name, seed, flush=True)
     share_of_rows = float(np.mean(unseen.user_group == data.cohorts["user_cohort"].index(COHORT)))
     return {"parameters": parameters, "share_of_rows": round(share_of_rows, 4), "after": found}

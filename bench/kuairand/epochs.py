@@ -26,9 +26,7 @@ from bench.paired import paired_difference
 from bench.results import Results
 from bench.tables import print_table
 from models.model import MultiTaskModel, build_model
-from models.training.averaging import Average
 from models.training.distributed import Single
-from models.training.reader import Batch
 from models.training.run_spec import FitSpec
 from models.training.trainer import Trainer
 
@@ -45,17 +43,11 @@ def train(name: str, seed: int) -> dict[str, Any]:
     config = to_model(variant, width, RATE)
     model = build_model(config, data.encoder, [task.name for task in data.tasks], data.cohorts, seed)
     spec = FitSpec(model=config, tasks=data.tasks, cohorts=data.cohorts, seed=seed)
-    rows = MemoryRows(data.train)
-    trainer = Trainer(model, spec, rows, MemoryRows(data.validation), Single())
-    average = Average(model, config.optimiser.average_last)
+    trainer = Trainer(model, spec, MemoryRows(data.train), MemoryRows(data.validation), Single())
     auc = {}
     for epoch in range(EPOCHS[-1]):
-        model.train()
-        for batch in rows.shuffled_batches(config.optimiser.batch_rows, 1, seed, epoch):
-            group = model.group_of(batch.user_group, batch.item_group)
-            trainer.step(Batch.of(batch, group, trainer.ranks.device), epoch)
-            average.after_step()
-        with average.applied():
+        trainer.train_epoch(epoch)
+        with trainer.average.applied():
             auc[str(epoch + 1)] = _auc_by_cell(model.eval(), found)
             model.network.trunk.after_epoch()
     print(name, seed, auc, flush=True)

@@ -81,6 +81,9 @@ class Trainer:
         validation: this rank's share of the validation split.
         ranks: the group.
 
+    Attributes:
+        average: of the weights of the last steps.
+
     Raises:
         ConfigError: the trunk cannot learn tasks of these kinds.
     """
@@ -105,7 +108,7 @@ class Trainer:
         self._optimisers = Optimisers(
             model, list(self.weighting.parameters()) if is_learnt else [], self.optimiser
         )
-        self._average = Average(model, self.optimiser.average_last)
+        self.average = Average(model, self.optimiser.average_last)
         self._steps = 0
 
     def fit(self) -> list[Epoch]:
@@ -121,8 +124,8 @@ class Trainer:
         best_weights: dict[str, Tensor] = {}
         for epoch in range(self.optimiser.max_epochs):
             started = time.monotonic()
-            train_loss, rows = self._train_epoch(epoch)
-            with self._average.applied():
+            train_loss, rows = self.train_epoch(epoch)
+            with self.average.applied():
                 validation_loss, metrics = self._validate()
                 self._check_finite(epoch, train_loss, validation_loss)
                 self.model.network.trunk.after_epoch()
@@ -168,12 +171,12 @@ class Trainer:
         self._optimisers.average(self.ranks)
         self.model.network.trunk.before_step(cast(Tensor, sums_KG.grad) / self.ranks.size)
         self._optimisers.step()
-        self._average.after_step()
+        self.average.after_step()
         self._steps += 1
         return Update(loss.detach(), sums_KG.detach(), own_KG)
 
-    def _train_epoch(self, epoch: int) -> tuple[float, int]:
-        """Make one pass; return the mean loss and the number of rows of all ranks."""
+    def train_epoch(self, epoch: int) -> tuple[float, int]:
+        """Make one pass, the first is epoch 0; return the mean loss and the number of rows of all ranks."""
         self.model.train()
         totals = _Totals(len(self.tasks), self.groups)
         batches = self.train.shuffled_batches(

@@ -306,7 +306,7 @@ def test_a_trunk_is_told_what_a_row_weighs_in_a_step(normalise: Normalise) -> No
     trainer = trainer_of(model, config, rows, tasks)
     model.network.trunk.before_step = told.append
 
-    trainer._train_epoch(0)
+    trainer.train_epoch(0)
 
     by_cell = np.stack([(rows.mask * rows.weight[:, None])[rows.user_group == g].sum(0) for g in range(4)], 1)
     entries = (rows.mask & (rows.weight[:, None] > 0)).sum()
@@ -375,7 +375,7 @@ def test_two_ranks_learn_the_priors_of_one_and_have_the_same_penalty() -> None:
     def fit(model: MultiTaskModel, parts: list[Rows], ranks: Single) -> None:
         run = Trainer(model, spec, Given(parts), Given(parts), ranks)
         for epoch in range(2):
-            run._train_epoch(epoch)
+            run.train_epoch(epoch)
             model.network.trunk.after_epoch()
 
     alone, pair = build(config), [build(config), build(config)]
@@ -422,6 +422,6 @@ def test_a_bundle_keeps_the_priors_and_training_goes_on_from_them(tmp_path: Path
     assert torch.equal(again.network.trunk.priors.variances, priors.variances)
     assert again.network.trunk.penalty().item() == penalty
     second = trainer_of(again, config, rows)
-    second._train_epoch(1)
+    second.train_epoch(1)
     again.network.trunk.after_epoch()
     assert not torch.equal(again.network.trunk.priors.variances, priors.variances)
