@@ -118,10 +118,10 @@ FULL = Plan(
     "regimes",
     (
         Block(DIALS, ONE_DIAL, ROWS[0], MAIN, FIVE),
-        Block(CONTROL, CONTROLS, ROWS[0], MAIN, FIVE),
         Block(PARTS, SIGMAS, ROWS[0], OF_MFH, FIVE),
         Block(TRAINING, SIGMAS, ROWS[0], OF_TRAINING, FIVE),
         Block(CANDIDATES, SIGMAS, ROWS[0], PUBLISHED, FIVE),
+        Block(CONTROL, CONTROLS, ROWS[0], MAIN, FIVE),
         Block(BOUND, OF_TRUE_FORM, ROWS[0], (TRUE_FORM_NAME,), FIVE),
         Block(NAMED, (BASE,), ROWS[0], PAIRED, (6, 7, 8, 9, 10)),
         Block(OWN_SIZE, (BASE,), ROWS[0], MAIN, FIVE, is_own_size=True),
