@@ -5,7 +5,8 @@
 - Tuning: one data set of the base world per number of rows, of seed 1000, which no final uses. RATES x
   DECAYS each; while the best rate is the lowest or the highest tried, half or twice of it is tried with the
   best decay. The lowest validation loss wins. Other numbers of rows and other sizes begin with the best
-  decay and three rates around the best.
+  decay and three rates around the best; controls, whose truth is rougher, with the best decay and
+  RATES_OF_TAUGHT, on a data set of their own of that seed.
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
@@ -25,6 +26,7 @@ from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, NOTHING_SHARED, ONE
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.0, 1e-5)
+RATES_OF_TAUGHT = (0.004, 0.008, 0.016)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
 CELLS = "shared bottom, tower per cell"
 HIDING_CELLS = f"{CELLS}, history dropout"

@@ -11,7 +11,7 @@ from typing import Any
 from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant
 from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_tasks, rounded
-from bench.cohorts.plan import OWN_SIZES, TRUE_FORM_NAME, TUNING_SEED, Block, Plan
+from bench.cohorts.plan import OWN_SIZES, RATES_OF_TAUGHT, TRUE_FORM_NAME, TUNING_SEED, Block, Plan
 from bench.cohorts.teacher import TaughtBed, taught
 from bench.cohorts.trial import rows_of, train
 from bench.cohorts.true_form import TRUE_FORM
@@ -66,7 +66,8 @@ class Study:
 
     def measured(self, world: World, rows: int, seed: int, name: str, parameters: int = PARAMETERS) -> Key:
         """Return the measures of a training that is done now, at the rate and decay that `tuned` returns."""
-        tuned = self.tuned(name, rows, parameters)  # before the data set, which is the only one kept
+        # Before the data set, which is the only one kept.
+        tuned = self.tuned(name, rows, parameters, world)
         bed = _inner(self._bed(world, rows, seed))
         trained = train(
             self.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay, parameters
@@ -97,22 +98,28 @@ class Study:
             row
             for row in self.results.all()
             if (row["step"], row.get("variant"), row.get("rows")) == ("tune", name, rows)
+            and row["world"] == BASE.key()
         ]
         if {row["size"] for row in tried} < set(OWN_SIZES):
             return None
         size: int = min(tried, key=lambda row: row["validation_loss"])["size"]
         return size
 
-    def tuned(self, name: str, rows: int, parameters: int = PARAMETERS) -> Tuned:
-        """Return the best rate and decay; the best rate lies inside of what was tried."""
+    def tuned(self, name: str, rows: int, parameters: int = PARAMETERS, world: World = BASE) -> Tuned:
+        """Return the best rate and decay; the best rate lies inside of what was tried.
+
+        Tried is in the base world, but where labels are a teacher's in the teacher's own world.
+        """
         first = min(block.rows for block in self.plan.blocks)
-        if (rows, parameters) == (first, PARAMETERS):
+        place = world if world.teacher else BASE
+        if (rows, parameters, place) == (first, PARAMETERS, BASE):
             grid = [(rate, decay) for rate in self.plan.rates for decay in self.plan.decays]
         else:
             start = self.tuned(name, first)
-            grid = [(start.learning_rate * factor, start.weight_decay) for factor in (0.5, 1, 2)]
-        found = [self._tried(name, rows, parameters, *place) for place in grid]
-        return best_inside(name, found, partial(self._tried, name, rows, parameters))
+            rates = RATES_OF_TAUGHT if place.teacher else [start.learning_rate * f for f in (0.5, 1, 2)]
+            grid = [(rate, start.weight_decay) for rate in rates]
+        attempt = partial(self._tried, name, rows, parameters, place)
+        return best_inside(name, [attempt(*tried) for tried in grid], attempt)
 
     def ceiling(self, world: World, rows: int, seed: int) -> Key:
         """Return AUC of the ceilings of a data set by cohort and task."""
@@ -124,16 +131,17 @@ class Study:
         test, tasks = _inner(bed).test, _inner(bed).data.tasks
         return {"auc": {n: rounded(auc_by_cell(p, test, tasks)) for n, p in bed.ceilings().items()}}
 
-    def _tried(self, name: str, rows: int, parameters: int, rate: float, decay: float) -> Tuned:
+    def _tried(self, name: str, rows: int, parameters: int, world: World, rate: float, decay: float) -> Tuned:
         key = {"step": "tune", "variant": name, "rows": rows, "size": parameters, "learning_rate": rate}
-        key |= {"weight_decay": decay, "world": BASE.key(), "seed": TUNING_SEED}
+        key |= {"weight_decay": decay, "world": world.key(), "seed": TUNING_SEED}
 
         def find() -> Key:
-            data = _inner(self._bed(BASE, rows, TUNING_SEED)).data
+            data = _inner(self._bed(world, rows, TUNING_SEED)).data
             summary = or_failed(
                 lambda: train(self.variants[name], data, rate, TUNING_SEED, decay, parameters).summary
             )
-            print("tune", name, rows, parameters, rate, decay, summary["validation_loss"], flush=True)
+            loss = summary["validation_loss"]
+            print("tune", name, world.name, rows, parameters, rate, decay, loss, flush=True)
             return summary
 
         return Tuned(rate, decay, self.results.once(key, find)["validation_loss"])

@@ -1,8 +1,7 @@
 """Controls: labels drawn from a network of random weights on the very inputs that models read.
 
-An architecture is of use for its own kind of truth at least: on the labels of an MFH teacher MFH should
-win, on
-those of a shared-bottom teacher a shared bottom. Where it does not, this bed cannot decide between them.
+An architecture is of use for its own kind of truth at least: on the labels of an MFH teacher MFH should win,
+on those of a shared-bottom teacher a shared bottom. Where it does not, this bed cannot decide between them.
 
 A teacher's logits are shifted and stretched, task by task, to the mean and the standard deviation that the
 logits of the base world's second ceiling have over the test rows. Its probabilities are both ceilings.

@@ -195,7 +195,14 @@ def test_own_size_is_that_of_the_lowest_validation_loss_once_all_are_tuned(
     assert outcomes.distance(block, BASE, 1, PLE) is None  # no size is known
     large = final_key(BASE, block.rows, 1, PLE, OWN_SIZES[2])
     rows = [
-        {"step": "tune", "variant": PLE, "rows": block.rows, "size": size, "validation_loss": loss}
+        {
+            "step": "tune",
+            "variant": PLE,
+            "rows": block.rows,
+            "size": size,
+            "world": BASE.key(),
+            "validation_loss": loss,
+        }
         for size, loss in zip(OWN_SIZES, (0.5, 0.4, 0.3), strict=True)
     ]
     with (tmp_path / "regimes.jsonl").open("a", encoding="utf-8") as file:

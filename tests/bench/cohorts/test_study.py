@@ -14,7 +14,8 @@ from bench.cohorts.outcomes import Outcomes
 from bench.cohorts.plan import Block, Plan
 from bench.cohorts.study import Study
 from bench.cohorts.trial import Trained, train
-from bench.cohorts.worlds import World
+from bench.cohorts.worlds import CONTROLS, World
+from bench.fit import Dataset
 from bench.results import Results
 from core.errors import LamplighterError
 from jobs.workers.synthetic.dials import COHORTS, Dials
@@ -150,6 +151,25 @@ def test_another_size_begins_around_the_best_of_the_first(monkeypatch: pytest.Mo
     assert rates[PARAMETERS] == [0.02, 0.04, 0.01]
     assert rates[20_000] == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32]
     assert found.learning_rate == 0.16
+
+
+def test_a_control_is_tuned_on_labels_of_its_own_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: dict[float, list[float]] = {}  # by the share of clicks, which tells the data apart
+
+    def losses(_v: Any, data: Dataset, rate: float, *_rest: Any) -> Trained:
+        rates.setdefault(float(data.train.labels[:, 0].mean()), []).append(rate)
+        best = 0.02 if len(rates) == 1 else 0.01
+        return Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / best))})
+
+    monkeypatch.setattr(module, "train", losses)
+    study, (control, _) = Study(SMALL), CONTROLS
+
+    found = study.tuned("ple", SMALL.blocks[0].rows, world=control)
+
+    assert [*rates.values()] == [[0.02, 0.04, 0.01], [0.004, 0.008, 0.016]]
+    assert found.learning_rate == 0.008
+    worlds = [row["world"]["name"] for row in study.results.all()]
+    assert worlds == ["base"] * 3 + [control.name] * 3
 
 
 def test_a_training_that_diverges_is_a_bad_rate_and_no_rate_at_all_is_an_error(
