@@ -4,7 +4,7 @@ All read the same columns, the cohort among them, and have layer normalisation a
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.fit import Build, trunk_parameters
@@ -39,7 +39,7 @@ class Variant:
         tower: hidden widths of the towers.
         hidden_history: share of training rows that are as of a user who has just arrived.
         average_last: as in the model YAML.
-        tuned_as: the variant whose learning rate it takes; itself where there is none.
+        rate: the learning rate, where it is not tuned but given; the decay is 0 then.
         width: not matched to a number of parameters but given.
         build: makes the model, where it is none of models/architectures.
     """
@@ -51,7 +51,7 @@ class Variant:
     tower: tuple[int, ...] = TOWER
     hidden_history: float = 0.0
     average_last: float = 0.1
-    tuned_as: str | None = None
+    rate: float | None = None
     width: int | None = None
     build: Build = build_model
 
@@ -186,6 +186,20 @@ VARIANTS: dict[str, Variant] = {
 
 Of two parts of a run each trains every second one, and in this order both take about as long.
 """
+
+LOWER_RATE = 0.016
+AT_LOWER_RATE = {
+    name: f"{name}, rate {LOWER_RATE}"
+    for name in (
+        "ple",
+        "mfh of the paper",
+        "shared bottom, tower per cell",
+        "shared bottom, tower per cell, history dropout",
+        "pooled towers, history dropout",
+    )
+}
+"""Variant -> its name at a rate below those that tuning finds."""
+VARIANTS |= {lower: replace(VARIANTS[name], rate=LOWER_RATE) for name, lower in AT_LOWER_RATE.items()}
 
 
 def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: float = 0.0) -> Model:

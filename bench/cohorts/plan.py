@@ -14,14 +14,16 @@
 - A control holds where its teacher's architecture beats every other variant of MAIN, each with 95 %.
 - What the rows leave open even to who knows the form of the truth (bench/cohorts/true_form.py) is the block
   "bound".
+- Rates are chosen by the validation loss of all users, of whom few are new: the block "lower rate" has some
+  variants at one rate below what tuning finds.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
 from dataclasses import dataclass
 
-from bench.cohorts.architectures import PARAMETERS
+from bench.cohorts.architectures import AT_LOWER_RATE, PARAMETERS
 from bench.cohorts.data import ROWS, TEST_USERS, VALIDATION_USERS
-from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, NOTHING_SHARED, ONE_DIAL, World
+from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, FEW_NEW, NOTHING_SHARED, ONE_DIAL, World
 
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
@@ -79,7 +81,7 @@ class Plan:
 
 DIALS, CONTROL, NAMED, MAP, OWN_SIZE = "one dial", "controls", "named pairs", "map", "own size"
 BOUND, TRUE_FORM_NAME = "bound", "true form"
-PARTS, CANDIDATES, TRAINING = "parts of mfh", "candidates", "training"
+PARTS, CANDIDATES, TRAINING, RATE = "parts of mfh", "candidates", "training", "lower rate"
 MAIN = (
     "ple",
     "ple on level 0",
@@ -122,6 +124,7 @@ FULL = Plan(
         Block(DIALS, ONE_DIAL, ROWS[0], MAIN, FIVE),
         Block(PARTS, SIGMAS, ROWS[0], OF_MFH, FIVE),
         Block(TRAINING, SIGMAS, ROWS[0], OF_TRAINING, FIVE),
+        Block(RATE, (BASE, FEW_NEW), ROWS[0], tuple(AT_LOWER_RATE.values()), FIVE),
         Block(CANDIDATES, SIGMAS, ROWS[0], PUBLISHED, FIVE),
         Block(CONTROL, CONTROLS, ROWS[0], MAIN, FIVE),
         Block(BOUND, OF_TRUE_FORM, ROWS[0], (TRUE_FORM_NAME,), FIVE),

@@ -3,6 +3,7 @@
 A variant's tunings and finals belong to one part, so that several processes share the work without waiting.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -108,8 +109,11 @@ class Study:
     def tuned(self, name: str, rows: int, parameters: int = PARAMETERS, world: World = BASE) -> Tuned:
         """Return the best rate and decay; the best rate lies inside of what was tried.
 
-        Tried is in the base world, but where labels are a teacher's in the teacher's own world.
+        Tried is in the base world, but where labels are a teacher's in the teacher's own world. A variant
+        whose rate is given is not tuned.
         """
+        if (given := self.variants[name].rate) is not None:
+            return Tuned(given, 0.0, math.nan)
         first = min(block.rows for block in self.plan.blocks)
         place = world if world.teacher else BASE
         if (rows, parameters, place) == (first, PARAMETERS, BASE):

@@ -13,7 +13,8 @@ from bench.cohorts import beside
 from bench.cohorts.architectures import PARAMETERS
 from bench.cohorts.outcomes import Outcomes
 from bench.cohorts.pairs import over_worlds, to_gains
-from bench.cohorts.plan import CONTROL, FULL, MAP, OWN_SIZE, OWN_SIZES, PAIRS, Block, Plan
+from bench.cohorts.plan import CONTROL, FULL, MAP, OWN_SIZE, OWN_SIZES, PAIRS, PARTS, Block, Plan
+from bench.cohorts.questions import QUESTIONS, gains_of, question_table
 from bench.cohorts.report import print_report
 from bench.cohorts.study import final_key
 from bench.cohorts.verdicts import control_sentences, map_table
@@ -92,7 +93,8 @@ def test_the_report_takes_any_part_of_the_plan(
         print_report(made(planted, keep=keep))
     one_seed = capsys.readouterr().out.split("## Distance")[2]
 
-    assert "| one dial | base | 120,000 | ple | 1 | 0.0" in one_seed
+    assert "one dial, 120,000 rows: new / low / high\n\n| world | seeds | ple | ple on level 0 |" in one_seed
+    assert "| base | 1 | .03" in one_seed
     assert "| 120,000 | 0.5 | 1 | shared bottom, tower per cell .0" in one_seed
 
 
@@ -176,6 +178,44 @@ def test_overfitting_is_training_minus_test_of_new_users(
     assert head.startswith("| world | ple |")
     assert len(rows) == 1
     assert rows[0].startswith("| ids | 0.0100 |")
+
+
+def test_a_question_is_answered_over_the_worlds_of_its_block_by_seed(made: Callable[..., Outcomes]) -> None:
+    """Ours is closer by .001, .002, .003 in three worlds, and by as much more in one seed of two."""
+    (block,) = (block for block in FULL.blocks if block.name == PARTS)
+    gain = {world: 0.001 * place for place, world in enumerate(block.worlds, start=1)}
+
+    def distance(_block: Block, world: World, seed: int, name: str) -> dict[str, float]:
+        return dict.fromkeys(COHORTS, 0.03 - (gain[world] * seed if name == MFH else 0.0))
+
+    plan = replace(FULL, blocks=(replace(block, seeds=(1, 2, 3)),))
+    lacks = ("sigma 1", 3, "mfh, one-level switchers")
+    outcomes = made(
+        distance, plan, keep=lambda row: (row["world"]["name"], row["seed"], row.get("variant")) != lacks
+    )
+
+    one_level, one_expert = (
+        gains_of(outcomes, plan.blocks[0], MFH, theirs)
+        for theirs in ("mfh, one-level switchers", "mfh, one expert each")
+    )
+
+    assert {seed: by_cohort["new"] for seed, by_cohort in one_level.items()} == pytest.approx(
+        {1: 0.002, 2: 0.004}
+    )
+    assert [*one_expert] == [1, 2, 3]
+
+
+def test_a_question_finds_finals_of_other_blocks(
+    made: Callable[..., Outcomes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    question_table(made(planted))
+
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert (
+        len(rows) == sum(len(QUESTIONS[block.name]) for block in FULL.blocks if block.name in QUESTIONS) - 3
+    )
+    star = next(row for row in rows if row.startswith("| candidates | 120,000 | 3 | 5 | star | ple |"))
+    assert star.count("[") == len(COHORTS)
 
 
 def test_a_world_that_was_changed_is_not_found(made: Callable[..., Outcomes]) -> None:

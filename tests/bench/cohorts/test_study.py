@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from bench.cohorts import study as module
-from bench.cohorts.architectures import PARAMETERS, VARIANTS
+from bench.cohorts.architectures import AT_LOWER_RATE, LOWER_RATE, PARAMETERS, VARIANTS
 from bench.cohorts.outcomes import Outcomes
 from bench.cohorts.plan import Block, Plan
 from bench.cohorts.study import Study
@@ -170,6 +170,11 @@ def test_a_control_is_tuned_on_labels_of_its_own_teacher(monkeypatch: pytest.Mon
     assert found.learning_rate == 0.008
     worlds = [row["world"]["name"] for row in study.results.all()]
     assert worlds == ["base"] * 3 + [control.name] * 3
+
+
+def test_a_variant_whose_rate_is_given_is_not_tuned() -> None:
+    assert Study(SMALL).tuned(AT_LOWER_RATE["ple"], 1_600).learning_rate == LOWER_RATE
+    assert Results("small").all() == []
 
 
 def test_a_training_that_diverges_is_a_bad_rate_and_no_rate_at_all_is_an_error(
