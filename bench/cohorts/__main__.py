@@ -5,7 +5,7 @@ python -m bench.cohorts --table       print the tables only
 python -m bench.cohorts --part 1/2    half of the variants: two processes share two cores
 python -m bench.cohorts --quick       fewer seeds and a smaller grid, in a results file of its own
 
-All that is fixed before the first training is in bench/cohorts/plan.py. Distances are to the second ceiling
+All that is fixed before the trainings is in bench/cohorts/plan.py. Distances are to the second ceiling
 (bench/cohorts/ceiling.py): AUC of the best that could be known, minus the model's, mean over behaviours.
 """
 

@@ -1,4 +1,4 @@
-"""Everything about the regime map that is fixed before the first training.
+"""Everything about the regime map that is fixed before its trainings.
 
 - Worlds: bench/cohorts/worlds.py. Variants: VARIANTS of bench/cohorts/architectures.py.
 - A seed draws data and weights anew; all variants share both, so differences are paired.
@@ -16,6 +16,8 @@
   "bound".
 - Rates are chosen by the validation loss of all users, of whom few are new: the block "lower rate" has some
   variants at one rate below what tuning finds.
+- Added after results had been seen: rates of the controls' own, since MFH at the base world's rate did not
+  learn new users even of its own teacher, and then the block "lower rate".
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
