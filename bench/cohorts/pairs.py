@@ -1,13 +1,13 @@
 """The named pairs of variants: how much closer is ours than theirs, in each world and over all of them?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bench.cohorts.intervals import Compared, compare, seed_effect
 from bench.cohorts.outcomes import BySeed, Outcomes
-from bench.cohorts.plan import DIALS, NAMED, PAIRS
+from bench.cohorts.plan import FAMILIES
 from bench.paired import paired_difference
 from bench.tables import print_table
 from jobs.workers.synthetic.dials import COHORTS
@@ -19,8 +19,28 @@ Gains = Mapping[Pair, Mapping[str, BySeed]]
 
 
 def pair_tables(outcomes: Outcomes) -> None:
-    """Print both tables of the worlds of the block "one dial", and of the base world's further seeds."""
-    gains = to_gains(outcomes)
+    """Print both tables of each family of the plan: by world, and over all worlds."""
+    for blocks, pairs in FAMILIES:
+        _print_family(to_gains(outcomes, blocks, pairs))
+
+
+def to_gains(outcomes: Outcomes, names: Sequence[str], pairs: Sequence[Pair]) -> Gains:
+    """Return the gains of pairs in the blocks of these names; worlds and seeds that lack one are left out."""
+    blocks = outcomes.blocks(*names)
+    worlds = dict.fromkeys(world for block in blocks for world in block.worlds)
+    gains: dict[Pair, dict[str, BySeed]] = {pair: {} for pair in pairs}
+    for (ours, theirs), by_world in gains.items():
+        for world in worlds:
+            near, far = (outcomes.distances(blocks, world, name) for name in (ours, theirs))
+            if common := sorted(near.keys() & far.keys()):
+                by_world[world.name] = {
+                    seed: {cohort: far[seed][cohort] - near[seed][cohort] for cohort in COHORTS}
+                    for seed in common
+                }
+    return gains
+
+
+def _print_family(gains: Gains) -> None:
     rows = [
         [*pair, world, len(by_seed), *_by_cohort(by_seed)]
         for pair, by_world in gains.items()
@@ -37,22 +57,7 @@ def pair_tables(outcomes: Outcomes) -> None:
                 for (pair, cohort), found in family.items()
             ],
         )
-
-
-def to_gains(outcomes: Outcomes) -> Gains:
-    """Return the gains of all pairs; worlds and seeds where one of a pair is missing are left out."""
-    blocks = outcomes.blocks(DIALS, NAMED)
-    worlds = dict.fromkeys(world for block in blocks for world in block.worlds)
-    gains: dict[Pair, dict[str, BySeed]] = {pair: {} for pair in PAIRS}
-    for (ours, theirs), by_world in gains.items():
-        for world in worlds:
-            near, far = (outcomes.distances(blocks, world, name) for name in (ours, theirs))
-            if common := sorted(near.keys() & far.keys()):
-                by_world[world.name] = {
-                    seed: {cohort: far[seed][cohort] - near[seed][cohort] for cohort in COHORTS}
-                    for seed in common
-                }
-    return gains
+    print()
 
 
 def over_worlds(gains: Gains) -> dict[tuple[Pair, str], Compared]:

@@ -17,7 +17,8 @@
 - Rates are chosen by the validation loss of all users, of whom few are new: the block "lower rate" has some
   variants at one rate below what tuning finds.
 - Added after results had been seen: rates of the controls' own, since MFH at the base world's rate did not
-  learn new users even of its own teacher, and then the block "lower rate".
+  learn new users even of its own teacher; then the block "lower rate"; then the block "drawn worlds", whose
+  worlds nobody chose, with pairs of its own (PAIRS_DRAWN), a second family.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
@@ -25,7 +26,16 @@ from dataclasses import dataclass
 
 from bench.cohorts.architectures import AT_LOWER_RATE, PARAMETERS
 from bench.cohorts.data import ROWS, TEST_USERS, VALIDATION_USERS
-from bench.cohorts.worlds import ALL_SHARED, BASE, CONTROLS, FEW_NEW, NOTHING_SHARED, ONE_DIAL, World
+from bench.cohorts.worlds import (
+    ALL_SHARED,
+    BASE,
+    CONTROLS,
+    DRAWN,
+    FEW_NEW,
+    NOTHING_SHARED,
+    ONE_DIAL,
+    World,
+)
 
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
@@ -49,6 +59,8 @@ PAIRS = (
     ("mfh of the paper", "ple on level 0"),
 )
 """(ours, theirs): whose differences are tested, and corrected for their number."""
+PAIRS_DRAWN = ((HIDING_POOLED, "ple"), (HIDING_POOLED, "shared bottom"))
+"""The same in the drawn worlds."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,7 @@ class Plan:
 
 
 DIALS, CONTROL, NAMED, MAP, OWN_SIZE = "one dial", "controls", "named pairs", "map", "own size"
+DRAWN_WORLDS = "drawn worlds"
 BOUND, TRUE_FORM_NAME = "bound", "true form"
 PARTS, CANDIDATES, TRAINING, RATE = "parts of mfh", "candidates", "training", "lower rate"
 MAIN = (
@@ -110,6 +123,8 @@ OF_TRAINING = (
 )
 """What averaging the weights and hiding histories bring; the others of the comparison are in MAIN."""
 PUBLISHED = ("star", "poso", "pepnet", "mlora", "biasnet")
+FAMILIES = (((DIALS, NAMED), PAIRS), ((DRAWN_WORLDS,), PAIRS_DRAWN))
+"""(blocks, pairs): what is corrected together."""
 PAIRED = tuple(dict.fromkeys(name for pair in PAIRS for name in pair))
 OF_TRUE_FORM = tuple(
     world
@@ -126,6 +141,7 @@ FULL = Plan(
         Block(DIALS, ONE_DIAL, ROWS[0], MAIN, FIVE),
         Block(PARTS, SIGMAS, ROWS[0], OF_MFH, FIVE),
         Block(TRAINING, SIGMAS, ROWS[0], OF_TRAINING, FIVE),
+        Block(DRAWN_WORLDS, DRAWN, ROWS[0], tuple(dict.fromkeys(sum(PAIRS_DRAWN, ()))), (1, 2)),
         Block(RATE, (BASE, FEW_NEW), ROWS[0], tuple(AT_LOWER_RATE.values()), FIVE),
         Block(CANDIDATES, SIGMAS, ROWS[0], PUBLISHED, FIVE),
         Block(CONTROL, CONTROLS, ROWS[0], MAIN, FIVE),

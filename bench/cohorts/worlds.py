@@ -1,13 +1,17 @@
-"""The worlds of the regime map: one base world, and others in which one thing differs from it."""
+"""The worlds of the regime map: one base world, others in which one thing differs from it, and drawn ones."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 from jobs.workers.synthetic.dials import Dials
 
 ITEMS = 400
 MANY_ITEMS = 20_000
 """Six training examples each, of 120,000."""
+DRAWN_FROM = 2026
+"""Seed of the drawn worlds."""
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,39 @@ CONTROLS = (
     World("shared-bottom teacher", BASE.dials, teacher="shared bottom"),
 )
 """Labels by networks of random weights: who does not win the own teacher's world was not measured well."""
+
+
+def drawn(place: int) -> World:
+    """Return a world whose dials are all drawn at once: so that nobody has chosen what is measured in it.
+
+    Drawn uniformly, shares of new users by their logarithm: q .2 to .8, sigma 0 to 1, b 0 to 1, m 0 to .5, p
+    and the share of interest that features explain .3 to .7, 3 to 6 behaviours, .5 to 20 % new users; one
+    world in four has ids of users (and MANY_ITEMS), one in two sample spaces.
+    """
+    of = np.random.default_rng([DRAWN_FROM, place])
+    dials = Dials(
+        difference=_within(of, 0.2, 0.8),
+        shared=_within(of, 0.0, 1.0),
+        base_spread=_within(of, 0.0, 1.0),
+        separation=_within(of, 0.0, 0.5),
+        behaviours=int(of.integers(3, 7)),
+        cosine=_within(of, 0.3, 0.7),
+        explained=_within(of, 0.3, 0.7),
+    )
+    share_of_new = round(float(np.exp(of.uniform(np.log(0.005), np.log(0.2)))), 4)
+    has_user_ids, has_sample_space = bool(of.random() < 0.25), bool(of.random() < 0.5)
+    return World(
+        f"drawn {place}",
+        dials,
+        share_of_new,
+        MANY_ITEMS if has_user_ids else ITEMS,
+        has_user_ids,
+        has_sample_space,
+    )
+
+
+def _within(of: np.random.Generator, low: float, high: float) -> float:
+    return round(float(of.uniform(low, high)), 2)
+
+
+DRAWN = tuple(drawn(place) for place in range(1, 13))

@@ -21,6 +21,10 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 ROWS_AT_ONCE = 1024
 """Rows of a block on a CPU: few enough for the cache, many enough to hide the cost of a call."""
 
+SMALL_PRODUCT = 400
+"""Multiplications of two matrices' product below which torch.bmm on a CPU runs plain loops and no library
+(aten/src/ATen/native/LinearAlgebra.cpp, bmm_out_or_baddbmm_): adding terms of all rows is faster then."""
+
 FEW_TERMS = 16
 """Pairs of a gate and an expert that it sees: so few are faster added than multiplied as small matrices."""
 
@@ -175,8 +179,15 @@ class _Mix(torch.autograd.Function):
 
 
 def _product(a_BMN: Tensor, b_BNH: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return the products of each row's matrices, (B, M, H); torch.bmm is slow on a CPU where N is 1."""
-    return (torch.mul if a_BMN.shape[2] == 1 else torch.bmm)(a_BMN, b_BNH, out=out)
+    """Return the products of each row's matrices, (B, M, H)."""
+    _, m, n = a_BMN.shape
+    if a_BMN.device.type != "cpu" or (n > 1 and m * n * b_BNH.shape[2] >= SMALL_PRODUCT):
+        return torch.bmm(a_BMN, b_BNH, out=out)
+    first, *others = zip(a_BMN.split(1, 2), b_BNH.split(1, 1), strict=True)
+    out = torch.mul(*first, out=out)
+    for a_BM1, b_B1H in others:
+        out.addcmul_(a_BM1, b_B1H)
+    return out
 
 
 def _is_memory_of_a_leaf(y: Tensor) -> bool:

@@ -21,7 +21,7 @@ from bench.cohorts.plan import (
     Plan,
 )
 from bench.cohorts.teacher import PARAMETERS as OF_TEACHER
-from bench.cohorts.worlds import BASE, World
+from bench.cohorts.worlds import BASE, DRAWN, World, drawn
 from models.architectures.flat import FlatTrunk
 from models.model import build_model
 from models.modules.columns import Layout
@@ -43,7 +43,7 @@ def beds() -> Mapping[str, TestBed]:
         columns = tuple((column.column, column.dim) for column in bed.data.encoder.categorical)
         layout = (columns, len(bed.data.encoder.dense), tuple(task.name for task in bed.data.tasks))
         found.setdefault(layout, (world.name, bed))
-    assert {"base", "ids", "six behaviours"} == {name for name, _ in found.values()}
+    assert {"base", "ids", "six behaviours"} <= {name for name, _ in found.values()}
     return dict(found.values())
 
 
@@ -116,3 +116,12 @@ def test_ple_on_level_0_is_ple_by_behaviour_on_one_layer(beds: Mapping[str, Test
 def size_of(variant: Variant, bed: TestBed, parameters: int) -> int:
     data = bed.data
     return matched_width(variant, data.encoder, data.tasks, data.cohorts, parameters)[1]
+
+
+def test_drawn_worlds_are_the_same_whenever_they_are_drawn_and_of_many_kinds() -> None:
+    assert [drawn(place) for place in range(1, 13)] == [*DRAWN]
+    assert len({world.dials for world in DRAWN}) == len(DRAWN)
+    assert {world.dials.behaviours for world in DRAWN} == {3, 4, 5, 6}
+    for kind in ("has_user_ids", "has_sample_space"):
+        assert {getattr(world, kind) for world in DRAWN} == {False, True}
+    assert min(world.share_of_new for world in DRAWN) < 0.01 < 0.1 < max(w.share_of_new for w in DRAWN)

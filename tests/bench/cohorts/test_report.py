@@ -13,7 +13,7 @@ from bench.cohorts import beside
 from bench.cohorts.architectures import PARAMETERS
 from bench.cohorts.outcomes import Outcomes
 from bench.cohorts.pairs import over_worlds, to_gains
-from bench.cohorts.plan import CONTROL, FULL, MAP, OWN_SIZE, OWN_SIZES, PAIRS, PARTS, Block, Plan
+from bench.cohorts.plan import CONTROL, FAMILIES, FULL, MAP, OWN_SIZE, OWN_SIZES, PAIRS, PARTS, Block, Plan
 from bench.cohorts.questions import QUESTIONS, gains_of, question_table
 from bench.cohorts.report import print_report
 from bench.cohorts.study import final_key
@@ -54,7 +54,7 @@ def planted(block: Block, world: World, seed: int, name: str) -> dict[str, float
 
 
 def test_a_planted_difference_of_a_pair_is_found_and_nothing_else(made: Callable[..., Outcomes]) -> None:
-    gains = to_gains(made(planted))
+    gains = to_gains(made(planted), *FAMILIES[0])
 
     assert [len(by_seed) for by_seed in gains[CELLS, PLE].values()] == [10, *[5] * OTHERS]
     family = over_worlds(gains)
@@ -70,17 +70,17 @@ def test_a_planted_difference_of_a_pair_is_found_and_nothing_else(made: Callable
 def test_a_pair_without_results_is_left_out_and_two_worlds_are_no_family(
     made: Callable[..., Outcomes],
 ) -> None:
-    gains = to_gains(made(planted, keep=lambda row: row.get("variant") in (CELLS, PLE, None)))
+    gains = to_gains(made(planted, keep=lambda row: row.get("variant") in (CELLS, PLE, None)), *FAMILIES[0])
     assert {pair for pair, _ in over_worlds(gains)} == {(CELLS, PLE)}
 
-    two = to_gains(made(planted, keep=lambda row: row["world"]["name"] in ("base", "sigma 0")))
+    two = to_gains(made(planted, keep=lambda row: row["world"]["name"] in ("base", "sigma 0")), *FAMILIES[0])
     assert {len(by_world) for by_world in two.values()} == {2}
     assert over_worlds(two) == {}
 
 
 def test_seeds_that_one_pair_lacks_are_left_out_for_all(made: Callable[..., Outcomes]) -> None:
     family = over_worlds(
-        to_gains(made(planted, keep=lambda row: (row.get("variant"), row["seed"]) != (MFH, 4)))
+        to_gains(made(planted, keep=lambda row: (row.get("variant"), row["seed"]) != (MFH, 4)), *FAMILIES[0])
     )
 
     assert {compared.pairs for compared in family.values()} == {9 + OTHERS * 4}

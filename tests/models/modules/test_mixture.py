@@ -55,6 +55,7 @@ def plain(
     block=st.integers(1, 4),
     gates=st.sets(st.sampled_from(sorted(SEES)), min_size=1),
     is_one_stack=st.booleans(),
+    small_product=st.sampled_from([0, mixture.SMALL_PRODUCT]),
 )
 def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
     counts: tuple[int, int, int],
@@ -62,6 +63,7 @@ def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
     block: int,
     gates: set[str],
     is_one_stack: bool,
+    small_product: int,
 ) -> None:
     torch.manual_seed(rows)
     branches = dict(zip(("click", "like", "shared"), counts, strict=True))
@@ -76,6 +78,7 @@ def test_any_mix_and_its_gradients_are_those_of_a_plain_sum(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mixture, "ROWS_AT_ONCE", block)
+        patch.setattr(mixture, "SMALL_PRODUCT", small_product)
         ours = outputs_of(stacks, in_stacks, biases).mix(weights, sees)
         loss = sum(y.square().sum() for y in ours.values())
         # The first pass keeps the graph, the second one may use the memory of what it has saved.
