@@ -181,6 +181,7 @@ VARIANTS: dict[str, Variant] = {
     "ple, history dropout": Variant("ple", ple, hidden_history=HIDDEN),
     "mfh of the paper, history dropout": Variant("mfh", of_paper, hidden_history=HIDDEN),
     "shared bottom, tower per cell, last weights": tower_per_cell(average_last=0.0),
+    "mfh, one level, one expert each": Variant("mfh", lambda w: of_paper(w, experts=1, levels=1)),
 }
 """What the regime map compares, by name: a line here adds to it. All read the cohort as a feature.
 

@@ -17,7 +17,8 @@
 - Rates are chosen by the validation loss of all users, of whom few are new: the block "lower rate" has some
   variants at one rate below what tuning finds.
 - Added after results had been seen: rates of the controls' own, since MFH at the base world's rate did not
-  learn new users even of its own teacher; then the block "lower rate"; then the block "drawn worlds", whose
+  learn new users even of its own teacher; then the block "lower rate"; "mfh, one level, one expert each", since
+  each of both alone was better than the paper's counts; then the block "drawn worlds", whose
   worlds nobody chose, with pairs of its own (PAIRS_DRAWN), a second family.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
@@ -113,6 +114,7 @@ OF_MFH = (
     "mfh of the paper, no level 0",
     "mfh, one-level switchers",
     "mfh, one expert each",
+    "mfh, one level, one expert each",
 )
 """What of MFH's gain is level 0, which the two levels of switchers, which the number of experts."""
 OF_TRAINING = (

@@ -32,6 +32,8 @@ QUESTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
         (MFH, "mfh of the paper, no level 0"),
         (MFH, "mfh, one-level switchers"),
         (MFH, "mfh, one expert each"),
+        (MFH, "mfh, one level, one expert each"),
+        ("mfh, one level, one expert each", "mfh, one expert each"),
     ),
     TRAINING: (
         (PLE, "ple, last weights"),
