@@ -17,9 +17,9 @@
 - Rates are chosen by the validation loss of all users, of whom few are new: the block "lower rate" has some
   variants at one rate below what tuning finds.
 - Added after results had been seen: rates of the controls' own, since MFH at the base world's rate did not
-  learn new users even of its own teacher; then the block "lower rate"; "mfh, one level, one expert each", since
-  each of both alone was better than the paper's counts; then the block "drawn worlds", whose
-  worlds nobody chose, with pairs of its own (PAIRS_DRAWN), a second family.
+  learn new users even of its own teacher; the block "lower rate"; "mfh, one level, one expert each", since
+  each of both alone was better than the paper's counts; the block "drawn worlds", whose worlds nobody chose,
+  with pairs of its own (PAIRS_DRAWN), a second family.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
