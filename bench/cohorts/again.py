@@ -10,7 +10,7 @@ The file of a world has the fields of World (bench/cohorts/worlds.py), `dials` t
     dials: {difference: 0.7, shared: 0.3, base_spread: 0.5}
     share_of_new: 0.02
 
-Learning rates and decays are those of the plan's tunings, in the base world or in the control; a variant
+Learning rates and decays are those of the plan's tunings, in the base world, "ids" or the control; a variant
 without them is tuned first, which is stored in the plan's results. Finals are not stored. Printed are
 distances to the second ceiling as in bench.cohorts, and by how much the first variant is closer than each
 other one, with Student's t interval over the seeds.

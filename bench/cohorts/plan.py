@@ -6,7 +6,8 @@
   DECAYS each; while the best rate is the lowest or the highest tried, half or twice of it is tried with the
   best decay. The lowest validation loss wins. Other numbers of rows and other sizes begin with the best
   decay and three rates around the best; controls, whose truth is rougher, with the best decay and
-  RATES_OF_TAUGHT, on a data set of their own of that seed.
+  RATES_OF_TAUGHT, on a data set of their own of that seed. Worlds with ids of users are tuned in the world
+  "ids": three rates around the best, with DECAYS_OF_IDS each.
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
@@ -17,9 +18,10 @@
 - Rates are chosen by the validation loss of all users, of whom few are new: the block "lower rate" has some
   variants at one rate below what tuning finds.
 - Added after results had been seen: rates of the controls' own, since MFH at the base world's rate did not
-  learn new users even of its own teacher; the block "lower rate"; "mfh, one level, one expert each", since
-  each of both alone was better than the paper's counts; the block "drawn worlds", whose worlds nobody chose,
-  with pairs of its own (PAIRS_DRAWN), a second family.
+  learn new users even of its own teacher; decays of the world "ids", since half of the variants came there
+  with a decay of 0 and half with 1e-5, between which the base world hardly tells; the block "lower rate";
+  "mfh, one level, one expert each", since each of both alone was better than the paper's counts; the block
+  "drawn worlds", whose worlds nobody chose, with pairs of its own (PAIRS_DRAWN), a second family.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
@@ -41,6 +43,7 @@ from bench.cohorts.worlds import (
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.0, 1e-5)
+DECAYS_OF_IDS = (0.0, 1e-5, 1e-4, 1e-3)
 RATES_OF_TAUGHT = (0.004, 0.008, 0.016)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
 CELLS = "shared bottom, tower per cell"
@@ -90,6 +93,7 @@ class Plan:
     blocks: tuple[Block, ...]
     rates: tuple[float, ...] = RATES
     decays: tuple[float, ...] = DECAYS
+    decays_of_ids: tuple[float, ...] = DECAYS_OF_IDS
     validation_users: int = VALIDATION_USERS
     test_users: int = TEST_USERS
 
@@ -163,4 +167,5 @@ QUICK = Plan(
     ),
     rates=(0.032, 0.064),
     decays=(0.0,),
+    decays_of_ids=(1e-5, 1e-4),
 )

@@ -17,7 +17,7 @@ from bench.cohorts.teacher import TaughtBed, taught
 from bench.cohorts.trial import rows_of, train
 from bench.cohorts.true_form import TRUE_FORM
 from bench.cohorts.tuning import Tuned, best_inside, or_failed
-from bench.cohorts.worlds import BASE, World
+from bench.cohorts.worlds import BASE, IDS, World
 from bench.results import Results
 from jobs.workers.synthetic.dials import COHORTS
 
@@ -109,19 +109,20 @@ class Study:
     def tuned(self, name: str, rows: int, parameters: int = PARAMETERS, world: World = BASE) -> Tuned:
         """Return the best rate and decay; the best rate lies inside of what was tried.
 
-        Tried is in the base world, but where labels are a teacher's in the teacher's own world. A variant
-        whose rate is given is not tuned.
+        Tried is in the base world; where labels are a teacher's, in the teacher's own world; where ids of
+        users are inputs, in the world "ids". A variant whose rate is given is not tuned.
         """
         if (given := self.variants[name].rate) is not None:
             return Tuned(given, 0.0, math.nan)
         first = min(block.rows for block in self.plan.blocks)
-        place = world if world.teacher else BASE
+        place = world if world.teacher else IDS if world.has_user_ids else BASE
         if (rows, parameters, place) == (first, PARAMETERS, BASE):
             grid = [(rate, decay) for rate in self.plan.rates for decay in self.plan.decays]
         else:
             start = self.tuned(name, first)
             rates = RATES_OF_TAUGHT if place.teacher else [start.learning_rate * f for f in (0.5, 1, 2)]
-            grid = [(rate, start.weight_decay) for rate in rates]
+            decays = self.plan.decays_of_ids if place == IDS else (start.weight_decay,)
+            grid = [(rate, decay) for rate in rates for decay in decays]
         attempt = partial(self._tried, name, rows, parameters, place)
         return best_inside(name, [attempt(*tried) for tried in grid], attempt)
 

@@ -46,6 +46,7 @@ class World:
 BASE = World("base", Dials(difference=0.5, shared=0.5, base_spread=0.3))
 NOTHING_SHARED = World("sigma 0", Dials(difference=0.5, shared=0.0, base_spread=0.3))
 FEW_NEW = World("0.5 % new users", BASE.dials, share_of_new=0.005)
+IDS = World("ids", BASE.dials, items=MANY_ITEMS, has_user_ids=True)
 ALL_SHARED = World("sigma 1", Dials(difference=0.5, shared=1.0, base_spread=0.3))
 ONE_DIAL = (
     BASE,
@@ -54,7 +55,7 @@ ONE_DIAL = (
     World("large base rate differences", Dials(0.5, 0.5, base_spread=1.0)),
     World("rare likes after long views", Dials(0.5, 0.5, 0.3, rarity=2.0), has_sample_space=True),
     World("separate representations", Dials(0.5, 0.5, 0.3, separation=0.5)),
-    World("ids", BASE.dials, items=MANY_ITEMS, has_user_ids=True),
+    IDS,
     World("six behaviours", Dials(0.5, 0.5, 0.3, behaviours=6)),
     FEW_NEW,
     World("20 % new users", BASE.dials, share_of_new=0.2),

@@ -172,6 +172,24 @@ def test_a_control_is_tuned_on_labels_of_its_own_teacher(monkeypatch: pytest.Mon
     assert worlds == ["base"] * 3 + [control.name] * 3
 
 
+def test_worlds_with_ids_are_tuned_with_decays_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: dict[int, list[tuple[float, float]]] = {}  # by the number of id columns
+
+    def losses(_v: Any, data: Dataset, rate: float, _s: int, decay: float, _p: int) -> Trained:
+        tried.setdefault(len(data.encoder.categorical), []).append((rate, decay))
+        return Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / 0.02)) + abs(decay - 1e-4)})
+
+    monkeypatch.setattr(module, "train", losses)
+    study, other = Study(replace(SMALL, decays_of_ids=(0.0, 1e-4))), replace(WORLD, has_user_ids=True)
+
+    found = study.tuned("ple", SMALL.blocks[0].rows, world=other)
+
+    assert tried[2] == [(0.02, 0.0), (0.04, 0.0), (0.01, 0.0)]
+    assert tried[3] == [(rate, decay) for rate in (0.01, 0.02, 0.04) for decay in (0.0, 1e-4)]
+    assert (found.learning_rate, found.weight_decay) == (0.02, 1e-4)
+    assert study.tuned("ple", SMALL.blocks[0].rows, world=WORLD).weight_decay == 0.0
+
+
 def test_a_variant_whose_rate_is_given_is_not_tuned() -> None:
     assert Study(SMALL).tuned(AT_LOWER_RATE["ple"], 1_600).learning_rate == LOWER_RATE
     assert Results("small").all() == []
