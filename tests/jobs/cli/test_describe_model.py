@@ -66,7 +66,7 @@ def test_of_cells_it_says_what_one_group_alone_costs() -> None:
 
     assert "groups new, low, high" in text
     for group in ("new", "low", "high"):
-        assert f"{group} 75,584 FLOPs (56% of all cells'), mixing 1,280" in text
+        assert f"{group} 53,600 FLOPs (66% of all cells'), mixing 896" in text
     assert "One group alone" not in text_of("ple")
 
 
