@@ -9,9 +9,10 @@ Data: `control` and `half` are of known truth (bench/id_rows.py): attributes exp
 and items are; `kuairand` is KuaiRand-Pure, tested on 05-07 and 05-08. The inputs are attributes (and on
 KuaiRand-Pure features), and ids of users and items with a vocabulary of those of the training rows, 8
 numbers each. Compared: no ids; ids of which training hides no share, .1, .3 or .5; the same with a learnt
-default from the attributes of the id's side. PLE of 60,000 parameters. Tuning of each: RATES on a seed that
-no final uses; while the best is the lowest or the highest tried, half or twice of it is tried. The lowest
-validation loss wins. Seeds draw weights, of known truth data, too; differences are paired over seeds. AUC is
+default from the attributes of the id's side. PLE of 60,000 parameters. Tuning of each: RATES x DECAYS of
+embeddings on a seed that no final uses; while the best rate is the lowest or the highest tried, half or twice
+of it is tried with the best decay. The lowest validation loss wins. (A first run, on 2026-11-30, had no
+decay.) Seeds draw weights, of known truth data, too; differences are paired over seeds. AUC is
 a mean over tasks by how many training rows the user, or the item, of a test row has: none, few (below 10) or
 many.
 
@@ -43,7 +44,7 @@ from core.model import IdDefault, InputLayer, Model
 
 PLE = architectures.VARIANTS["ple"]
 SEEDS, TUNING_SEED = (1, 2, 3, 4, 5), 1000
-RATES = (0.004, 0.008, 0.016)
+RATES, DECAYS = (0.004, 0.008, 0.016), (1e-5, 1e-4, 1e-3)
 SHARES = (0.1, 0.3, 0.5)
 WIDTHS = (32,)  # of a default's network
 MIN_CLASS_COUNT = 30
@@ -61,14 +62,14 @@ VARIANTS: dict[str, Variant] = {
 BASES = ("no ids", "ids")
 
 
-def train(world: str, name: str, rate: float, seed: int) -> dict[str, Any]:
+def train(world: str, name: str, rate: float, decay: float, seed: int) -> dict[str, Any]:
     """Return one training, measured by training rows of user and of item."""
     share, _ = VARIANTS[name]
     rows = WORLDS[world](seed).with_ids(share is not None)
-    trained = fit(_model(rows, name, rate), rows.data, seed)
+    trained = fit(_model(rows, name, rate, decay), rows.data, seed)
     cells = auc_by_history(rows, predict(trained.model, rows.test))
     shown = {cell: None if auc is None else round(auc, 4) for cell, auc in cells.items()}
-    print(world, name, rate, seed, shown, f"{trained.seconds} s", flush=True)
+    print(world, name, rate, decay, seed, shown, f"{trained.seconds} s", flush=True)
     return {
         "epochs": trained.epochs,
         "validation_loss": trained.validation_loss,
@@ -77,7 +78,7 @@ def train(world: str, name: str, rate: float, seed: int) -> dict[str, Any]:
     }
 
 
-def _model(rows: IdRows, name: str, rate: float) -> Model:
+def _model(rows: IdRows, name: str, rate: float, decay: float) -> Model:
     share, has_default = VARIANTS[name]
     width, _ = matched_width(PLE, rows.data.encoder, rows.data.tasks, rows.data.cohorts)
     defaults = {
@@ -87,7 +88,7 @@ def _model(rows: IdRows, name: str, rate: float) -> Model:
         id_dropout=dict.fromkeys(rows.attributes, share) if share else {},
         id_default=defaults if has_default else {},
     )
-    return to_model(PLE, width, rate).model_copy(update={"input": layer})
+    return to_model(PLE, width, rate, embedding_decay=decay).model_copy(update={"input": layer})
 
 
 def auc_by_history(rows: IdRows, logits: NDArray[Any]) -> dict[str, float | None]:
@@ -109,29 +110,43 @@ def auc_by_history(rows: IdRows, logits: NDArray[Any]) -> dict[str, float | None
     return found
 
 
-def tuned_rate(world: str, name: str) -> float:
-    """Return the rate with the lowest validation loss on the tuning seed, inside of what was tried."""
+def tuned(world: str, name: str) -> tuple[float, float]:
+    """Return the rate and the decay of embeddings with the lowest validation loss on the tuning seed."""
 
-    def tried(rate: float, decay: float) -> Tuned:
-        key = {"step": "tune", "world": world, "inputs": name, "learning_rate": rate, "seed": TUNING_SEED}
-        found = RESULTS.once(key, partial(train, world, name, rate, TUNING_SEED))
-        return Tuned(rate, decay, found["validation_loss"])
+    def tried(rate: float, _: float, decay: float | None) -> Tuned:
+        assert decay is not None
+        key = {"step": "tune", **_key(world, name, rate, decay, TUNING_SEED)}
+        found = RESULTS.once(key, partial(train, world, name, rate, decay, TUNING_SEED))
+        return Tuned(rate, 0.0, found["validation_loss"], decay)
 
-    grid = [tried(rate, 0.0) for rate in RATES]
-    return best_inside(f"{name} in {world}", grid, tried).learning_rate
+    grid = [tried(rate, 0.0, decay) for rate, decay in product(RATES, DECAYS)]
+    best = best_inside(f"{name} in {world}", grid, tried)
+    return best.learning_rate, best.embedding_decay or 0.0
+
+
+def _key(world: str, name: str, rate: float, decay: float, seed: int) -> dict[str, Any]:
+    where = {"world": world, "inputs": name, "seed": seed}
+    return {**where, "learning_rate": rate, "embedding_decay": decay}
 
 
 def rate_table(world: str) -> None:
-    """Print the validation losses of tuning by rate."""
+    """Print the validation losses of tuning by rate and decay."""
     tunings = [row for row in RESULTS.all() if (row["step"], row["world"]) == ("tune", world)]
-    losses = {(row["inputs"], row["learning_rate"]): row["validation_loss"] for row in tunings}
-    rates = sorted({rate for _, rate in losses})
+    losses = {
+        (row["inputs"], row["embedding_decay"], row["learning_rate"]): row["validation_loss"]
+        for row in tunings
+    }
+    rates = sorted({rate for *_, rate in losses})
     rows = [
-        [name, *(f"{losses[name, rate]:.5f}" if (name, rate) in losses else "" for rate in rates)]
-        for name in VARIANTS
+        [
+            name,
+            decay,
+            *(f"{losses[at]:.5f}" if (at := (name, decay, rate)) in losses else "" for rate in rates),
+        ]
+        for name, decay in product(VARIANTS, DECAYS)
     ]
     if tunings:
-        print_table([f"{world}: validation loss", *map(str, rates)], rows)
+        print_table([f"{world}: validation loss", "decay", *map(str, rates)], rows)
         print()
 
 
@@ -180,10 +195,10 @@ def main() -> None:
     torch.set_num_threads(1)
     for world in arguments.worlds:
         if not arguments.table:
-            rates = {name: tuned_rate(world, name) for name in VARIANTS}
-            for seed, (name, rate) in product(arguments.seeds, rates.items()):
-                key = {"step": "final", "world": world, "inputs": name, "learning_rate": rate, "seed": seed}
-                RESULTS.once(key, partial(train, world, name, rate, seed))
+            best = {name: tuned(world, name) for name in VARIANTS}
+            for seed, (name, (rate, decay)) in product(arguments.seeds, best.items()):
+                key = {"step": "final", **_key(world, name, rate, decay, seed)}
+                RESULTS.once(key, partial(train, world, name, rate, decay, seed))
         rate_table(world)
         gain_table(world)
 

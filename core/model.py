@@ -59,6 +59,7 @@ class Optimiser(ConfigModel):
     """Adam; an epoch is one pass over the training blocks.
 
     warmup_steps: in step n of so many the learning rate is n / warmup_steps times `learning_rate`.
+    embedding_decay: weight decay of the embedding tables; `weight_decay` where it is not given.
     average_last: share of the steps so far over which the weights are averaged that are validated and kept;
     0 keeps the last ones (models/training/averaging.py).
     """
@@ -66,6 +67,7 @@ class Optimiser(ConfigModel):
     learning_rate: Annotated[float, Field(gt=0)]
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    embedding_decay: Annotated[float, Field(ge=0)] | None = None
     average_last: Annotated[float, Field(ge=0, lt=1)] = 0.1
     batch_rows: Positive  # of one rank
     max_epochs: Positive

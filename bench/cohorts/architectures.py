@@ -203,7 +203,13 @@ AT_LOWER_RATE = {
 VARIANTS |= {lower: replace(VARIANTS[name], rate=LOWER_RATE) for name, lower in AT_LOWER_RATE.items()}
 
 
-def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: float = 0.0) -> Model:
+def to_model(
+    variant: Variant,
+    width: int,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    embedding_decay: float | None = None,
+) -> Model:
     """Return the model configuration."""
     return Model(
         name=variant.architecture,
@@ -217,6 +223,7 @@ def to_model(variant: Variant, width: int, learning_rate: float, weight_decay: f
             learning_rate=learning_rate,
             warmup_steps=WARMUP_STEPS,
             weight_decay=weight_decay,
+            embedding_decay=embedding_decay,
             average_last=variant.average_last,
             batch_rows=BATCH_ROWS,
             max_epochs=100,

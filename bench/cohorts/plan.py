@@ -7,7 +7,7 @@
   best decay. The lowest validation loss wins. Other numbers of rows and other sizes begin with the best
   decay and three rates around the best; controls, whose truth is rougher, with the best decay and
   RATES_OF_TAUGHT, on a data set of their own of that seed. Worlds with ids of users are tuned in the world
-  "ids": three rates around the best, with DECAYS_OF_IDS each.
+  "ids": three rates around the best, with DECAYS_OF_IDS, of embeddings alone, each.
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
@@ -19,7 +19,9 @@
   variants at one rate below what tuning finds.
 - Added after results had been seen: rates of the controls' own, since MFH at the base world's rate did not
   learn new users even of its own teacher; decays of the world "ids", since half of the variants came there
-  with a decay of 0 and half with 1e-5, between which the base world hardly tells; the block "lower rate";
+  with a decay of 0 and half with 1e-5, between which the base world hardly tells, and then those of
+  embeddings alone, since one decay for all parameters left the best loss at a rate too high for the others;
+  the block "lower rate";
   "mfh, one level, one expert each", since each of both alone was better than the paper's counts; the block
   "drawn worlds", whose worlds nobody chose, with pairs of its own (PAIRS_DRAWN), a second family.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
@@ -43,7 +45,7 @@ from bench.cohorts.worlds import (
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.0, 1e-5)
-DECAYS_OF_IDS = (0.0, 1e-5, 1e-4, 1e-3)
+DECAYS_OF_IDS = (1e-5, 3e-5, 1e-4, 3e-4)
 RATES_OF_TAUGHT = (0.004, 0.008, 0.016)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
 CELLS = "shared bottom, tower per cell"

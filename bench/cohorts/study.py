@@ -5,8 +5,9 @@ A variant's tunings and finals belong to one part, so that several processes sha
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from itertools import product
 from typing import Any
 
 from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant
@@ -14,14 +15,17 @@ from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_tasks, rounded
 from bench.cohorts.plan import OWN_SIZES, RATES_OF_TAUGHT, TRUE_FORM_NAME, TUNING_SEED, Block, Plan
 from bench.cohorts.teacher import TaughtBed, taught
-from bench.cohorts.trial import rows_of, train
+from bench.cohorts.trial import Trained, rows_of, train
 from bench.cohorts.true_form import TRUE_FORM
 from bench.cohorts.tuning import Tuned, best_inside, or_failed
 from bench.cohorts.worlds import BASE, IDS, World
+from bench.fit import Dataset
 from bench.results import Results
 from jobs.workers.synthetic.dials import COHORTS
 
 Key = dict[str, Any]
+NO_DECAY_OF_THEIR_OWN: tuple[float | None, ...] = (None,)
+"""Of embeddings: they have that of all parameters."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,11 @@ class Study:
         return self.results.once(key, lambda: self.measured(world, block.rows, seed, name, parameters))
 
     def measured(self, world: World, rows: int, seed: int, name: str, parameters: int = PARAMETERS) -> Key:
-        """Return the measures of a training that is done now, at the rate and decay that `tuned` returns."""
+        """Return the measures of a training that is done now, with what `tuned` returns."""
         # Before the data set, which is the only one kept.
         tuned = self.tuned(name, rows, parameters, world)
         bed = _inner(self._bed(world, rows, seed))
-        trained = train(
-            self.variants[name], bed.data, tuned.learning_rate, seed, tuned.weight_decay, parameters
-        )
+        trained = self._train(name, bed.data, tuned, seed, parameters)
         tasks = bed.data.tasks
         logits = trained.logits(bed.test)
         new = rows_of(bed.data.train, COHORTS.index("new"))
@@ -107,7 +109,7 @@ class Study:
         return size
 
     def tuned(self, name: str, rows: int, parameters: int = PARAMETERS, world: World = BASE) -> Tuned:
-        """Return the best rate and decay; the best rate lies inside of what was tried.
+        """Return the best rate and decays; the best rate lies inside of what was tried.
 
         Tried is in the base world; where labels are a teacher's, in the teacher's own world; where ids of
         users are inputs, in the world "ids". A variant whose rate is given is not tuned.
@@ -117,12 +119,12 @@ class Study:
         first = min(block.rows for block in self.plan.blocks)
         place = world if world.teacher else IDS if world.has_user_ids else BASE
         if (rows, parameters, place) == (first, PARAMETERS, BASE):
-            grid = [(rate, decay) for rate in self.plan.rates for decay in self.plan.decays]
+            grid = [*product(self.plan.rates, self.plan.decays, NO_DECAY_OF_THEIR_OWN)]
         else:
             start = self.tuned(name, first)
             rates = RATES_OF_TAUGHT if place.teacher else [start.learning_rate * f for f in (0.5, 1, 2)]
-            decays = self.plan.decays_of_ids if place == IDS else (start.weight_decay,)
-            grid = [(rate, decay) for rate in rates for decay in decays]
+            of_ids = self.plan.decays_of_ids if place == IDS else NO_DECAY_OF_THEIR_OWN
+            grid = [*product(rates, (start.weight_decay,), of_ids)]
         attempt = partial(self._tried, name, rows, parameters, place)
         return best_inside(name, [attempt(*tried) for tried in grid], attempt)
 
@@ -136,20 +138,40 @@ class Study:
         test, tasks = _inner(bed).test, _inner(bed).data.tasks
         return {"auc": {n: rounded(auc_by_cell(p, test, tasks)) for n, p in bed.ceilings().items()}}
 
-    def _tried(self, name: str, rows: int, parameters: int, world: World, rate: float, decay: float) -> Tuned:
+    def _tried(
+        self,
+        name: str,
+        rows: int,
+        parameters: int,
+        world: World,
+        rate: float,
+        decay: float,
+        of_embeddings: float | None,
+    ) -> Tuned:
         key = {"step": "tune", "variant": name, "rows": rows, "size": parameters, "learning_rate": rate}
-        key |= {"weight_decay": decay, "world": world.key(), "seed": TUNING_SEED}
+        key |= {"weight_decay": decay, "embedding_decay": of_embeddings}
+        key |= {"world": world.key(), "seed": TUNING_SEED}
+        tried = Tuned(rate, decay, math.nan, of_embeddings)
 
         def find() -> Key:
             data = _inner(self._bed(world, rows, TUNING_SEED)).data
-            summary = or_failed(
-                lambda: train(self.variants[name], data, rate, TUNING_SEED, decay, parameters).summary
-            )
+            summary = or_failed(lambda: self._train(name, data, tried, TUNING_SEED, parameters).summary)
             loss = summary["validation_loss"]
-            print("tune", name, world.name, rows, parameters, rate, decay, loss, flush=True)
+            print("tune", name, world.name, rows, parameters, rate, decay, of_embeddings, loss, flush=True)
             return summary
 
-        return Tuned(rate, decay, self.results.once(key, find)["validation_loss"])
+        return replace(tried, validation_loss=self.results.once(key, find)["validation_loss"])
+
+    def _train(self, name: str, data: Dataset, tuned: Tuned, seed: int, parameters: int) -> Trained:
+        return train(
+            self.variants[name],
+            data,
+            tuned.learning_rate,
+            seed,
+            tuned.weight_decay,
+            parameters,
+            tuned.embedding_decay,
+        )
 
     def _bed(self, world: World, rows: int, seed: int) -> TestBed | TaughtBed:
         return _to_bed(world, rows, seed, self.plan.validation_users, self.plan.test_users)

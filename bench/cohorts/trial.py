@@ -18,7 +18,8 @@ class Trained:
 
     Attributes:
         model: with the weights of its best epoch.
-        summary: learning_rate, weight_decay, width, parameters, epochs, validation_loss, seconds.
+        summary: learning_rate, weight_decay, embedding_decay, width, parameters, epochs, validation_loss,
+            seconds.
     """
 
     model: MultiTaskModel
@@ -36,15 +37,18 @@ def train(
     seed: int,
     weight_decay: float = 0.0,
     parameters: int = PARAMETERS,
+    embedding_decay: float | None = None,
 ) -> Trained:
     """Train a variant with about so many parameters of trunk and towers."""
     width, found = matched_width(variant, data.encoder, data.tasks, data.cohorts, parameters)
-    trained = fit(to_model(variant, width, rate, weight_decay), data, seed, variant.build)
+    model = to_model(variant, width, rate, weight_decay, embedding_decay)
+    trained = fit(model, data, seed, variant.build)
     return Trained(
         trained.model,
         {
             "learning_rate": rate,
             "weight_decay": weight_decay,
+            "embedding_decay": embedding_decay,
             "width": width,
             "parameters": found,
             "epochs": trained.epochs,

@@ -1,4 +1,4 @@
-"""Learning rates: a grid that grows until its best lies inside."""
+"""Learning rates and decays: a grid that grows until its best rate lies inside."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,25 @@ FAILED = 1e9
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best of a grid."""
+    """One of a grid; without a decay of their own, embeddings have `weight_decay`."""
 
     learning_rate: float
     weight_decay: float
     validation_loss: float
+    embedding_decay: float | None = None
 
 
-def best_inside(name: str, grid: Sequence[Tuned], attempt: Callable[[float, float], Tuned]) -> Tuned:
+Attempt = Callable[[float, float, float | None], Tuned]
+"""Trains with a rate, a weight decay and that of embeddings."""
+
+
+def best_inside(name: str, grid: Sequence[Tuned], attempt: Attempt) -> Tuned:
     """Return the lowest validation loss; while its rate is the lowest or the highest, half or twice is tried.
 
     Args:
         name: of what is tuned.
         grid: what has been tried.
-        attempt: trains with a rate and a weight decay.
+        attempt: tries another rate, with the decays of the best.
 
     Raises:
         LamplighterError: there is no best rate within RATE_LIMITS.
@@ -39,7 +44,7 @@ def best_inside(name: str, grid: Sequence[Tuned], attempt: Callable[[float, floa
         beyond = best.learning_rate * (2 if best.learning_rate == max(rates) else 0.5)
         if not RATE_LIMITS[0] < beyond < RATE_LIMITS[1]:
             raise LamplighterError(f"{name}: no best learning rate in {RATE_LIMITS}; look at its trainings")
-        found.append(attempt(beyond, best.weight_decay))
+        found.append(attempt(beyond, best.weight_decay, best.embedding_decay))
 
 
 def or_failed(train: Callable[[], dict[str, Any]]) -> dict[str, Any]:

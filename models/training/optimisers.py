@@ -21,23 +21,26 @@ class Optimisers:
     Args:
         model: `sparse` of its embeddings is the kind of their gradient.
         beside: parameters outside of the model, without weight decay.
-        config: learning rate, its first steps, and weight decay.
+        config: learning rate, its first steps, weight decay, and that of embeddings.
     """
 
     def __init__(self, model: nn.Module, beside: Sequence[nn.Parameter], config: Optimiser) -> None:
         embeddings = [module for module in model.modules() if isinstance(module, nn.Embedding)]
-        tables = [cast(nn.Parameter, embedding.weight) for embedding in embeddings if embedding.sparse]
-        is_sparse = {id(table) for table in tables}
-        rest = [p for p in model.parameters() if id(p) not in is_sparse]
-        self._dense, self._sparse = [*rest, *beside], tables
+        dense, sparse = _tables(embeddings, is_sparse=False), _tables(embeddings, is_sparse=True)
+        is_table = {id(table) for table in (*dense, *sparse)}
+        rest = [p for p in model.parameters() if id(p) not in is_table]
+        self._dense, self._sparse = [*dense, *rest, *beside], sparse
+        decay = config.weight_decay
+        of_tables = decay if config.embedding_decay is None else config.embedding_decay
         groups: list[dict[str, Any]] = [
-            {"params": rest, "weight_decay": config.weight_decay},
+            {"params": dense, "weight_decay": of_tables},
+            {"params": rest, "weight_decay": decay},
             {"params": list(beside)},
         ]
         # fused: one kernel for all parameters, a sixth less time per step.
         self._optimisers: list[Optimizer] = [torch.optim.Adam(groups, lr=config.learning_rate, fused=True)]
-        if tables:
-            self._optimisers.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
+        if sparse:
+            self._optimisers.append(torch.optim.SparseAdam(sparse, lr=config.learning_rate))
         first = config.warmup_steps
         self._warmups = [
             LinearLR(each, start_factor=1 / first, total_iters=first - 1)
@@ -61,3 +64,7 @@ class Optimisers:
             optimiser.step()
         for warmup in self._warmups:
             warmup.step()
+
+
+def _tables(embeddings: Sequence[nn.Embedding], is_sparse: bool) -> list[nn.Parameter]:
+    return [cast(nn.Parameter, each.weight) for each in embeddings if each.sparse == is_sparse]

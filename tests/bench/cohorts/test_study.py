@@ -118,7 +118,7 @@ def test_the_grid_of_rates_grows_until_the_best_lies_inside(
     """The loss is the distance of the rate's logarithm from that of the best; the best decay is .1."""
     rates: list[tuple[float, float]] = []
 
-    def losses(_v: Any, _d: Any, rate: float, _s: int, decay: float, _p: int) -> Trained:
+    def losses(_v: Any, _d: Any, rate: float, _s: int, decay: float, *_rest: Any) -> Trained:
         rates.append((rate, decay))
         loss = abs(math.log2(rate / best)) + abs(decay - 0.1)
         return Trained(NO_MODEL, {"validation_loss": loss})
@@ -139,7 +139,7 @@ def test_the_grid_of_rates_grows_until_the_best_lies_inside(
 def test_another_size_begins_around_the_best_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: dict[int, list[float]] = {PARAMETERS: [], 20_000: []}
 
-    def losses(_v: Any, _d: Any, rate: float, _s: int, _decay: float, size: int) -> Trained:
+    def losses(_v: Any, _d: Any, rate: float, _s: int, _decay: float, size: int, _e: None) -> Trained:
         rates[size].append(rate)
         best = 0.024 if size == PARAMETERS else 0.18
         return Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / best))})
@@ -172,22 +172,25 @@ def test_a_control_is_tuned_on_labels_of_its_own_teacher(monkeypatch: pytest.Mon
     assert worlds == ["base"] * 3 + [control.name] * 3
 
 
-def test_worlds_with_ids_are_tuned_with_decays_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: dict[int, list[tuple[float, float]]] = {}  # by the number of id columns
+def test_worlds_with_ids_are_tuned_with_decays_of_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: dict[int, list[tuple[float, float, float | None]]] = {}  # by the number of id columns
 
-    def losses(_v: Any, data: Dataset, rate: float, _s: int, decay: float, _p: int) -> Trained:
-        tried.setdefault(len(data.encoder.categorical), []).append((rate, decay))
-        return Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / 0.02)) + abs(decay - 1e-4)})
+    def losses(
+        _v: Any, data: Dataset, rate: float, _s: int, decay: float, _p: int, of_ids: float | None
+    ) -> Trained:
+        tried.setdefault(len(data.encoder.categorical), []).append((rate, decay, of_ids))
+        loss = abs(math.log2(rate / 0.02)) + abs((of_ids or 0.0) - 1e-4)
+        return Trained(NO_MODEL, {"validation_loss": loss})
 
     monkeypatch.setattr(module, "train", losses)
     study, other = Study(replace(SMALL, decays_of_ids=(0.0, 1e-4))), replace(WORLD, has_user_ids=True)
 
     found = study.tuned("ple", SMALL.blocks[0].rows, world=other)
 
-    assert tried[2] == [(0.02, 0.0), (0.04, 0.0), (0.01, 0.0)]
-    assert tried[3] == [(rate, decay) for rate in (0.01, 0.02, 0.04) for decay in (0.0, 1e-4)]
-    assert (found.learning_rate, found.weight_decay) == (0.02, 1e-4)
-    assert study.tuned("ple", SMALL.blocks[0].rows, world=WORLD).weight_decay == 0.0
+    assert tried[2] == [(0.02, 0.0, None), (0.04, 0.0, None), (0.01, 0.0, None)]
+    assert tried[3] == [(rate, 0.0, of_ids) for rate in (0.01, 0.02, 0.04) for of_ids in (0.0, 1e-4)]
+    assert (found.learning_rate, found.weight_decay, found.embedding_decay) == (0.02, 0.0, 1e-4)
+    assert study.tuned("ple", SMALL.blocks[0].rows, world=WORLD).embedding_decay is None
 
 
 def test_a_variant_whose_rate_is_given_is_not_tuned() -> None:

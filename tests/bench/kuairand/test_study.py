@@ -10,7 +10,16 @@ import pytest
 from bench.cohorts.architectures import VARIANTS
 from bench.cohorts.trial import Trained
 from bench.kuairand import study as module
-from bench.kuairand.plan import NAMES, PAIRS, RATES, RESULTS, SEEDS, TUNING_SEED
+from bench.kuairand.plan import (
+    EMBEDDING_DECAYS,
+    NAMES,
+    PAIRS,
+    RATES,
+    RESULTS,
+    SEEDS,
+    TUNING_SEED,
+    WEIGHT_DECAY,
+)
 from bench.kuairand.study import run, tuned
 from bench.results import Results
 from core.errors import LamplighterError
@@ -21,20 +30,26 @@ NO_MODEL = cast(MultiTaskModel, None)
 
 
 class Trainings:
-    """Trainings whose validation loss is the distance of the rate's logarithm from that of `best`."""
+    """Validation loss: how many times 2 the rate is off `best`, plus how far embeddings' decay is off 1e-3."""
 
     def __init__(self, best: float, end_at: int | None = None) -> None:
         self.best, self.end_at = best, end_at
         self.done: list[tuple[str, float, int]] = []
+        self.decays: list[float] = []
 
-    def __call__(self, variant: Any, _data: Any, rate: float, seed: int, _decay: float = 0.0) -> Trained:
+    def __call__(
+        self, variant: Any, _data: Any, rate: float, seed: int, decay: float, embedding_decay: float
+    ) -> Trained:
+        assert decay == WEIGHT_DECAY
         if len(self.done) == self.end_at:
             raise KeyboardInterrupt
         name = next(name for name, known in VARIANTS.items() if known is variant)
         self.done.append((name, rate, seed))
+        self.decays.append(embedding_decay)
         if rate > 0.1:
             raise LamplighterError("the loss is not finite")
-        trained = Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / self.best)), "seconds": 0.0})
+        loss = abs(math.log2(rate / self.best)) + abs(embedding_decay - 1e-3)
+        trained = Trained(NO_MODEL, {"validation_loss": loss, "seconds": 0.0})
         object.__setattr__(trained, "logits", lambda *_: None)
         return trained
 
@@ -51,7 +66,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_that_was_ended_goes_on_seed_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, after, again = Trainings(0.004, end_at=40), Trainings(0.004), Trainings(0.004)
+    before, after, again = Trainings(0.008, end_at=100), Trainings(0.008), Trainings(0.008)
 
     monkeypatch.setattr(module, "train", before)
     with pytest.raises(KeyboardInterrupt):
@@ -63,14 +78,16 @@ def test_a_run_that_was_ended_goes_on_seed_by_seed(monkeypatch: pytest.MonkeyPat
 
     assert again.done == []
     done = before.done + after.done
-    tunings, finals = done[: len(NAMES) * len(RATES)], done[len(NAMES) * len(RATES) :]
+    grid = len(NAMES) * len(RATES) * len(EMBEDDING_DECAYS)
+    tunings, finals = done[:grid], done[grid:]
     assert {seed for *_, seed in tunings} == {TUNING_SEED}
     assert [(name, seed) for name, _, seed in finals] == [(name, seed) for seed in SEEDS for name in NAMES]
-    assert {rate for _, rate, _ in finals} == {0.004}
+    assert {rate for _, rate, _ in finals} == {0.008}
+    assert {*(before.decays + after.decays)[grid:]} == {1e-3}
     assert len(Results(RESULTS).all()) == len(done)
 
 
-@pytest.mark.parametrize(("best", "tried"), [(0.004, 3), (0.016, 5), (0.0005, 6), (0.06, 7)])
+@pytest.mark.parametrize(("best", "tried"), [(0.008, 3), (0.03, 5), (0.001, 6), (0.06, 6)])
 def test_the_grid_of_rates_grows_until_the_best_lies_inside(
     best: float, tried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +96,9 @@ def test_the_grid_of_rates_grows_until_the_best_lies_inside(
 
     found = tuned("ple")
 
-    rates = sorted(rate for _, rate, _ in trainings.done)
+    assert found.embedding_decay == 1e-3
+    tried_with_it = zip(trainings.done, trainings.decays, strict=True)
+    rates = sorted(rate for (_, rate, _), decay in tried_with_it if decay == 1e-3)
     assert rates[0] < found.learning_rate < rates[-1]
     assert abs(math.log2(found.learning_rate / best)) <= 0.5
     assert len(rates) == tried

@@ -42,6 +42,37 @@ def test_parameters_beside_the_model_have_no_weight_decay() -> None:
     assert model.weight.item() != weight
 
 
+@pytest.mark.parametrize(
+    ("of_embeddings", "shrunk"), [(None, ["layer", "table"]), (0.0, ["layer"]), (0.5, ["layer", "table"])]
+)
+def test_embeddings_have_their_own_weight_decay_where_it_is_given(
+    of_embeddings: float | None, shrunk: list[str]
+) -> None:
+    model = nn.ModuleDict({"table": nn.Embedding(3, 2), "layer": nn.Linear(2, 1, bias=False)})
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    config = CONFIG.model_copy(update={"embedding_decay": of_embeddings})
+    optimisers = Optimisers(model, [], config)
+
+    (0.0 * model["layer"](model["table"](torch.arange(3))).sum()).backward()
+    optimisers.average(Single())
+    optimisers.step()
+
+    moved = {name for name, parameter in model.named_parameters() if not parameter.equal(before[name])}
+    assert sorted(moved) == [f"{name}.weight" for name in shrunk]
+
+
+def test_without_decay_of_its_own_the_other_parameters_do_not_shrink() -> None:
+    model = nn.ModuleDict({"table": nn.Embedding(3, 2), "layer": nn.Linear(2, 1, bias=False)})
+    config = CONFIG.model_copy(update={"weight_decay": 0.0, "embedding_decay": 0.5})
+    weight, rows = model["layer"].weight.clone(), model["table"].weight.clone()
+
+    (0.0 * model["layer"](model["table"](torch.arange(3))).sum()).backward()
+    Optimisers(model, [], config).step()
+
+    assert model["layer"].weight.equal(weight)
+    assert not model["table"].weight.equal(rows)
+
+
 def test_the_rate_grows_in_equal_parts_until_the_warmup_ends() -> None:
     """In its first steps Adam moves a parameter of constant gradient by the learning rate."""
     model = nn.ModuleDict({"large": nn.Embedding(1, 1, sparse=True), "small": nn.Embedding(1, 1)})
