@@ -45,7 +45,7 @@ from bench.cohorts.worlds import (
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.0, 1e-5)
-DECAYS_OF_IDS = (1e-5, 3e-5, 1e-4, 3e-4)
+DECAYS_OF_IDS = (1e-4, 3e-4, 1e-3)
 RATES_OF_TAUGHT = (0.004, 0.008, 0.016)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
 CELLS = "shared bottom, tower per cell"
@@ -169,5 +169,5 @@ QUICK = Plan(
     ),
     rates=(0.032, 0.064),
     decays=(0.0,),
-    decays_of_ids=(1e-5, 1e-4),
+    decays_of_ids=(1e-4, 3e-4),
 )
