@@ -9,12 +9,11 @@ Data: `control` and `half` are of known truth (bench/id_rows.py): attributes exp
 and items are; `kuairand` is KuaiRand-Pure, tested on 05-07 and 05-08. The inputs are attributes (and on
 KuaiRand-Pure features), and ids of users and items with a vocabulary of those of the training rows, 8
 numbers each. Compared: no ids; ids of which training hides no share, .1, .3 or .5; the same with a learnt
-default from the attributes of the id's side. PLE of 60,000 parameters. Tuning of each: RATES x DECAYS of
-embeddings on a seed that no final uses; while the best rate is the lowest or the highest tried, half or twice
-of it is tried with the best decay. The lowest validation loss wins. (A first run, on 2026-11-30, had no
-decay.) Seeds draw weights, of known truth data, too; differences are paired over seeds. AUC is
-a mean over tasks by how many training rows the user, or the item, of a test row has: none, few (below 10) or
-many.
+default from the attributes of the id's side. PLE of 60,000 parameters. Tuning of each, on a seed that no
+final uses: rate and decay of embeddings together, from START, until none of the neighbours is better
+(bench/cohorts/tuning.py). A first run, on 2026-11-30, had no decay. Seeds draw weights, of known truth data,
+too; differences are paired over seeds. AUC is a mean over tasks by how many training rows the user, or the
+item, of a test row has: none, few (below 10) or many.
 
 `control` must show an effect: attributes explain most of an item there, but as products of two columns each,
 which a layer above the input has to learn of hidden ids alone. With few ids hidden (.1), a default from the
@@ -22,6 +21,7 @@ attributes must beat row 0 for items without rows. Some 210 trainings of 15 to 4
 """
 
 import argparse
+import math
 from collections.abc import Mapping
 from functools import partial
 from itertools import product
@@ -34,7 +34,7 @@ from sklearn.metrics import roc_auc_score
 
 from bench.cohorts import architectures
 from bench.cohorts.architectures import matched_width, to_model
-from bench.cohorts.tuning import Tuned, best_inside
+from bench.cohorts.tuning import Tuned, best_of_neighbours, or_failed
 from bench.fit import fit, predict
 from bench.id_rows import WORLDS, IdRows
 from bench.paired import paired_difference
@@ -44,7 +44,7 @@ from core.model import IdDefault, InputLayer, Model
 
 PLE = architectures.VARIANTS["ple"]
 SEEDS, TUNING_SEED = (1, 2, 3, 4, 5), 1000
-RATES, DECAYS = (0.004, 0.008, 0.016), (1e-5, 1e-4, 1e-3)
+START = Tuned(learning_rate=0.016, weight_decay=0.0, validation_loss=math.nan, embedding_decay=3e-4)
 SHARES = (0.1, 0.3, 0.5)
 WIDTHS = (32,)  # of a default's network
 MIN_CLASS_COUNT = 30
@@ -116,11 +116,11 @@ def tuned(world: str, name: str) -> tuple[float, float]:
     def tried(rate: float, _: float, decay: float | None) -> Tuned:
         assert decay is not None
         key = {"step": "tune", **_key(world, name, rate, decay, TUNING_SEED)}
-        found = RESULTS.once(key, partial(train, world, name, rate, decay, TUNING_SEED))
+        trained = partial(train, world, name, rate, decay, TUNING_SEED)
+        found = RESULTS.once(key, partial(or_failed, trained))
         return Tuned(rate, 0.0, found["validation_loss"], decay)
 
-    grid = [tried(rate, 0.0, decay) for rate, decay in product(RATES, DECAYS)]
-    best = best_inside(f"{name} in {world}", grid, tried)
+    best = best_of_neighbours(f"{name} in {world}", START, tried)
     return best.learning_rate, best.embedding_decay or 0.0
 
 
@@ -136,14 +136,15 @@ def rate_table(world: str) -> None:
         (row["inputs"], row["embedding_decay"], row["learning_rate"]): row["validation_loss"]
         for row in tunings
     }
-    rates = sorted({rate for *_, rate in losses})
+    rates, decays = (sorted({at[place] for at in losses}) for place in (2, 1))
     rows = [
         [
             name,
             decay,
             *(f"{losses[at]:.5f}" if (at := (name, decay, rate)) in losses else "" for rate in rates),
         ]
-        for name, decay in product(VARIANTS, DECAYS)
+        for name, decay in product(VARIANTS, decays)
+        if any((name, decay, rate) in losses for rate in rates)
     ]
     if tunings:
         print_table([f"{world}: validation loss", "decay", *map(str, rates)], rows)

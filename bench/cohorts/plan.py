@@ -7,7 +7,8 @@
   best decay. The lowest validation loss wins. Other numbers of rows and other sizes begin with the best
   decay and three rates around the best; controls, whose truth is rougher, with the best decay and
   RATES_OF_TAUGHT, on a data set of their own of that seed. Worlds with ids of users are tuned in the world
-  "ids": three rates around the best, with DECAYS_OF_IDS, of embeddings alone, each.
+  "ids": rate and decay of embeddings together, from the best rate and EMBEDDING_DECAY, until none of the
+  neighbours is better (bench/cohorts/tuning.py).
 - Sizes: PARAMETERS of trunk and towers everywhere, within 10 %; in the block "own size" the best of
   OWN_SIZES by validation loss on the tuning data.
 - Compared: PAIRS, named before; more seeds for them in the base world (block "named pairs"), so 10 in all.
@@ -45,7 +46,7 @@ from bench.cohorts.worlds import (
 TUNING_SEED = 1000
 RATES = (0.008, 0.016, 0.032, 0.064)
 DECAYS = (0.0, 1e-5)
-DECAYS_OF_IDS = (1e-4, 3e-4, 1e-3)
+EMBEDDING_DECAY = 1e-4
 RATES_OF_TAUGHT = (0.004, 0.008, 0.016)
 OWN_SIZES = (20_000, PARAMETERS, 180_000)
 CELLS = "shared bottom, tower per cell"
@@ -95,7 +96,6 @@ class Plan:
     blocks: tuple[Block, ...]
     rates: tuple[float, ...] = RATES
     decays: tuple[float, ...] = DECAYS
-    decays_of_ids: tuple[float, ...] = DECAYS_OF_IDS
     validation_users: int = VALIDATION_USERS
     test_users: int = TEST_USERS
 
@@ -169,5 +169,4 @@ QUICK = Plan(
     ),
     rates=(0.032, 0.064),
     decays=(0.0,),
-    decays_of_ids=(1e-4, 3e-4),
 )

@@ -13,19 +13,25 @@ from typing import Any
 from bench.cohorts.architectures import PARAMETERS, VARIANTS, Variant
 from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_tasks, rounded
-from bench.cohorts.plan import OWN_SIZES, RATES_OF_TAUGHT, TRUE_FORM_NAME, TUNING_SEED, Block, Plan
+from bench.cohorts.plan import (
+    EMBEDDING_DECAY,
+    OWN_SIZES,
+    RATES_OF_TAUGHT,
+    TRUE_FORM_NAME,
+    TUNING_SEED,
+    Block,
+    Plan,
+)
 from bench.cohorts.teacher import TaughtBed, taught
 from bench.cohorts.trial import Trained, rows_of, train
 from bench.cohorts.true_form import TRUE_FORM
-from bench.cohorts.tuning import Tuned, best_inside, or_failed
+from bench.cohorts.tuning import Tuned, best_inside, best_of_neighbours, or_failed
 from bench.cohorts.worlds import BASE, IDS, World
 from bench.fit import Dataset
 from bench.results import Results
 from jobs.workers.synthetic.dials import COHORTS
 
 Key = dict[str, Any]
-NO_DECAY_OF_THEIR_OWN: tuple[float | None, ...] = (None,)
-"""Of embeddings: they have that of all parameters."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Study:
         return size
 
     def tuned(self, name: str, rows: int, parameters: int = PARAMETERS, world: World = BASE) -> Tuned:
-        """Return the best rate and decays; the best rate lies inside of what was tried.
+        """Return the best rate and decays.
 
         Tried is in the base world; where labels are a teacher's, in the teacher's own world; where ids of
         users are inputs, in the world "ids". A variant whose rate is given is not tuned.
@@ -118,15 +124,16 @@ class Study:
             return Tuned(given, 0.0, math.nan)
         first = min(block.rows for block in self.plan.blocks)
         place = world if world.teacher else IDS if world.has_user_ids else BASE
-        if (rows, parameters, place) == (first, PARAMETERS, BASE):
-            grid = [*product(self.plan.rates, self.plan.decays, NO_DECAY_OF_THEIR_OWN)]
-        else:
-            start = self.tuned(name, first)
-            rates = RATES_OF_TAUGHT if place.teacher else [start.learning_rate * f for f in (0.5, 1, 2)]
-            of_ids = self.plan.decays_of_ids if place == IDS else NO_DECAY_OF_THEIR_OWN
-            grid = [*product(rates, (start.weight_decay,), of_ids)]
         attempt = partial(self._tried, name, rows, parameters, place)
-        return best_inside(name, [attempt(*tried) for tried in grid], attempt)
+        if (rows, parameters, place) == (first, PARAMETERS, BASE):
+            return best_inside(
+                name, [attempt(*at) for at in product(self.plan.rates, self.plan.decays)], attempt
+            )
+        start = self.tuned(name, first)
+        if place == IDS:
+            return best_of_neighbours(name, replace(start, embedding_decay=EMBEDDING_DECAY), attempt)
+        rates = RATES_OF_TAUGHT if place.teacher else [start.learning_rate * f for f in (0.5, 1, 2)]
+        return best_inside(name, [attempt(rate, start.weight_decay) for rate in rates], attempt)
 
     def ceiling(self, world: World, rows: int, seed: int) -> Key:
         """Return AUC of the ceilings of a data set by cohort and task."""
@@ -146,7 +153,7 @@ class Study:
         world: World,
         rate: float,
         decay: float,
-        of_embeddings: float | None,
+        of_embeddings: float | None = None,
     ) -> Tuned:
         key = {"step": "tune", "variant": name, "rows": rows, "size": parameters, "learning_rate": rate}
         key |= {"weight_decay": decay, "embedding_decay": of_embeddings}

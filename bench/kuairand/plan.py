@@ -6,17 +6,20 @@
 - Cells of variants that have any are task x user cohort: new (at most 3 impressions before), low (at most
   9), high. Items have cohorts as well (new: at most 20 impressions); no variant has cells of them, and
   measures by them are shown beside. What history dropout hides is the user's history.
-- Tuning: one seed that no final uses, RATES x EMBEDDING_DECAYS each, all other parameters with WEIGHT_DECAY;
-  while the best rate is the lowest or the highest tried, half or twice of it is tried with the best decay.
-  The lowest validation loss wins. The first run of this comparison, on 2026-11-30, had no weight decay at
-  all; decays were added after its results had been seen.
+- Tuning: one seed that no final uses; rate and decay of embeddings together, from START, until none of the
+  neighbours is better (bench/cohorts/tuning.py). All other parameters have the decay of START. The first run
+  of this comparison, on 2026-11-30, had no weight decay at all; decays were added after its results had been
+  seen.
 - Seeds change weights and order of rows, not data.
 - Compared: PAIRS, in tasks x FAMILY cohorts, by AUC and by log loss; each measure is one family of
   simultaneous intervals (bench/kuairand/crossed.py). All else that is printed is not corrected.
 - A final stops three epochs after its lowest validation loss, and keeps the weights of that.
 """
 
+import math
+
 from bench.cohorts.plan import CELLS, HIDING_CELLS, HIDING_POOLED, POOLED
+from bench.cohorts.tuning import Tuned
 
 MFH, PLE, BOTTOM = "mfh of the paper", "ple", "shared bottom"
 LAST_PLE, HIDING_PLE = "ple, last weights", "ple, history dropout"
@@ -36,6 +39,5 @@ PAIRS = (
 FAMILY = ("new", "low", "high")
 """User cohorts whose cells are compared with a correction."""
 SEEDS, TUNING_SEED = tuple(range(1, 11)), 1000
-RATES = (0.004, 0.008, 0.016)
-WEIGHT_DECAY, EMBEDDING_DECAYS = 1e-5, (1e-4, 1e-3, 1e-2)
+START = Tuned(learning_rate=0.016, weight_decay=1e-5, validation_loss=math.nan, embedding_decay=3e-4)
 RESULTS = "kuairand"

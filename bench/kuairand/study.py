@@ -7,18 +7,10 @@ from typing import Any
 
 from bench.cohorts.architectures import VARIANTS
 from bench.cohorts.trial import Trained, train
-from bench.cohorts.tuning import Tuned, best_inside, or_failed
+from bench.cohorts.tuning import Tuned, best_of_neighbours, or_failed
 from bench.kuairand.cells import groups_of, to_cells
 from bench.kuairand.data import kuairand
-from bench.kuairand.plan import (
-    EMBEDDING_DECAYS,
-    NAMES,
-    RATES,
-    RESULTS,
-    SEEDS,
-    TUNING_SEED,
-    WEIGHT_DECAY,
-)
+from bench.kuairand.plan import NAMES, RESULTS, SEEDS, START, TUNING_SEED
 from bench.results import Results
 
 
@@ -31,9 +23,8 @@ def run() -> None:
 
 
 def tuned(name: str) -> Tuned:
-    """Return the best rate and decays of a variant; the rate lies inside of what was tried."""
-    grid = [_tried(name, rate, WEIGHT_DECAY, decay) for rate in RATES for decay in EMBEDDING_DECAYS]
-    return best_inside(name, grid, partial(_tried, name))
+    """Return the best rate and decay of embeddings of a variant; both lie inside of what was tried."""
+    return best_of_neighbours(name, START, partial(_tried, name))
 
 
 def final(name: str, seed: int, best: Tuned) -> dict[str, Any]:

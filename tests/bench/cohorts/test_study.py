@@ -179,16 +179,17 @@ def test_worlds_with_ids_are_tuned_with_decays_of_embeddings(monkeypatch: pytest
         _v: Any, data: Dataset, rate: float, _s: int, decay: float, _p: int, of_ids: float | None
     ) -> Trained:
         tried.setdefault(len(data.encoder.categorical), []).append((rate, decay, of_ids))
-        loss = abs(math.log2(rate / 0.02)) + abs((of_ids or 0.0) - 1e-4)
+        loss = abs(math.log2(rate / 0.02)) + abs(math.log10((of_ids or 1.0) / 1e-4))
         return Trained(NO_MODEL, {"validation_loss": loss})
 
     monkeypatch.setattr(module, "train", losses)
-    study, other = Study(replace(SMALL, decays_of_ids=(0.0, 1e-4))), replace(WORLD, has_user_ids=True)
+    study, other = Study(SMALL), replace(WORLD, has_user_ids=True)
 
     found = study.tuned("ple", SMALL.blocks[0].rows, world=other)
 
     assert tried[2] == [(0.02, 0.0, None), (0.04, 0.0, None), (0.01, 0.0, None)]
-    assert tried[3] == [(rate, 0.0, of_ids) for rate in (0.01, 0.02, 0.04) for of_ids in (0.0, 1e-4)]
+    around = [(0.01, 1e-4), (0.04, 1e-4), (0.02, 3e-5), (0.02, 3e-4)]
+    assert tried[3] == [(rate, 0.0, of_ids) for rate, of_ids in [(0.02, 1e-4), *around]]
     assert (found.learning_rate, found.weight_decay, found.embedding_decay) == (0.02, 0.0, 1e-4)
     assert study.tuned("ple", SMALL.blocks[0].rows, world=WORLD).embedding_decay is None
 

@@ -10,16 +10,7 @@ import pytest
 from bench.cohorts.architectures import VARIANTS
 from bench.cohorts.trial import Trained
 from bench.kuairand import study as module
-from bench.kuairand.plan import (
-    EMBEDDING_DECAYS,
-    NAMES,
-    PAIRS,
-    RATES,
-    RESULTS,
-    SEEDS,
-    TUNING_SEED,
-    WEIGHT_DECAY,
-)
+from bench.kuairand.plan import NAMES, PAIRS, RESULTS, SEEDS, START, TUNING_SEED
 from bench.kuairand.study import run, tuned
 from bench.results import Results
 from core.errors import LamplighterError
@@ -30,7 +21,7 @@ NO_MODEL = cast(MultiTaskModel, None)
 
 
 class Trainings:
-    """Validation loss: how many times 2 the rate is off `best`, plus how far the decay is off 1e-3."""
+    """Validation loss: how many times 2 the rate is off `best`, and how many times 10 the decay is off 1e-3."""
 
     def __init__(self, best: float, end_at: int | None = None) -> None:
         self.best, self.end_at = best, end_at
@@ -40,7 +31,7 @@ class Trainings:
     def __call__(
         self, variant: Any, _data: Any, rate: float, seed: int, decay: float, embedding_decay: float
     ) -> Trained:
-        assert decay == WEIGHT_DECAY
+        assert decay == START.weight_decay
         if len(self.done) == self.end_at:
             raise KeyboardInterrupt
         name = next(name for name, known in VARIANTS.items() if known is variant)
@@ -48,7 +39,7 @@ class Trainings:
         self.decays.append(embedding_decay)
         if rate > 0.1:
             raise LamplighterError("the loss is not finite")
-        loss = abs(math.log2(rate / self.best)) + abs(embedding_decay - 1e-3)
+        loss = abs(math.log2(rate / self.best)) + abs(math.log10(embedding_decay / 1e-3))
         trained = Trained(NO_MODEL, {"validation_loss": loss, "seconds": 0.0})
         object.__setattr__(trained, "logits", lambda *_: None)
         return trained
@@ -78,30 +69,20 @@ def test_a_run_that_was_ended_goes_on_seed_by_seed(monkeypatch: pytest.MonkeyPat
 
     assert again.done == []
     done = before.done + after.done
-    grid = len(NAMES) * len(RATES) * len(EMBEDDING_DECAYS)
-    tunings, finals = done[:grid], done[grid:]
+    tunings, finals = done[: -len(NAMES) * len(SEEDS)], done[-len(NAMES) * len(SEEDS) :]
     assert {seed for *_, seed in tunings} == {TUNING_SEED}
     assert [(name, seed) for name, _, seed in finals] == [(name, seed) for seed in SEEDS for name in NAMES]
     assert {rate for _, rate, _ in finals} == {0.008}
-    assert {*(before.decays + after.decays)[grid:]} == {1e-3}
+    assert {*(before.decays + after.decays)[len(tunings) :]} == {1e-3}
     assert len(Results(RESULTS).all()) == len(done)
 
 
-@pytest.mark.parametrize(("best", "tried"), [(0.008, 3), (0.03, 5), (0.001, 6), (0.06, 6)])
-def test_the_grid_of_rates_grows_until_the_best_lies_inside(
-    best: float, tried: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trainings = Trainings(best)
-    monkeypatch.setattr(module, "train", trainings)
+def test_rate_and_decay_are_tuned_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", Trainings(0.004))
 
     found = tuned("ple")
 
-    assert found.embedding_decay == 1e-3
-    tried_with_it = zip(trainings.done, trainings.decays, strict=True)
-    rates = sorted(rate for (_, rate, _), decay in tried_with_it if decay == 1e-3)
-    assert rates[0] < found.learning_rate < rates[-1]
-    assert abs(math.log2(found.learning_rate / best)) <= 0.5
-    assert len(rates) == tried
+    assert (found.learning_rate, found.weight_decay, found.embedding_decay) == (0.004, 1e-5, 1e-3)
 
 
 def test_the_named_pairs_are_of_variants_that_are_trained() -> None:
