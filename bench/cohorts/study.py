@@ -15,6 +15,7 @@ from bench.cohorts.data import TestBed, to_test_bed
 from bench.cohorts.measures import auc_by_cell, calibration_by_cell, mean_over_tasks, rounded
 from bench.cohorts.plan import (
     EMBEDDING_DECAY,
+    MOST_TUNED_ROWS,
     OWN_SIZES,
     RATES_OF_TAUGHT,
     TRUE_FORM_NAME,
@@ -118,17 +119,17 @@ class Study:
         """Return the best rate and decays.
 
         Tried is in the base world; where labels are a teacher's, in the teacher's own world; where ids of
-        users are inputs, in the world "ids". A variant whose rate is given is not tuned.
+        users are inputs, in the world "ids"; with no more than MOST_TUNED_ROWS. A variant whose rate is given
+        is not tuned.
         """
         if (given := self.variants[name].rate) is not None:
             return Tuned(given, 0.0, math.nan)
-        first = min(block.rows for block in self.plan.blocks)
+        first, rows = min(block.rows for block in self.plan.blocks), min(rows, MOST_TUNED_ROWS)
         place = world if world.teacher else IDS if world.has_user_ids else BASE
         attempt = partial(self._tried, name, rows, parameters, place)
         if (rows, parameters, place) == (first, PARAMETERS, BASE):
-            return best_inside(
-                name, [attempt(*at) for at in product(self.plan.rates, self.plan.decays)], attempt
-            )
+            grid = product(self.plan.rates, self.plan.decays)
+            return best_inside(name, [attempt(*tried) for tried in grid], attempt)
         start = self.tuned(name, first)
         if place == IDS:
             return best_of_neighbours(name, replace(start, embedding_decay=EMBEDDING_DECAY), attempt)

@@ -13,7 +13,21 @@ from bench.cohorts import beside
 from bench.cohorts.architectures import PARAMETERS
 from bench.cohorts.outcomes import Outcomes
 from bench.cohorts.pairs import over_worlds, to_gains
-from bench.cohorts.plan import CONTROL, FAMILIES, FULL, MAP, OWN_SIZE, OWN_SIZES, PAIRS, PARTS, Block, Plan
+from bench.cohorts.plan import (
+    CONTROL,
+    FAMILIES,
+    FULL,
+    LARGEST,
+    MAIN,
+    MAP,
+    OWN_SIZE,
+    OWN_SIZES,
+    PAIRS,
+    PARTS,
+    SIGMAS,
+    Block,
+    Plan,
+)
 from bench.cohorts.questions import QUESTIONS, gains_of, question_table
 from bench.cohorts.report import print_report
 from bench.cohorts.study import final_key
@@ -140,7 +154,11 @@ def test_the_map_names_the_closest_and_what_is_tied_with_it(
             value += 0.002 * (-1) ** seed
         return dict.fromkeys(COHORTS, value)
 
-    plan = replace(FULL, blocks=tuple(block for block in FULL.blocks if block.name in (MAP, CONTROL)))
+    of_map = (
+        Block(MAP, SIGMAS, 480_000, MAIN, (1, 2, 3, 4, 5)),
+        Block(MAP, SIGMAS, 2_000_000, LARGEST, (1, 2, 3)),
+    )
+    plan = replace(FULL, blocks=(*(block for block in FULL.blocks if block.name == CONTROL), *of_map))
     map_table(made(distance, plan))
 
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]

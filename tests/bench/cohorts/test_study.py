@@ -153,6 +153,21 @@ def test_another_size_begins_around_the_best_of_the_first(monkeypatch: pytest.Mo
     assert found.learning_rate == 0.16
 
 
+def test_more_rows_than_the_most_take_the_rate_of_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+
+    def losses(_v: Any, data: Dataset, rate: float, *_rest: Any) -> Trained:
+        rows.append(len(data.train))
+        return Trained(NO_MODEL, {"validation_loss": abs(math.log2(rate / 0.02))})
+
+    monkeypatch.setattr(module, "train", losses)
+    monkeypatch.setattr(module, "MOST_TUNED_ROWS", 3_200)
+    study = Study(SMALL)
+
+    assert study.tuned("ple", 6_400) == study.tuned("ple", 3_200)
+    assert rows == [1_600] * 3 + [3_200] * 3
+
+
 def test_a_control_is_tuned_on_labels_of_its_own_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: dict[float, list[float]] = {}  # by the share of clicks, which tells the data apart
 

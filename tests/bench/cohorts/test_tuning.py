@@ -54,5 +54,5 @@ def test_where_the_best_is_the_start_five_trainings_are_enough() -> None:
 
 @pytest.mark.parametrize(("rate", "decay"), [(50.0, 1e-4), (1e-9, 1e-4), (0.02, 1e-9), (0.02, 10.0)])
 def test_a_best_outside_of_all_limits_is_an_error(rate: float, decay: float) -> None:
-    with pytest.raises(LamplighterError, match="x: no best learning rate in .* look at its trainings"):
+    with pytest.raises(LamplighterError, match=r"x: no best learning rate in .* look at its trainings"):
         best_of_neighbours("x", START, Trainings(rate, decay))

@@ -21,7 +21,7 @@ NO_MODEL = cast(MultiTaskModel, None)
 
 
 class Trainings:
-    """Validation loss: how many times 2 the rate is off `best`, and how many times 10 the decay is off 1e-3."""
+    """Validation loss: how many times 2 the rate is off `best`, and how many times 10 the decay 1e-3."""
 
     def __init__(self, best: float, end_at: int | None = None) -> None:
         self.best, self.end_at = best, end_at
