@@ -39,5 +39,5 @@ PAIRS = (
 FAMILY = ("new", "low", "high")
 """User cohorts whose cells are compared with a correction."""
 SEEDS, TUNING_SEED = tuple(range(1, 11)), 1000
-START = Tuned(learning_rate=0.016, weight_decay=1e-5, validation_loss=math.nan, embedding_decay=3e-4)
+START = Tuned(learning_rate=0.032, weight_decay=1e-5, validation_loss=math.nan, embedding_decay=1e-4)
 RESULTS = "kuairand"
