@@ -203,7 +203,7 @@ def test_worlds_with_ids_are_tuned_with_decays_of_embeddings(monkeypatch: pytest
     found = study.tuned("ple", SMALL.blocks[0].rows, world=other)
 
     assert tried[2] == [(0.02, 0.0, None), (0.04, 0.0, None), (0.01, 0.0, None)]
-    around = [(0.01, 1e-4), (0.04, 1e-4), (0.02, 3e-5), (0.02, 3e-4)]
+    around = [(0.01, 1e-4), (0.04, 1e-4), (0.02, 3e-5), (0.02, 3e-4), (0.01, 3e-4), (0.04, 3e-5)]
     assert tried[3] == [(rate, 0.0, of_ids) for rate, of_ids in [(0.02, 1e-4), *around]]
     assert (found.learning_rate, found.weight_decay, found.embedding_decay) == (0.02, 0.0, 1e-4)
     assert study.tuned("ple", SMALL.blocks[0].rows, world=WORLD).embedding_decay is None

@@ -36,6 +36,7 @@ def test_no_neighbour_is_better_than_what_is_found(rate: float, decay: float, le
     own = (found.learning_rate, EMBEDDING_DECAYS[place])
     neighbours = [(own[0] / 2, own[1]), (own[0] * 2, own[1])]
     neighbours += [(own[0], EMBEDDING_DECAYS[place - 1]), (own[0], EMBEDDING_DECAYS[place + 1])]
+    neighbours += [(own[0] / 2, EMBEDDING_DECAYS[place + 1]), (own[0] * 2, EMBEDDING_DECAYS[place - 1])]
     assert {own, *neighbours} <= {*attempt.done}
     oracle = Trainings(rate, decay, lean)
     assert found.validation_loss <= min(oracle(at[0], 1e-5, at[1]).validation_loss for at in neighbours)
@@ -43,13 +44,22 @@ def test_no_neighbour_is_better_than_what_is_found(rate: float, decay: float, le
     assert len(attempt.done) == len({*attempt.done})  # nothing is trained twice
 
 
-def test_where_the_best_is_the_start_five_trainings_are_enough() -> None:
+def test_where_the_best_is_the_start_seven_trainings_are_enough() -> None:
     attempt = Trainings(0.02, 1e-4)
 
     found = best_of_neighbours("x", START, attempt)
 
     assert (found.learning_rate, found.embedding_decay) == (0.02, 1e-4)
-    assert attempt.done == [(0.02, 1e-4), (0.01, 1e-4), (0.04, 1e-4), (0.02, 3e-5), (0.02, 3e-4)]
+    beside = [(0.01, 1e-4), (0.04, 1e-4), (0.02, 3e-5), (0.02, 3e-4)]
+    assert attempt.done == [(0.02, 1e-4), *beside, (0.01, 3e-4), (0.04, 3e-5)]
+
+
+def test_a_valley_that_runs_from_high_rates_to_high_decays_is_followed_to_its_lowest_place() -> None:
+    attempt = Trainings(0.0025, 3e-3, lean=0.99)
+
+    found = best_of_neighbours("x", START, attempt)
+
+    assert (found.learning_rate, found.embedding_decay) == (0.0025, 3e-3)
 
 
 @pytest.mark.parametrize(("rate", "decay"), [(50.0, 1e-4), (1e-9, 1e-4), (0.02, 1e-9), (0.02, 10.0)])
